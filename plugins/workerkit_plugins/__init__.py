@@ -1,0 +1,1 @@
+"""The built-in plugins; they import only the public names of workerkit."""
