@@ -1,0 +1,100 @@
+"""Decorate one function; get a serverless-style worker.
+
+Every public name is here. They are imported at first use, so that a process pays only for what
+it needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workerkit.delivery import Delivery, Receipt, Verdict
+    from workerkit.errors import (
+        ApiError,
+        InvalidOutput,
+        JobFailed,
+        PluginError,
+        PluginFailed,
+        QueueError,
+        QueueOwned,
+        Refused,
+        SettingsError,
+        TargetError,
+        WorkerkitError,
+    )
+    from workerkit.function import WorkerFunction, start, worker_function
+    from workerkit.hookimpls import hookimpl
+    from workerkit.job import (
+        Field,
+        Job,
+        Output,
+        Policy,
+        Request,
+        Resource,
+        Result,
+        Secret,
+        Status,
+        WorkerInfo,
+    )
+    from workerkit.resources import Bucket
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ApiError",
+    "Bucket",
+    "Delivery",
+    "Field",
+    "InvalidOutput",
+    "Job",
+    "JobFailed",
+    "Output",
+    "PluginError",
+    "PluginFailed",
+    "Policy",
+    "QueueError",
+    "QueueOwned",
+    "Receipt",
+    "Refused",
+    "Request",
+    "Resource",
+    "Result",
+    "Secret",
+    "SettingsError",
+    "Status",
+    "TargetError",
+    "Verdict",
+    "WorkerFunction",
+    "WorkerInfo",
+    "WorkerkitError",
+    "__version__",
+    "hookimpl",
+    "start",
+    "worker_function",
+]
+
+_HOMES = {
+    "delivery": ("Delivery", "Receipt", "Verdict"),
+    "function": ("WorkerFunction", "start", "worker_function"),
+    "hookimpls": ("hookimpl",),
+    "job": (
+        *("Field", "Job", "Output", "Policy", "Request"),
+        *("Resource", "Result", "Secret", "Status", "WorkerInfo"),
+    ),
+    "resources": ("Bucket",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,96 @@
+"""Every error a caller of workerkit can meet.
+
+WorkerkitError
+├── SettingsError       a setting, a flag or a variable is wrong
+├── PluginError         a plugin cannot be found, built or registered
+│   └── PluginFailed    a plugin's gate hook raised while a job ran
+├── TargetError         a handler file or module cannot be loaded, or holds no function
+├── QueueError          the queue cannot be opened or used
+│   └── QueueOwned      another process owns the queue's file
+├── InvalidOutput       a handler's output cannot travel as JSON
+├── Refused             verdict of `accept`: the request is answered 400 with this sentence
+├── ApiError            an answer of the job API that is not 200
+└── JobFailed           verdict of a handler or hook: the job ends FAILED with this text
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+
+class WorkerkitError(Exception):
+    """Base of all errors that workerkit raises on purpose; its text is a sentence for a person."""
+
+
+class SettingsError(WorkerkitError):
+    """A setting, a flag or an environment variable is wrong."""
+
+
+class PluginError(WorkerkitError):
+    """A plugin cannot be found, built or registered."""
+
+
+class PluginFailed(PluginError):
+    """A plugin's gate hook raised; the cause is chained."""
+
+    def __init__(self, plugin: str, hook: str, cause: BaseException) -> None:
+        super().__init__(f"plugin {plugin!r} failed in {hook}: {type(cause).__name__}: {cause}")
+        self.plugin = plugin
+        self.hook = hook
+
+
+class TargetError(WorkerkitError):
+    """A handler file or module cannot be loaded, or holds no decorated function."""
+
+
+class QueueError(WorkerkitError):
+    """The queue cannot be opened or used."""
+
+
+class QueueOwned(QueueError):
+    """Another process owns the queue's file."""
+
+
+class InvalidOutput(WorkerkitError):
+    """A value cannot travel as JSON; the text names the path, such as `output.images[2]`."""
+
+
+class Refused(WorkerkitError):
+    """Raised by an `accept` hook: the request is refused with status 400 and this sentence."""
+
+
+class JobFailed(WorkerkitError):
+    """Raised by a handler or a worker-side hook: the job ends FAILED with `message` as its error.
+
+    `output`, when given, is kept beside the error.
+    """
+
+    def __init__(self, message: str, output: Any = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.output = output
+
+
+class ApiError(WorkerkitError):
+    """A request to the job API is answered with `status`, and `{"error": sentence, "code": code}`."""
+
+    def __init__(
+        self, status: int, code: str, sentence: str, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.code = code
+        self.sentence = sentence
+        self.headers = headers
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """A tail for an error about an unknown name: the nearest known one, then all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    listed = ", ".join(names) or "none"
+    return f"{hint} (known: {listed})"

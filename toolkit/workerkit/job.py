@@ -1,0 +1,258 @@
+"""The values that travel along a job's path: what was asked, one run of it, what came out."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import attrs
+import msgspec
+
+from workerkit.errors import WorkerkitError
+
+T = TypeVar("T")
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class Status(str, Enum):
+    """Where a job is in its life."""
+
+    IN_QUEUE = "IN_QUEUE"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMED_OUT = "TIMED_OUT"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job is over (a FAILED or TIMED_OUT one may still be retried)."""
+        return self not in (Status.IN_QUEUE, Status.IN_PROGRESS)
+
+
+#: Every move a job may make. `finish`, `claim`, `release` and `retry` make no other.
+MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
+    {
+        Status.IN_QUEUE: frozenset({Status.IN_PROGRESS, Status.FAILED, Status.CANCELLED, Status.TIMED_OUT}),
+        Status.IN_PROGRESS: frozenset(
+            {Status.IN_QUEUE, Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.TIMED_OUT}
+        ),
+        Status.COMPLETED: frozenset(),
+        Status.FAILED: frozenset({Status.IN_QUEUE}),
+        Status.CANCELLED: frozenset(),
+        Status.TIMED_OUT: frozenset({Status.IN_QUEUE}),
+    }
+)
+
+
+class Secret:
+    """A string that opens a door. Masked wherever it could be printed; `reveal()` gives it back.
+
+    It is not a `str`, so it cannot end up in a message, a JSON body or a pickle by accident.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Secret cannot be pickled or copied")
+
+
+@attrs.frozen
+class Field:
+    """A top-level field of a request that a plugin declares in its `fields` attribute.
+
+    `type` is what the field's JSON is checked against: a plain type or an attrs class whose
+    member names are the JSON keys. A secret field is sealed before it is stored, given to the
+    worker only, and wiped when the job can no longer need it.
+    """
+
+    type: Any
+    secret: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """How long a job may take. Times are milliseconds."""
+
+    execution_timeout: int = 600_000
+    ttl: int = 86_400_000
+    low_priority: bool = False
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Request:
+    """What a client asked for. `fields` holds the fields that plugins declared, as typed values.
+
+    In the host's `post_job` and in `deliver` the secret fields are absent.
+    """
+
+    id: str
+    endpoint: str
+    raw_input: bytes = attrs.field(repr=False)
+    policy: Policy = Policy()
+    submitted_at: int = 0
+    fields: Mapping[str, Any] = attrs.field(default=EMPTY, repr=False)
+
+    @cached_property
+    def input(self) -> Any:
+        """The request's `input`, decoded from JSON at first use."""
+        return msgspec.json.decode(self.raw_input)
+
+
+@attrs.define(eq=False)
+class Output:
+    """One value on its way out. A hook may replace `value`.
+
+    `index` counts a job's outputs from 0. `final` marks the return value; a generator's yields
+    come before it with `final=False`.
+    """
+
+    value: Any = attrs.field(repr=False)
+    index: int = 0
+    final: bool = True
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Result:
+    """How a job ended. Times are milliseconds; `output` is JSON, as it will be shown."""
+
+    status: Status
+    attempt: int
+    output: bytes | None = attrs.field(default=None, repr=False)
+    error: str | None = attrs.field(default=None, repr=False)
+    delay_time: int | None = None
+    execution_time: int | None = None
+    worker_id: str | None = None
+    notes: Mapping[str, Any] = attrs.field(default=EMPTY, repr=False)
+    refresh: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class WorkerInfo:
+    """The worker process, as `worker_start` and `worker_stop` see it. `slots` jobs run at a time."""
+
+    id: str
+    endpoint: str
+    slots: int = 1
+
+
+class Resource:
+    """Base of what plugins provide to handlers.
+
+    A handler parameter annotated with a subclass is filled by what a plugin gave to
+    `job.provide()` in `pre_job`; `job.use(Type)` asks for the same thing by hand.
+    """
+
+
+class Job(Mapping[str, Any]):
+    """One run of a request, as the handler and the worker-side hooks see it.
+
+    It is also the mapping that RunPod handlers expect: `job["id"]`, `job["input"]`,
+    `job.get("webhook")`, `job["s3Config"]`.
+    """
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        endpoint: str,
+        input: Any,
+        attempt: int = 1,
+        worker_id: str = "local",
+        fields: Mapping[str, Any] = EMPTY,
+        raw_fields: Mapping[str, Any] = EMPTY,
+        send_progress: Callable[[Any], None] = lambda value: None,
+    ) -> None:
+        self.id = id
+        self.endpoint = endpoint
+        self.input = input
+        self.attempt = attempt
+        self.worker_id = worker_id
+        #: Declared fields as typed values.
+        self.fields = fields
+        self.log = logging.LoggerAdapter(logging.getLogger("workerkit.job"), {"job": id})
+        self.notes: dict[str, Any] = {}
+        self.refresh_reason: str | None = None
+        self._mapping = {"id": id, "input": input, **raw_fields}
+        self._resources: list[Any] = []
+        self._send_progress = send_progress
+        self._directory: Path | None = None
+
+    def progress(self, value: Any) -> None:
+        """Show `value` (anything JSON can hold) as the job's `output` while it runs."""
+        self._send_progress(value)
+
+    def refresh_worker(self, reason: str = "asked by the handler") -> None:
+        """Have this worker replaced by a fresh process once the job's result is stored."""
+        self.refresh_reason = reason
+
+    def note(self, name: str, value: Any) -> None:
+        """Leave JSON for `post_job` in the host, where it is `result.notes[name]`."""
+        self.notes[name] = value
+
+    def provide(self, value: Any) -> None:
+        """Offer `value` to the handler and to later hooks, which find it by its type."""
+        self._resources.append(value)
+
+    def use(self, kind: type[T]) -> T:
+        """The last provided value of type `kind`; raises `WorkerkitError` when there is none."""
+        for value in reversed(self._resources):
+            if isinstance(value, kind):
+                return value
+        raise WorkerkitError(
+            f"no plugin provided a {kind.__name__} for this job; "
+            "is the plugin that provides it active, and did the request carry what it needs?"
+        )
+
+    @property
+    def directory(self) -> Path:
+        """A private folder for this run, made at first use and removed at its end."""
+        if self._directory is None:
+            self._directory = Path(tempfile.mkdtemp(prefix="workerkit-job-"))
+        return self._directory
+
+    def close(self) -> None:
+        """Remove the job's folder; the runner calls it at the end of the run."""
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
+
+    def __getitem__(self, key: str) -> Any:
+        return self._mapping[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._mapping)
+
+    def __len__(self) -> int:
+        return len(self._mapping)
+
+    def __repr__(self) -> str:
+        return f"Job(id={self.id!r}, endpoint={self.endpoint!r}, attempt={self.attempt})"

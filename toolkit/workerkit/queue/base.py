@@ -1,0 +1,357 @@
+"""The queue's two contracts: what a host needs to run jobs, and what an API needs beside it.
+
+The promise is "what was acknowledged is never lost, and no job ends twice". `attempt` carries it:
+every claim and every retry increments it, nothing resets it, and whoever writes about a run names
+the attempt it means. A write that names an older one changes nothing and answers False.
+
+Times are integer milliseconds since the epoch, read from the queue's own clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from enum import Enum
+from typing import Protocol, runtime_checkable
+
+import attrs
+
+from workerkit.delivery import Delivery
+from workerkit.job import EMPTY, Policy, Status
+
+
+@attrs.frozen(kw_only=True)
+class Submission:
+    """A checked request on its way into the queue. `sealed` holds the secret fields, encrypted."""
+
+    id: str
+    endpoint: str
+    input: bytes = attrs.field(repr=False)
+    fields: bytes | None = attrs.field(default=None, repr=False)
+    sealed: Mapping[str, bytes] = attrs.field(default=EMPTY, repr=False)
+    policy: Policy = attrs.field(factory=Policy)
+    #: The client's `Idempotency-Key` and the digest of its body, when it sent a key.
+    idempotency: tuple[str, bytes] | None = None
+
+
+class Outcome(str, Enum):
+    """What became of a submission."""
+
+    INSERTED = "inserted"
+    #: The id, or the idempotency key with the same body, was there already; nothing was changed.
+    EXISTED = "existed"
+    #: The idempotency key was used with another body.
+    CONFLICT = "conflict"
+    #: The endpoint's queue is at its limit.
+    FULL = "full"
+
+
+@attrs.frozen
+class Submitted:
+    """Answer to one submission: the id under which the job is stored, and what happened."""
+
+    id: str
+    outcome: Outcome
+
+
+@attrs.frozen(kw_only=True)
+class Record:
+    """A job as the queue holds it, with all that a run or an end of it needs."""
+
+    id: str
+    endpoint: str
+    status: Status
+    attempt: int
+    input: bytes = attrs.field(repr=False)
+    fields: bytes | None = attrs.field(default=None, repr=False)
+    sealed: Mapping[str, bytes] = attrs.field(default=EMPTY, repr=False)
+    policy: Policy = attrs.field(factory=Policy)
+    submitted_at: int = 0
+    started_at: int | None = None
+    expires_at: int = 0
+    crashes: int = 0
+    failures: int = 0
+    returns: int = 0
+
+    @property
+    def restarts(self) -> int:
+        """How often a run went back to the queue since the job was submitted or retried by hand."""
+        return self.crashes + self.failures + self.returns
+
+
+@attrs.frozen
+class Claim:
+    """A job handed to a host. It may be handed over while the claim is still being committed.
+
+    `committed` resolves when the claim is durable, and fails when it could not be stored; then
+    the run must be stopped, and what it reports will be refused by the fence.
+    """
+
+    record: Record
+    committed: asyncio.Future[None]
+
+
+class Blame(str, Enum):
+    """Why a run goes back to the queue without an end."""
+
+    #: Through no fault of the job: the host stopped, a neighbour's worker was killed.
+    NONE = "none"
+    #: It was claimed and no worker has seen it; this does not count as a start.
+    UNUSED = "unused"
+    #: The worker died while it ran the job.
+    CRASH = "crash"
+
+
+@attrs.frozen(kw_only=True)
+class End:
+    """The end of a job: applied only to the row as it was seen, in one transaction.
+
+    `body` is the status object, frozen; `/status` and deliveries without a body of their own carry
+    these bytes. The secret fields are wiped when `status` cannot be retried.
+    """
+
+    id: str
+    seen_status: Status
+    seen_attempt: int
+    status: Status
+    body: bytes = attrs.field(repr=False)
+    deliveries: Sequence[Delivery] = ()
+
+
+@attrs.frozen
+class View:
+    """What `/status` needs. `body` is set once the job has ended."""
+
+    id: str
+    endpoint: str
+    status: Status
+    attempt: int
+    submitted_at: int
+    started_at: int | None = None
+    progress: bytes | None = attrs.field(default=None, repr=False)
+    body: bytes | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class Counts:
+    """Jobs of an endpoint: two levels of now, five totals since the queue was made."""
+
+    in_queue: int = 0
+    in_progress: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    timed_out: int = 0
+    retried: int = 0
+
+
+@attrs.frozen
+class JobLine:
+    """A job in an operator's list."""
+
+    seq: int
+    id: str
+    endpoint: str
+    status: Status
+    attempt: int
+    submitted_at: int
+    started_at: int | None
+    finished_at: int | None
+
+
+class DeliveryState(str, Enum):
+    """Where a delivery is in its life."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    HELD = "held"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+@attrs.frozen(kw_only=True)
+class DeliveryLine:
+    """A delivery in an operator's list. `attempts` were made so far of `limit`."""
+
+    id: str
+    job: str
+    plugin: str
+    target: str
+    state: DeliveryState
+    attempts: int
+    limit: int
+    next_at: int | None
+    created_at: int
+    updated_at: int
+    detail: str = ""
+
+
+class Watch(Protocol):
+    """Wakes when a job changes. Made before the job is read, so nothing is missed."""
+
+    async def changed(self, timeout: float) -> bool:
+        """Wait for the next change since the last call; False when `timeout` seconds passed."""
+        ...
+
+    @property
+    def body(self) -> bytes | None:
+        """The frozen status object, when the queue had it at hand as the job ended."""
+        ...
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """What a host needs to run jobs."""
+
+    async def claim(self, endpoint: str, n: int, holder: str, wait: float) -> list[Claim]:
+        """Take up to `n` waiting jobs, oldest first and low priority last.
+
+        Waits up to `wait` seconds for the first one. Cancelling the call loses nothing.
+        """
+        ...
+
+    async def heartbeat(self, runs: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Extend the leases of these (id, attempt); returns those that are no longer running."""
+        ...
+
+    async def chunk(self, id: str, attempt: int, n: int, value: bytes) -> bool:
+        """Store output chunk `n` of a run."""
+        ...
+
+    async def progress(self, id: str, attempt: int, value: bytes) -> bool:
+        """Store what `/status` shows as the output of a running job."""
+        ...
+
+    async def chunks(self, id: str, attempt: int) -> list[bytes]:
+        """All chunks of a run in order, those still being committed included."""
+        ...
+
+    async def finish(self, end: End) -> bool:
+        """End a job. False when the row is no longer as it was seen; then nothing is stored.
+
+        A repeated call for an end that is already stored, same attempt and status, answers True.
+        """
+        ...
+
+    async def release(self, id: str, attempt: int, blame: Blame) -> bool:
+        """Give a run back to the queue."""
+        ...
+
+
+@runtime_checkable
+class Store(Feed, Protocol):
+    """What a job API and a host of its own need beside a Feed."""
+
+    async def open(self) -> None:
+        """Open or create the queue. Raises `QueueError` with a sentence."""
+        ...
+
+    async def close(self) -> None:
+        """Commit what has gathered and close. May be called twice."""
+        ...
+
+    async def register(self, descriptors: Mapping[str, bytes]) -> None:
+        """Remember the functions of a target by name."""
+        ...
+
+    async def endpoints(self) -> dict[str, bytes]:
+        """Every function ever registered."""
+        ...
+
+    async def submit(self, submissions: Sequence[Submission]) -> list[Submitted]:
+        """Store jobs; returns once they are durable. Ids are the caller's, so it can be repeated."""
+        ...
+
+    async def view(self, id: str) -> View | None:
+        """What is known of a job, or None."""
+        ...
+
+    async def record(self, id: str) -> Record | None:
+        """A job with all that an end of it needs, or None."""
+        ...
+
+    def watch(self, id: str) -> AbstractContextManager[Watch]:
+        """Listen for changes of a job."""
+        ...
+
+    async def take_chunks(self, id: str, limit: int) -> list[bytes]:
+        """The next chunks of the current attempt that no call has returned before."""
+        ...
+
+    async def retry(self, id: str) -> bool:
+        """Put a FAILED or TIMED_OUT job back in the queue: next attempt, counters at zero, ttl anew.
+
+        Its old body is gone at once and its pending deliveries are cancelled.
+        """
+        ...
+
+    async def queued(self, endpoint: str, limit: int) -> list[Record]:
+        """The oldest waiting jobs of an endpoint, for a purge."""
+        ...
+
+    async def counts(self, endpoint: str) -> Counts:
+        """Exact counts of an endpoint's jobs."""
+        ...
+
+    async def jobs(
+        self, *, endpoint: str | None, status: Status | None, after: int, limit: int
+    ) -> list[JobLine]:
+        """Jobs in order of submission, after a `seq`."""
+        ...
+
+    async def expired(self, limit: int) -> list[Record]:
+        """Unfinished jobs past their ttl."""
+        ...
+
+    async def lapsed(self, limit: int) -> list[Record]:
+        """Running jobs whose lease has run out."""
+        ...
+
+    async def recover(self, holder: str) -> int:
+        """Give back, without blame, every running job that `holder` does not hold, and settle the
+        deliveries that were being sent: dead when no attempt is left, else pending. Returns how many
+        jobs went back. For a queue that one host owns."""
+        ...
+
+    async def sweep(self, limit: int) -> int:
+        """Delete up to `limit` jobs past their retention whose deliveries are over."""
+        ...
+
+    async def claim_deliveries(self, limit: int, busy_lanes: Sequence[str]) -> list[Delivery]:
+        """Due deliveries outside `busy_lanes`, each counted as tried before it is returned."""
+        ...
+
+    async def settle_delivery(
+        self, id: str, number: int, state: DeliveryState, detail: str, next_at: int | None
+    ) -> bool:
+        """Store how try `number` went. HELD gives the try back."""
+        ...
+
+    async def next_delivery(self, busy_lanes: Sequence[str]) -> int | None:
+        """When the earliest pending delivery outside `busy_lanes` is due, or None."""
+        ...
+
+    async def delivery_due(self, timeout: float) -> bool:
+        """Wait until a delivery was stored or became pending again since the last call of this
+        kind; False after `timeout` seconds."""
+        ...
+
+    async def deliveries(
+        self, *, state: DeliveryState | None, job: str | None, limit: int
+    ) -> list[DeliveryLine]:
+        """Deliveries, newest first."""
+        ...
+
+    async def delivery(self, id: str) -> tuple[DeliveryLine, bytes] | None:
+        """One delivery and the body it carries."""
+        ...
+
+    async def redeliver(self, id: str) -> bool:
+        """Make one that is dead, held, cancelled or delivered pending again, with one more attempt."""
+        ...
+
+    def now(self) -> int:
+        """The queue's clock."""
+        ...
