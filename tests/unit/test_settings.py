@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from workerkit.errors import SettingsError
+from workerkit.job import Secret
+from workerkit.settings import Settings, build, load_settings, worker_environment
+
+FILE = """
+[server]
+port = 9000
+keys.ci = { sha256 = "abc", role = "operator" }
+
+[workers]
+count = "render=2"
+
+[plugins]
+disable = ["webhook"]
+
+[plugin.slack]
+channel = "jobs"
+"""
+
+
+def load(
+    folder: Path,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Settings:
+    return load_settings(environ=environ or {}, flags=flags or {}, cwd=folder, **more)
+
+
+def test_without_a_file_there_are_defaults(tmp_path: Path) -> None:
+    assert load(tmp_path) == Settings()
+
+
+def test_a_file_fills_sections_and_keeps_those_of_plugins_raw(tmp_path: Path) -> None:
+    (tmp_path / "workerkit.toml").write_text(FILE)
+
+    settings = load(tmp_path)
+
+    assert (settings.server.port, settings.server.keys["ci"].role) == (9000, "operator")
+    assert (settings.workers.count, settings.plugins.disable) == ("render=2", ("webhook",))
+    assert settings.plugin == {"slack": {"channel": "jobs"}}
+    assert settings.source == str(tmp_path / "workerkit.toml")
+
+
+def test_the_first_file_found_is_the_only_one_read(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.workerkit.server]\nport = 1\n[tool.other]\nx = 1")
+    assert load(tmp_path).server.port == 1
+    (tmp_path / "workerkit.toml").write_text("[server]\nhost = '::1'")
+    assert (load(tmp_path).server.port, load(tmp_path).server.host) == (8000, "::1")
+    (tmp_path / "other.toml").write_text("[server]\nport = 3")
+    assert load(tmp_path, config="other.toml").server == attrs.evolve(Settings().server, port=3)
+
+
+def test_a_project_file_without_our_section_is_no_settings_file(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'")
+    assert load(tmp_path).source == ""
+
+
+def test_the_environment_goes_before_the_file_and_flags_before_both(tmp_path: Path) -> None:
+    (tmp_path / "workerkit.toml").write_text(FILE)
+    environ = {
+        "WORKERKIT_SERVER__PORT": "9001",
+        "WORKERKIT_SERVER__HOST": "[::1]",
+        "WORKERKIT_PLUGINS__AUTOLOAD": "false",
+        "WORKERKIT_PLUGINS__DISABLE": '["s3", "refresh"]',
+        "WORKERKIT_SECRET_KEY": "k",
+        "WORKERKIT_SLACK__CHANNEL": "alerts",
+        "PATH": "/bin",
+    }
+
+    settings = load(tmp_path, environ, {"server.port": 9002, "server.host": None})
+
+    assert (settings.server.port, settings.server.host) == (9002, "[::1]")
+    assert settings.plugins.autoload is False
+    assert settings.plugins.disable == ("s3", "refresh")
+    assert settings.queue.secret_key == Secret("k")
+    assert settings.plugin == {"slack": {"channel": "alerts"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[server\n", "workerkit.toml cannot be read as TOML: .*line 1"),
+        ("[server]\nport = 'x'", "workerkit.toml: server.port: expected `int`, got `str`"),
+        ("[server]\nprot = 1", "workerkit.toml: unknown setting 'server.prot'; did you mean 'port'?"),
+        ("[serber]\n", "workerkit.toml: unknown setting 'serber'; did you mean 'server'?"),
+        (
+            "[server.keys.ci]\nsha256='a'\nrol='x'",
+            "unknown setting 'server.keys.ci.rol'; did you mean 'role'?",
+        ),
+        ("server = 1", "workerkit.toml: server: expected `object`, got `int`"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_the_place_and_the_cure(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    (tmp_path / "workerkit.toml").write_text(text)
+    with pytest.raises(SettingsError, match=sentence.replace("?", r"\?")):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        (
+            "WORKERKIT_SERVER__PROT",
+            "1",
+            "WORKERKIT_SERVER__PROT is no setting; did you mean WORKERKIT_SERVER__PORT?",
+        ),
+        ("WORKERKIT_SECRETKEY", "1", "WORKERKIT_SECRETKEY is no setting; did you mean WORKERKIT_SECRET_KEY?"),
+        ("WORKERKIT_X", "1", "WORKERKIT_X is no setting; settings are named WORKERKIT_SECTION__FIELD"),
+        ("WORKERKIT_SERVER__PORT", "many", "WORKERKIT_SERVER__PORT: server.port: expected `int`, got `str`"),
+        ("WORKERKIT_SERVER__PORT__X", "1", "WORKERKIT_SERVER__PORT__X: 'server.port' must be a table"),
+        ("WORKERKIT_SECRET_KEY", "env:NOPE", "queue.secret_key: the environment variable 'NOPE' is not set"),
+        ("WORKERKIT_SECRET_KEY", "file:/nope", "queue.secret_key: the secret's file cannot be read"),
+    ],
+)
+def test_a_wrong_variable_is_named(tmp_path: Path, name: str, value: str, sentence: str) -> None:
+    (tmp_path / "workerkit.toml").write_text("[server]\nport = 1")
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {name: value})
+    assert sentence in str(caught.value)
+
+
+def test_a_wrong_flag_and_a_missing_file_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"flags: server\.port: expected `int`"):
+        load(tmp_path, flags={"server.port": "x"})
+    with pytest.raises(SettingsError, match=r"the settings file .*nope\.toml' does not exist"):
+        load(tmp_path, config="nope.toml")
+
+
+def test_secrets_come_from_variables_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @attrs.frozen
+    class Plugin:
+        one: Secret
+        two: Secret | None = None
+
+    monkeypatch.setenv("TOKEN", "open sesame")
+    (tmp_path / "token").write_text("from a file\n")
+    values = {"one": "env:TOKEN", "two": f"file:{tmp_path}/token"}
+
+    assert build(Plugin, values, "here") == Plugin(Secret("open sesame"), Secret("from a file"))
+    assert build(Plugin, values, "here", literal=True).one == Secret("env:TOKEN")
+    with pytest.raises(SettingsError, match=r"^here: one: expected a string, env:NAME or file:PATH, got int"):
+        build(Plugin, {"one": 3}, "here")
+    with pytest.raises(SettingsError, match=r"^here: object missing required field `one`"):
+        build(Plugin, {}, "here")
+
+
+def test_a_worker_gets_the_environment_without_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKERKIT_SECRET_KEY", "k")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+
+    environment = worker_environment()
+
+    assert environment["CUDA_VISIBLE_DEVICES"] == "0"
+    assert not [name for name in environment if name.startswith("WORKERKIT_")]

@@ -1,0 +1,102 @@
+"""Plain values into attrs objects, with errors that a person can act on.
+
+msgspec converts and checks types; what it lacks is added here: unknown keys are refused, and a
+`Secret` may say where to find itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import attrs
+import msgspec
+
+from workerkit.errors import SettingsError, suggest
+from workerkit.job import Secret
+
+T = TypeVar("T")
+_PLACE = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<path>.*)`$", re.DOTALL)
+
+
+def build(
+    cls: type[T],
+    values: Mapping[str, Any],
+    where: Callable[[str], str],
+    environ: Mapping[str, str] | None,
+) -> T:
+    """Convert `values` to `cls`. `where` names the source of a dotted path, for error sentences.
+
+    Without an `environ`, secrets are taken literally.
+    """
+    _refuse_unknown(cls, values, where, "")
+
+    def decode(kind: type, value: Any) -> Any:
+        if kind is not Secret:
+            raise TypeError(f"a setting cannot be of type {kind.__name__}")
+        return value if isinstance(value, Secret) else Secret(_find_secret(value, environ))
+
+    try:
+        return msgspec.convert(values, cls, strict=False, dec_hook=decode)
+    except msgspec.ValidationError as exc:
+        raise SettingsError(_sentence(str(exc), where)) from exc
+
+
+def plain(value: Any, *, reveal: bool = False) -> Any:
+    """An attrs object as plain values; its secrets stay masked unless `reveal` is true."""
+
+    def encode(value: Any) -> Any:
+        if not isinstance(value, Secret):
+            raise TypeError(f"a setting cannot be of type {type(value).__name__}")
+        return value.reveal() if reveal else "***"
+
+    return msgspec.to_builtins(value, enc_hook=encode)
+
+
+def _find_secret(value: Any, environ: Mapping[str, str] | None) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a string, env:NAME or file:PATH, got {type(value).__name__}")
+    scheme, _, rest = value.partition(":")
+    if environ is None or scheme not in ("env", "file"):
+        return value
+    if scheme == "env":
+        if rest not in environ:
+            raise ValueError(f"the environment variable {rest!r} is not set")
+        return environ[rest]
+    try:
+        return Path(rest).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ValueError(f"the secret's file cannot be read: {exc}") from exc
+
+
+def _refuse_unknown(cls: Any, values: Mapping[str, Any], where: Callable[[str], str], path: str) -> None:
+    known = {field.name for field in attrs.fields(cls)}
+    hints = get_type_hints(cls)
+    for name, value in values.items():
+        here = f"{path}.{name}" if path else name
+        if name not in known:
+            raise SettingsError(f"{where(here)}: unknown setting {here!r}{suggest(name, known)}")
+        for inner, key, nested in _tables(hints[name], value):
+            _refuse_unknown(inner, nested, where, f"{here}.{key}" if key else here)
+
+
+def _tables(hint: Any, value: Any) -> Iterator[tuple[Any, str, Mapping[str, Any]]]:
+    """The tables in `value` that stand for attrs objects: itself, or the values of a mapping."""
+    if not isinstance(value, Mapping):
+        return
+    if attrs.has(hint):
+        yield hint, "", value
+    elif isinstance(get_origin(hint), type) and issubclass(get_origin(hint), Mapping):
+        inner = get_args(hint)[1]
+        for key, nested in value.items():
+            if attrs.has(inner) and isinstance(nested, Mapping):
+                yield inner, key, nested
+
+
+def _sentence(message: str, where: Callable[[str], str]) -> str:
+    found = _PLACE.match(message)
+    what, path = (found["what"], found["path"]) if found else (message, "")
+    what = what[:1].lower() + what[1:]
+    return f"{where(path)}: {path}: {what}" if path else f"{where(path)}: {what}"

@@ -1,0 +1,98 @@
+"""One plugin, from its `module:attribute` and its settings to an object with hooks."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import logging
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import Any, get_type_hints
+
+import attrs
+
+from workerkit.errors import PluginError, SettingsError
+from workerkit.hooks import LoadedPlugin
+from workerkit.settings import build
+
+
+@attrs.frozen
+class Candidate:
+    """A plugin that was found and imported but not built yet."""
+
+    name: str
+    ref: str
+    dist: str = ""
+    value: Any = attrs.field(default=None, eq=False, repr=False)
+
+    def __str__(self) -> str:
+        return str(LoadedPlugin(name=self.name, plugin=None, dist=self.dist, ref=self.ref))
+
+    def imported(self) -> Candidate:
+        """The same, with the object that `ref` names; raises `PluginError`."""
+        module, _, attribute = self.ref.partition(":")
+        try:
+            value: Any = importlib.import_module(module.strip())
+            if attribute:
+                value = attrgetter(attribute.strip())(value)
+        except Exception as exc:
+            raise PluginError(
+                f"{self} did not load: {type(exc).__name__}: {exc}; repair or uninstall it, "
+                "or name it in [plugins] disable"
+            ) from exc
+        return attrs.evolve(self, value=value)
+
+    def built(self, values: Mapping[str, Any], *, literal: bool = False) -> LoadedPlugin:
+        """Ready for use. A class or factory is called with those of `settings` and `log` it names.
+
+        `values` are its settings section. Raises `PluginError` or `SettingsError`.
+        """
+        settings: Any = None
+        plugin = self.value
+        if inspect.isclass(plugin) or inspect.isfunction(plugin):
+            settings = self._settings(values, literal=literal)
+            plugin = self._called(settings)
+        elif values:
+            raise SettingsError(
+                f"[plugin.{self.name}] is set, but {self} is not a class and takes no settings"
+            )
+        fields = getattr(plugin, "fields", {})
+        if not isinstance(fields, Mapping):
+            raise PluginError(f"{self}: its `fields` must map names to Field, not be {fields!r}")
+        return LoadedPlugin(
+            name=self.name,
+            plugin=plugin,
+            dist=self.dist,
+            ref=self.ref,
+            fields=fields,
+            settings={} if settings is None else attrs.asdict(settings),
+        )
+
+    def _settings(self, values: Mapping[str, Any], *, literal: bool) -> Any:
+        cls = getattr(self.value, "Settings", None)
+        if cls is None and inspect.isfunction(self.value):
+            cls = get_type_hints(self.value).get("settings")
+        if cls is None:
+            if values:
+                raise SettingsError(f"[plugin.{self.name}] is set, but {self} has no Settings class")
+            return None
+        if not (inspect.isclass(cls) and attrs.has(cls)):
+            raise PluginError(f"{self}: its Settings must be an attrs class; decorate it with @attrs.frozen")
+        return build(cls, values, f"{self}: [plugin.{self.name}]", literal=literal)
+
+    def _called(self, settings: Any) -> Any:
+        offered = {"log": logging.getLogger(f"workerkit.plugin.{self.name}")}
+        if settings is not None:
+            offered["settings"] = settings
+        parameters = inspect.signature(self.value).parameters.values()
+        for parameter in parameters:
+            if parameter.default is parameter.empty and parameter.name not in offered:
+                cure = "add a Settings class" if parameter.name == "settings" else "give it a default"
+                raise PluginError(
+                    f"{self} asks for {parameter.name!r}, and is offered {', '.join(sorted(offered))}; {cure}"
+                )
+        wanted = {p.name: offered[p.name] for p in parameters if p.name in offered}
+        try:
+            return self.value(**wanted)
+        except Exception as exc:
+            raise PluginError(f"{self} could not be built: {type(exc).__name__}: {exc}") from exc

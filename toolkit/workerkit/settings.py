@@ -1,0 +1,173 @@
+"""Settings: one attrs class a section, built once from a file, the environment and flags.
+
+This is the only module that reads the environment. What comes later wins: the file, then
+`WORKERKIT_SECTION__FIELD` variables, then flags.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+
+from workerkit import building, sources
+from workerkit.job import EMPTY, Secret
+
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class KeySettings:
+    """`[server.keys.NAME]`: an API key, stored as the SHA-256 of what the client sends."""
+
+    sha256: str
+    #: "client" for the job routes, "worker" for the worker API, "operator" for everything.
+    role: str = "client"
+    #: Endpoints the key is good for; empty for all.
+    endpoints: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class ServerSettings:
+    """`[server]`: where the job API listens, and who may use it."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    keys: Mapping[str, KeySettings] = EMPTY
+    #: Seconds in which a request's header, then its body, must have arrived.
+    header_timeout: float = 10.0
+    body_timeout: float = 60.0
+
+
+@attrs.frozen(kw_only=True)
+class QueueSettings:
+    """`[queue]`: where jobs are kept. Times are seconds."""
+
+    url: str = "sqlite:///.workerkit/queue.db"
+    lease: float = 30.0
+    #: How long results are kept after a job's end.
+    keep: float = 86_400.0
+    #: Base64 of 32 random bytes, several with commas; the first seals. `WORKERKIT_SECRET_KEY`.
+    secret_key: Secret | None = None
+
+
+@attrs.frozen(kw_only=True)
+class WorkersSettings:
+    """`[workers]`: the processes that run handlers. Times are seconds."""
+
+    #: How many for each function: a number, or `name=number` pairs joined by commas.
+    count: str = "1"
+    #: From a cancel or timeout until the worker is killed, for async handlers.
+    stop_grace: float = 5.0
+    #: From SIGTERM until running jobs go back to the queue.
+    shutdown_grace: float = 30.0
+    #: Starts that may end with a dead worker before the job is FAILED.
+    max_starts: int = 3
+    #: How long the target may take to import, and `worker_start` to pass.
+    start_timeout: float = 600.0
+    #: Tracebacks in the errors of failed jobs.
+    tracebacks: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class PolicySettings:
+    """`[policy]`: what holds for a request without a `policy` of its own. Times are seconds."""
+
+    execution_timeout: float = 600.0
+    ttl: float = 86_400.0
+
+
+@attrs.frozen(kw_only=True)
+class LimitsSettings:
+    """`[limits]`: sizes in bytes."""
+
+    run_body: int = 10_000_000
+    runsync_body: int = 20_000_000
+    output: int = 20_000_000
+    chunk: int = 1_000_000
+    depth: int = 100
+    #: Waiting jobs of one endpoint above which a submit is answered 429.
+    queue_length: int = 1_000_000
+
+
+@attrs.frozen(kw_only=True)
+class PluginsSettings:
+    """`[plugins]`: which plugins are active, and in what order."""
+
+    order: tuple[str, ...] = ("refresh", "error_key", "*", "s3", "webhook")
+    disable: tuple[str, ...] = ()
+    #: Slot to replacement: an installed entry point, or `module:attribute`.
+    use: Mapping[str, str] = EMPTY
+    #: More plugins, as `module:attribute`.
+    load: tuple[str, ...] = ()
+    #: Whether installed plugins are loaded: all, none, or only those of these distributions.
+    autoload: bool | tuple[str, ...] = True
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """All settings of one application. `plugin` holds the raw `[plugin.NAME]` sections."""
+
+    server: ServerSettings = ServerSettings()
+    queue: QueueSettings = QueueSettings()
+    workers: WorkersSettings = WorkersSettings()
+    policy: PolicySettings = PolicySettings()
+    limits: LimitsSettings = LimitsSettings()
+    plugins: PluginsSettings = PluginsSettings()
+    plugin: Mapping[str, Mapping[str, Any]] = EMPTY
+    #: The file they came from, for the start-up lines; empty when there was none.
+    source: str = ""
+
+
+#: Sections of the core; no plugin may take one of these names.
+SECTIONS = tuple(field.name for field in attrs.fields(Settings) if field.name not in ("plugin", "source"))
+
+
+def load_settings(
+    *,
+    config: str | None = None,
+    flags: Mapping[str, Any] = EMPTY,
+    environ: Mapping[str, str] | None = None,
+    cwd: str | Path = ".",
+) -> Settings:
+    """Read the settings: the file, then the environment, then `flags` such as `{"server.port": 9000}`.
+
+    The file is `config`, else `workerkit.toml`, else `[tool.workerkit]` in `pyproject.toml`, in `cwd`;
+    the first one found is the only one read. A flag that is None was not given. Raises
+    `SettingsError` with a sentence that names the file, the variable or the flag.
+    """
+    environ = environment() if environ is None else environ
+    tree = sources.Tree()
+    source = tree.read_file(config, Path(cwd))
+    tree.read_environment(environ, _fields())
+    tree.read_flags(flags)
+    values = {**tree.values, "source": source}
+    return building.build(Settings, values, tree.where, environ)
+
+
+def build(cls: type[T], values: Mapping[str, Any], where: str, *, literal: bool = False) -> T:
+    """An attrs object from plain values, such as a plugin's `Settings` from its section.
+
+    Members typed `Secret` take `env:NAME` and `file:PATH`, unless the values are `literal`. Raises
+    `SettingsError` with a sentence that begins with `where`.
+    """
+    return building.build(cls, values, lambda path: where, None if literal else environment())
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment as it is now."""
+    return dict(os.environ)
+
+
+def worker_environment() -> dict[str, str]:
+    """The environment for a worker: this process's, without the toolkit's own settings and keys."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(sources.PREFIX)}
+
+
+def _fields() -> dict[str, tuple[str, ...]]:
+    """The fields of each core section by name, for suggestions."""
+    defaults = Settings()
+    return {name: tuple(f.name for f in attrs.fields(type(getattr(defaults, name)))) for name in SECTIONS}
