@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import workerkit
+from workerkit import Job, Resource, TargetError, WorkerkitError, worker_function
+
+if TYPE_CHECKING:
+    import workerkit.job as for_checkers
+
+
+class Camera(Resource):
+    """Something a plugin provides."""
+
+
+def a_job(*resources: object) -> Job:
+    job = Job(id="j", endpoint="f", input={"n": 1})
+    for resource in resources:
+        job.provide(resource)
+    return job
+
+
+def refusal(function: Callable[..., Any], **options: Any) -> str:
+    with pytest.raises(TargetError) as caught:
+        worker_function(**options)(function)
+    return str(caught.value)
+
+
+def test_a_decorated_function_is_still_the_plain_function() -> None:
+    @worker_function
+    def double(job: dict[str, int], by: int = 2) -> int:
+        """Doubles."""
+        return job["n"] * by
+
+    assert double({"n": 4}) == 8
+    assert double({"n": 4}, by=3) == 12
+    assert double.__doc__ == "Doubles."
+    assert str(inspect.signature(double)) == "(job: 'dict[str, int]', by: 'int' = 2) -> 'int'"
+
+
+def test_the_four_kinds_are_told_apart() -> None:
+    def plain(job: Job) -> None: ...
+
+    async def coroutine(job: Job) -> None: ...
+
+    def generator(job: Job) -> Generator[int, None, None]:
+        yield 1
+
+    async def async_generator(job: Job) -> AsyncGenerator[int, None]:
+        yield 1
+
+    kinds = [worker_function(f).kind for f in (plain, coroutine, generator, async_generator)]
+    assert kinds == ["function", "coroutine", "generator", "async_generator"]
+
+
+def test_the_name_is_the_functions_own_or_the_one_given() -> None:
+    def render(job: Job) -> None: ...
+
+    assert worker_function(render).name == "render"
+    assert worker_function(name="render-v2")(render).name == "render-v2"
+
+
+def test_the_descriptor_says_what_the_options_say() -> None:
+    @worker_function(timeout=1.5, concurrency=4, max_starts=2, aggregate=False, version="7")
+    def render(job: Job, camera: Camera) -> None: ...
+
+    told = render.descriptor()
+    assert (told.name, told.kind, told.concurrency, told.timeout) == ("render", "function", 4, 1500)
+    assert (told.max_starts, told.aggregate, told.version) == (2, False, "7")
+    assert told.usage == "render(Job, Camera)"
+
+
+def test_the_version_changes_with_the_source_file() -> None:
+    @worker_function
+    def render(job: Job) -> None: ...
+
+    assert len(render.descriptor().version) == 12
+
+
+def by_name(job):  # type: ignore[no-untyped-def]
+    return job
+
+
+def by_runpods_name(event):  # type: ignore[no-untyped-def]
+    return event
+
+
+def by_being_alone(request):  # type: ignore[no-untyped-def]
+    return request
+
+
+def by_annotation(one: Job) -> Job:
+    return one
+
+
+def by_an_annotation_for_checkers(one: for_checkers.Job) -> Any:
+    return one
+
+
+def by_keyword(*, job: Job) -> Job:
+    return job
+
+
+def beside_a_default(verbose: bool = False, *, job: Job) -> Job:
+    return job
+
+
+def with_variadics(job: Job, *args: Any, **kwargs: Any) -> Job:
+    return job
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        by_name,
+        by_runpods_name,
+        by_being_alone,
+        by_annotation,
+        by_an_annotation_for_checkers,
+        by_keyword,
+        beside_a_default,
+        with_variadics,
+    ],
+    ids=lambda function: function.__name__,
+)
+def test_the_job_goes_to_the_parameter_that_asks_for_it(function: Callable[..., Any]) -> None:
+    job = a_job()
+    args, kwargs = worker_function(function).bind(job)
+    assert function(*args, **kwargs) is job
+
+
+def takes_a_camera(camera: Camera, job: Job, *, spare: Camera) -> tuple[Camera, Job, Camera]:
+    return camera, job, spare
+
+
+def test_resources_are_injected_by_their_type() -> None:
+    camera = Camera()
+    job = a_job(camera)
+    args, kwargs = worker_function(takes_a_camera).bind(job)
+    assert takes_a_camera(*args, **kwargs) == (camera, job, camera)
+
+
+def test_a_resource_that_nobody_provided_is_named() -> None:
+    with pytest.raises(WorkerkitError, match="no plugin provided a Camera for this job"):
+        worker_function(takes_a_camera).bind(a_job())
+
+
+def test_a_parameter_that_nothing_fills_is_named_with_the_cure() -> None:
+    def render(job: Job, prompt: str) -> None: ...
+
+    assert refusal(render) == (
+        "worker function 'render': nothing fills the parameter 'prompt'; name it `job`, "
+        "annotate it with a Resource class that a plugin provides, or give it a default"
+    )
+
+
+def test_a_function_without_a_job_is_refused() -> None:
+    def render() -> None: ...
+
+    assert refusal(render) == "worker function 'render' takes no job; give it a parameter named `job`"
+
+
+def test_only_functions_are_decorated() -> None:
+    class Renderer:
+        def __call__(self, job: Job) -> None: ...
+
+    assert "@worker_function decorates a function" in refusal(Renderer())
+    assert "wrap it in a def" in refusal(Renderer)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "é", "x" * 64])
+def test_a_name_that_no_url_holds_is_refused(name: str) -> None:
+    assert f"{name!r} cannot be an endpoint's name" in refusal(by_name, name=name)
+
+
+def test_a_name_has_at_most_63_characters() -> None:
+    assert worker_function(name="x" * 63)(by_name).name == "x" * 63
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("timeout", 0, "timeout is 0; it must be a number of seconds above 0"),
+        ("timeout", "5", "timeout is '5'; it must be a number of seconds above 0"),
+        ("concurrency", 0, "concurrency is 0; it must be a whole number of at least 1"),
+        ("concurrency", None, "concurrency is None; it must be a whole number of at least 1"),
+        ("concurrency", True, "concurrency is True; it must be a whole number of at least 1"),
+        ("max_starts", 1.5, "max_starts is 1.5; it must be a whole number of at least 1"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused(option: str, value: Any, sentence: str) -> None:
+    assert refusal(by_name, **{option: value}) == f"worker function 'by_name': {sentence}"
+
+
+def test_start_returns_at_once_in_an_imported_module() -> None:
+    function = worker_function(by_name)
+    function.start()
+    workerkit.start(function)
+
+
+HANDLER = """
+import sys
+from workerkit import start, worker_function
+
+@worker_function(name="draw")
+def render(job): ...
+
+def shown(event, arguments):
+    if event == "os.exec":
+        print(*arguments[1][1:], flush=True)
+        raise SystemExit(0)
+
+sys.addaudithook(shown)
+"""
+
+
+@pytest.mark.parametrize("call", ["render.start()", "start(render)"])
+def test_start_in_a_script_becomes_serve_with_the_scripts_arguments(tmp_path: Path, call: str) -> None:
+    handler = tmp_path / "handler.py"
+    handler.write_text(HANDLER + call)
+    done = subprocess.run(
+        [sys.executable, str(handler), "--port", "9"], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.split() == ["-m", "workerkit", "serve", f"{handler}:draw", "--port", "9"]
+
+
+def test_start_without_a_file_says_what_to_do() -> None:
+    code = HANDLER + "render.start()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "save it and run `workerkit serve FILE.py`" in done.stderr

@@ -1,0 +1,51 @@
+"""What a failed job says about an exception: RunPod's JSON string, under RunPod's keys."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from workerkit import __version__
+
+PACKAGE = str(Path(__file__).parent) + os.sep
+#: Characters of an error that are kept; nobody reads more, and it travels with every status.
+MOST = 100_000
+
+
+def describe(error: BaseException, *, worker_id: str, tracebacks: bool) -> str:
+    """A handler's exception as the `error` of its job.
+
+    The traceback begins in the handler: our own frames say nothing to its author.
+    """
+    facts = {"error_type": str(type(error)), "error_message": _message(error)}
+    if tracebacks:
+        lines = traceback.format_exception(type(error), error, _from_handler(error.__traceback__))
+        facts["error_traceback"] = "".join(lines)
+    facts |= {"hostname": os.uname().nodename, "worker_id": worker_id, "workerkit_version": __version__}
+    return msgspec.json.encode({name: sendable(text) for name, text in facts.items()}).decode()
+
+
+def sendable(text: Any) -> str:
+    """A text of reasonable length that UTF-8 can hold, whatever was given."""
+    clean = str(text).encode("utf-8", "backslashreplace").decode()
+    left_out = len(clean) - MOST
+    return clean if left_out <= 0 else f"{clean[:MOST]}… ({left_out} more characters)"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as fault:
+        return f"(its text cannot be had: {type(fault).__name__} in __str__)"
+
+
+def _from_handler(trace: TracebackType | None) -> TracebackType | None:
+    first = trace
+    while first is not None and first.tb_frame.f_code.co_filename.startswith(PACKAGE):
+        first = first.tb_next
+    return first or trace

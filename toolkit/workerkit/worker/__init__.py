@@ -1,0 +1,1 @@
+"""The worker process: it imports the handler, takes jobs from its host, and runs them."""

@@ -1,0 +1,47 @@
+"""`python -m workerkit.worker --wire FD --death FD`: how a host starts a worker."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import signal
+import socket
+import sys
+
+from workerkit.worker import deathpipe
+from workerkit.worker.connection import Connection
+from workerkit.worker.process import serve
+
+
+def main() -> int:
+    """Serve the host at the other end of the two descriptors; returns the exit code."""
+    options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
+    wire, death = int(options["--wire"]), int(options["--death"])
+    # What the handler imports and starts must see neither our arguments nor our descriptors.
+    del sys.argv[1:]
+    os.set_inheritable(wire, False)
+    os.set_inheritable(death, False)
+    deathpipe.watch(death)
+    _prepare_process()
+    return serve(Connection(socket.socket(fileno=wire)))
+
+
+def _prepare_process() -> None:
+    faulthandler.enable()
+    # Ctrl-C in a terminal reaches the whole session; what it means is the host's to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)
+    form = "%(levelname)s %(name)s %(job)s %(message)s"
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(form, defaults={"job": "-"}))
+    # Our own logger only: the root logger is the handler's to set up.
+    ours = logging.getLogger("workerkit")
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""A worker's life: load what the host names, say what is there, serve one function, end."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+
+from workerkit.bridge import Bridge
+from workerkit.errors import TargetError, WorkerkitError, suggest
+from workerkit.hooks import Hooks
+from workerkit.job import WorkerInfo
+from workerkit.loading import load_refs
+from workerkit.runner import Limits, Runner
+from workerkit.target import load_target
+from workerkit.wire import MAX_FRAME, PROTOCOL, Assign, Drain, Hello, Ready, RunJob, Start, Stop, Unfit
+from workerkit.worker.connection import Connection
+from workerkit.worker.slots import Slots
+
+#: Exit code of a worker that cannot serve.
+UNFIT = 3
+#: Room for what surrounds an output in its frame.
+MARGIN = 1024 * 1024
+#: Lines of a traceback that go to the host with the reason.
+TRACE_LINES = 30
+
+
+def serve(connection: Connection) -> int:
+    """Serve the host until it drains this worker or is gone; returns the exit code."""
+    bridge = Bridge()
+    try:
+        return _serve(connection, bridge)
+    except WorkerkitError as error:
+        connection.send(Unfit(_reason(error)))
+        return UNFIT
+    except OSError:
+        # The host closed the wire. There is nobody left to tell.
+        return 1
+    finally:
+        bridge.close()
+
+
+def _serve(connection: Connection, bridge: Bridge) -> int:
+    start = connection.receive()
+    if not isinstance(start, Start):
+        return 1
+    runners = _load(start, bridge)
+    functions = [runner.function.descriptor() for runner in runners.values()]
+    connection.send(Hello(PROTOCOL, functions))
+    assign = connection.receive()
+    if not isinstance(assign, Assign):
+        return 0
+    if assign.function not in runners:
+        raise TargetError(
+            f"{start.target} has no function {assign.function!r}{suggest(assign.function, runners)}"
+        )
+    runner = runners[assign.function]
+    info = WorkerInfo(id=start.worker_id, endpoint=assign.function, slots=assign.slots)
+    runner.hooks.worker_start(info)
+    slots = Slots(runner, connection, assign.slots)
+    threading.Thread(target=_read, args=(connection, slots), name="workerkit-reader", daemon=True).start()
+    connection.send(Ready())
+    slots.serve()
+    runner.hooks.worker_stop(info)
+    return 0
+
+
+def _load(start: Start, bridge: Bridge) -> dict[str, Runner]:
+    """Import plugins and target. Raises `WorkerkitError` for whatever is wrong with them."""
+    if start.protocol != PROTOCOL:
+        raise WorkerkitError(
+            f"the host speaks protocol {start.protocol} and this worker {PROTOCOL}; "
+            "install the same version of workerkit for both"
+        )
+    hooks = Hooks(load_refs(start.plugins), bridge)
+    limits = Limits(
+        output=min(start.output_limit, MAX_FRAME - MARGIN),
+        chunk=min(start.chunk_limit, MAX_FRAME - MARGIN),
+        depth=start.depth,
+    )
+    return {
+        name: Runner(
+            function, hooks, bridge, limits=limits, worker_id=start.worker_id, tracebacks=start.tracebacks
+        )
+        for name, function in load_target(start.target).functions.items()
+    }
+
+
+def _read(connection: Connection, slots: Slots) -> None:
+    """Take frames until the host drains this worker or is gone."""
+    try:
+        while (frame := connection.receive()) is not None:
+            if isinstance(frame, RunJob):
+                slots.add(frame)
+            elif isinstance(frame, Stop):
+                slots.stop(frame)
+            elif isinstance(frame, Drain):
+                break
+    except OSError:
+        # The host broke off. Its death pipe ends this process if the host is dead.
+        return
+    finally:
+        slots.close()
+
+
+def _reason(error: WorkerkitError) -> str:
+    """The sentence, and where it comes from when other people's code raised it."""
+    cause = error.__cause__
+    if cause is None:
+        return str(error)
+    lines = "".join(traceback.format_exception(cause)).splitlines()[-TRACE_LINES:]
+    return "\n".join([str(error), *lines])
