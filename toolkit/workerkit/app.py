@@ -1,0 +1,184 @@
+"""The composition root: settings in, one running application out. Only here are concrete queues named."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from workerkit.bridge import Bridge
+from workerkit.errors import QueueError
+from workerkit.hooks import Hooks, PluginRow
+from workerkit.host.host import Host
+from workerkit.host.intake import Intake
+from workerkit.host.jobs import Jobs
+from workerkit.host.sealing import Sealer
+from workerkit.loading import load_plugins, worker_refs
+from workerkit.queue.base import Store
+from workerkit.queue.file import Location, sqlite_path
+from workerkit.queue.sqlite import SQLiteStore
+from workerkit.server import Api, bind, serve
+from workerkit.settings import Settings, worker_environment
+from workerkit.wire import Descriptor
+
+log = logging.getLogger(__name__)
+
+#: A waiting thread gets the interpreter after this many seconds. The default of 5 ms would be added
+#: to a commit whenever the event loop is busy.
+SWITCH_INTERVAL = 0.0005
+
+
+@attrs.frozen
+class Started:
+    """What start-up tells the person who typed the command."""
+
+    url: str
+    functions: Sequence[Descriptor]
+    plugins: Sequence[PluginRow]
+    queue: str
+    source: str
+
+
+class App:
+    """`workerkit serve`: host, API and workers in one process tree."""
+
+    def __init__(self, settings: Settings, target: str, on_start: Callable[[Started], None]) -> None:
+        self._settings = settings
+        self._target = target
+        self._on_start = on_start
+        self._holder = uuid.uuid4().hex
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises a `WorkerkitError` for whatever stops the start."""
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        settings, bridge = self._settings, Bridge()
+        plugins = load_plugins(settings)
+        hooks = Hooks(plugins, bridge)
+        url = settings.queue.url
+        file = sqlite_path(url) if url.startswith("sqlite:") else None
+        with bind(settings.server) as listening:
+            store = self._store(hooks, file)
+            await store.open()
+            sealer = Sealer.from_settings(settings.queue, None if file is None else file.path)
+            host = Host(
+                settings=settings,
+                target=self._target,
+                store=store,
+                hooks=hooks,
+                sealer=sealer,
+                worker_plugins=worker_refs(plugins),
+                environment=worker_environment(),
+                holder=self._holder,
+            )
+            try:
+                await self._serve(host, Intake(hooks, sealer, settings), listening)
+            finally:
+                await store.close()
+                bridge.close()
+
+    def _store(self, hooks: Hooks, file: Location | None) -> Store:
+        queue = self._settings.queue
+        if file is not None:
+            return SQLiteStore(
+                file.path,
+                unsafe_filesystem=file.unsafe_filesystem,
+                lease_ms=int(queue.lease * 1000),
+                keep_ms=int(queue.keep * 1000),
+                queue_length=self._settings.limits.queue_length,
+                holder=self._holder,
+            )
+        opened = hooks.open_queue(queue.url)
+        if isinstance(opened, Store):
+            return opened
+        raise QueueError(
+            f"no plugin opens the queue {queue.url.partition(':')[0]}://…; "
+            "write sqlite:///file.db, or install the plugin that knows it"
+        )
+
+    async def _serve(self, host: Host, intake: Intake, listening: socket.socket) -> None:
+        """The API answers from the first moment; the workers follow."""
+        token, stop_api = secrets.token_urlsafe(32), asyncio.Event()
+        url = _url(listening)
+        jobs = Jobs(host, intake)
+        serving = asyncio.create_task(
+            serve(Api(jobs, self._settings, token), listening, self._settings, stop_api)
+        )
+        try:
+            with _signals() as (stop, hurry):
+                try:
+                    if await _before(host.start(), stop, serving):
+                        self._announce(host, url, token)
+                        await _before(stop.wait(), stop, serving)
+                        log.info("stopping: running jobs have %g s", self._settings.workers.shutdown_grace)
+                finally:
+                    await self._close(host, hurry)
+        finally:
+            stop_api.set()
+            await serving
+
+    def _announce(self, host: Host, url: str, token: str) -> None:
+        if isinstance(host.store, SQLiteStore):
+            host.store.owner.publish(url, token)
+        settings = self._settings
+        self._on_start(
+            Started(url, host.catalogue.functions, host.hooks.describe(), settings.queue.url, settings.source)
+        )
+
+    async def _close(self, host: Host, hurry: asyncio.Event) -> None:
+        """Within the grace, or at once when a second signal comes."""
+        closing = asyncio.create_task(host.close(self._settings.workers.shutdown_grace))
+        hurried = asyncio.create_task(hurry.wait())
+        await asyncio.wait({closing, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if not closing.done():
+            closing.cancel()
+            await asyncio.wait({closing})
+            closing = asyncio.create_task(host.close(0))
+        await closing
+
+
+async def _before(
+    work: Coroutine[Any, Any, object], stop: asyncio.Event, serving: asyncio.Task[None]
+) -> bool:
+    """Do `work` unless a stop comes first or the API ends; True when it was done."""
+    working, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopped, serving}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not working.done():
+        working.cancel()
+        await asyncio.wait({working})
+        return False
+    working.result()
+    return True
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+    """Two events: one for the first SIGTERM or SIGINT, one for the second."""
+    loop, stop, hurry = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    def received() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, received)
+    try:
+        yield stop, hurry
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"

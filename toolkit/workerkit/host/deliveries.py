@@ -1,0 +1,136 @@
+"""The delivery engine: due deliveries, each tried in a thread, each try counted before it is made."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from workerkit.delivery import Delivery, Receipt, Verdict
+from workerkit.errors import QueueError
+from workerkit.hooks import Hooks
+from workerkit.queue.base import DeliveryState, Store
+
+log = logging.getLogger(__name__)
+
+#: Tries at a time, in all and in one lane.
+MOST_TRIES, MOST_IN_LANE = 64, 8
+#: Seconds between looks at the queue when nothing wakes the engine, and after the queue refused one.
+LONGEST_WAIT, REFUSED_PAUSE = 60.0, 1.0
+#: How much the delay before another try varies.
+JITTER = 0.2
+
+
+class Deliveries:
+    """Sends what `post_job` asked for, for any plugin. A slow receiver delays its own lane only."""
+
+    def __init__(self, store: Store, hooks: Hooks) -> None:
+        self._store = store
+        self._hooks = hooks
+        self._lanes: Counter[str] = Counter()
+        self._tries: set[asyncio.Task[None]] = set()
+        self._one_done = asyncio.Event()
+        self._threads = ThreadPoolExecutor(MOST_TRIES, thread_name_prefix="workerkit-delivery")
+
+    async def run(self) -> None:
+        """Send for ever. Cancelling it begins nothing more; `close` waits for what is under way."""
+        while True:
+            try:
+                await self._claim()
+                await self._wait()
+            except QueueError as error:
+                log.error("deliveries cannot be read from the queue, trying again: %s", error)
+                await asyncio.sleep(REFUSED_PAUSE)
+
+    async def close(self, grace: float) -> None:
+        """Wait for the tries under way. One that takes longer was counted, and counts as made."""
+        if self._tries:
+            await asyncio.wait(self._tries, timeout=grace)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _claim(self) -> None:
+        """Begin every due delivery that there is room for."""
+        room = MOST_TRIES - len(self._tries)
+        while room > 0:
+            room = min(room, MOST_IN_LANE - max(self._partly_used(), default=0))
+            due = await self._store.claim_deliveries(room, self._full_lanes())
+            for delivery in due:
+                self._begin(delivery)
+            if not due:
+                return
+            room = MOST_TRIES - len(self._tries)
+
+    def _full_lanes(self) -> list[str]:
+        return [lane for lane, count in self._lanes.items() if count >= MOST_IN_LANE]
+
+    def _partly_used(self) -> list[int]:
+        return [count for count in self._lanes.values() if count < MOST_IN_LANE]
+
+    def _begin(self, delivery: Delivery) -> None:
+        self._lanes[delivery.lane] += 1
+        task = asyncio.get_running_loop().create_task(self._try(delivery))
+        self._tries.add(task)
+        task.add_done_callback(lambda task: self._done(task, delivery.lane))
+
+    def _done(self, task: asyncio.Task[Any], lane: str) -> None:
+        self._tries.discard(task)
+        self._lanes[lane] -= 1
+        if not self._lanes[lane]:
+            del self._lanes[lane]
+        self._one_done.set()
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a delivery's outcome is not stored", exc_info=task.exception())
+
+    async def _try(self, delivery: Delivery) -> None:
+        loop = asyncio.get_running_loop()
+        receipt = await loop.run_in_executor(self._threads, self._hooks.deliver, delivery)
+        state, next_at = self._settled(delivery, receipt)
+        level = logging.INFO if state is DeliveryState.DELIVERED else logging.WARNING
+        log.log(
+            level,
+            "delivery %s, try %d of %d: %s%s",
+            delivery.id,
+            delivery.number,
+            delivery.attempts,
+            state.value,
+            f": {receipt.detail}" if receipt.detail else "",
+        )
+        await self._store.settle_delivery(delivery.id, delivery.number, state, receipt.detail, next_at)
+
+    def _settled(self, delivery: Delivery, receipt: Receipt) -> tuple[DeliveryState, int | None]:
+        match receipt.verdict:
+            case Verdict.DELIVERED:
+                return DeliveryState.DELIVERED, None
+            case Verdict.HOLD:
+                return DeliveryState.HELD, None
+            case Verdict.RETRY if delivery.number < delivery.attempts:
+                return DeliveryState.PENDING, self._store.now() + int(1000 * _delay(delivery, receipt))
+            case _:
+                return DeliveryState.DEAD, None
+
+    async def _wait(self) -> None:
+        """Until something is due, something was stored, or a try has made room."""
+        self._one_done.clear()
+        seconds = LONGEST_WAIT
+        if len(self._tries) < MOST_TRIES:
+            next_at = await self._store.next_delivery(self._full_lanes())
+            if next_at is not None:
+                seconds = min(seconds, max(next_at - self._store.now(), 0) / 1000)
+        waits = {
+            asyncio.ensure_future(self._store.delivery_due(seconds)),
+            asyncio.ensure_future(self._one_done.wait()),
+        }
+        _, unfinished = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in unfinished:
+            wait.cancel()
+
+
+def _delay(delivery: Delivery, receipt: Receipt) -> float:
+    """Seconds before the next try: what the receiver asked for, else the schedule with jitter."""
+    if receipt.after is not None:
+        return receipt.after
+    delays = delivery.delays or (0.0,)
+    return delays[min(delivery.number, len(delays)) - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311

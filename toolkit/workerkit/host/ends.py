@@ -1,0 +1,99 @@
+"""Every end of a job passes here: `post_job`, the frozen body, and the one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import msgspec
+
+from workerkit.errors import QueueError
+from workerkit.hooks import Hooks
+from workerkit.host.status import ended_body
+from workerkit.job import EMPTY, Request, Result, Status
+from workerkit.payload import convert_field
+from workerkit.queue.base import End, Feed, Record
+
+log = logging.getLogger(__name__)
+
+#: Seconds between tries to store an end that the queue could not take: first, and at most.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+
+
+class Ends:
+    """Ends jobs, for whatever reason, exactly once."""
+
+    def __init__(self, feed: Feed, hooks: Hooks) -> None:
+        self._feed = feed
+        self._hooks = hooks
+
+    async def end(self, record: Record, result: Result, request: Request | None = None) -> bool:
+        """End a job as it was seen in `record`. False when it has moved on since; nothing is stored."""
+        request = request or self.request(record)
+        asked = await self._hooks.post_job(request, result)
+        end = End(
+            id=record.id,
+            seen_status=record.status,
+            seen_attempt=record.attempt,
+            status=result.status,
+            body=ended_body(record, result),
+            deliveries=[attrs.evolve(delivery, plugin=plugin) for plugin, delivery in asked],
+        )
+        return await self._feed.finish(end)
+
+    async def end_stubbornly(self, record: Record, result: Result, request: Request | None = None) -> bool:
+        """The same for a result that must not be lost: repeated while the queue cannot take it."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await self.end(record, result, request)
+            except QueueError as error:
+                log.error(
+                    "job %s: its end is not stored yet, trying again in %.1f s: %s", record.id, pause, error
+                )
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def request(self, record: Record) -> Request:
+        """The public request behind a record, without its secret fields."""
+        return Request(
+            id=record.id,
+            endpoint=record.endpoint,
+            raw_input=record.input,
+            policy=record.policy,
+            submitted_at=record.submitted_at,
+            fields=self._fields(record) if record.fields else EMPTY,
+        )
+
+    def _fields(self, record: Record) -> Mapping[str, Any]:
+        """Stored fields as typed values; one whose plugin is gone is left out."""
+        raw = msgspec.json.decode(record.fields or b"{}")
+        known = self._hooks.fields
+        return {name: convert_field(name, value, known[name]) for name, value in raw.items() if name in known}
+
+
+def timed_out(record: Record, now: int, *, expired: bool) -> Result:
+    """The result of a job that ran, or waited, too long."""
+    started = record.started_at if record.status is Status.IN_PROGRESS else None
+    limit = record.policy.execution_timeout
+    return Result(
+        status=Status.TIMED_OUT,
+        attempt=record.attempt,
+        error="expired" if expired else f"the job ran longer than its execution timeout of {limit} ms",
+        delay_time=(started or now) - record.submitted_at,
+        execution_time=None if started is None else now - started,
+    )
+
+
+def cancelled(record: Record, now: int) -> Result:
+    """The result of a job that a client took back."""
+    started = record.started_at if record.status is Status.IN_PROGRESS else None
+    return Result(
+        status=Status.CANCELLED,
+        attempt=record.attempt,
+        delay_time=(started or now) - record.submitted_at,
+        execution_time=None if started is None else now - started,
+    )

@@ -1,0 +1,75 @@
+"""What must happen although nobody asks: leases renewed, time limits kept, old results deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+
+from workerkit.errors import QueueError
+from workerkit.host.ends import Ends, timed_out
+from workerkit.host.runs import Runs
+from workerkit.job import Status
+from workerkit.queue.base import Blame, Store
+
+log = logging.getLogger(__name__)
+
+#: Seconds between looks for jobs past their ttl and for results past their retention.
+EXPIRY_EVERY, SWEEP_EVERY = 2.0, 10.0
+SLICE = 100
+
+
+class Housekeeping:
+    """Three slow loops beside the jobs' path."""
+
+    def __init__(
+        self, store: Store, ends: Ends, all_runs: Callable[[], Iterable[Runs]], lease: float
+    ) -> None:
+        self._store = store
+        self._ends = ends
+        self._all_runs = all_runs
+        self._lease = lease
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await asyncio.gather(
+            self._every(self._lease / 3, self.renew),
+            self._every(EXPIRY_EVERY, self.expire),
+            self._every(SWEEP_EVERY, self.sweep),
+        )
+
+    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await step()
+            except QueueError as error:
+                log.error("housekeeping is put off: %s", error)
+
+    async def renew(self) -> None:
+        """Extend the leases of what runs here; stop what the queue says is not ours any more."""
+        for runs in self._all_runs():
+            held = runs.held
+            for id, attempt in await self._store.heartbeat(held) if held else ():
+                runs.stop(id, attempt, "it is no longer this host's job")
+
+    async def expire(self) -> None:
+        """End what is past its ttl, queued or running, and give back what nobody renews."""
+        while records := await self._store.expired(SLICE):
+            for record in records:
+                result = timed_out(record, self._store.now(), expired=True)
+                if await self._ends.end(record, result) and record.status is Status.IN_PROGRESS:
+                    self.stop(record.id, record.attempt, "it expired")
+        for record in await self._store.lapsed(SLICE):
+            await self._store.release(record.id, record.attempt, Blame.NONE)
+
+    async def sweep(self) -> None:
+        """Delete results past their retention, a slice at a time."""
+        deleted = SLICE
+        while deleted == SLICE:
+            deleted = await self._store.sweep(SLICE)
+
+    def stop(self, id: str, attempt: int, reason: str) -> None:
+        """Stop a run, whichever pool has it."""
+        for runs in self._all_runs():
+            runs.stop(id, attempt, reason)

@@ -1,0 +1,195 @@
+"""Where a request becomes a job: the body is checked, its fields typed, plugins asked, secrets sealed."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import msgspec
+
+from workerkit.errors import ApiError, PluginFailed, Refused, WorkerkitError, suggest
+from workerkit.hooks import Hooks
+from workerkit.host.reading import SAMPLE, Reader, kind
+from workerkit.host.sealing import Sealer
+from workerkit.job import EMPTY, Policy, Request
+from workerkit.payload import convert_field
+from workerkit.queue.base import Submission
+from workerkit.settings import PolicySettings, Settings
+
+DAY = 86_400_000
+#: Milliseconds, least and most, of the times in a `policy`.
+BOUNDS: Mapping[str, tuple[int, int]] = {"executionTimeout": (5_000, 7 * DAY), "ttl": (10_000, 7 * DAY)}
+POLICY_KEYS = (*BOUNDS, "lowPriority")
+IDEMPOTENCY_KEY_LENGTH = 255
+
+
+@attrs.frozen
+class Admission:
+    """A request that may be stored, and the top-level keys of its body that mean nothing here."""
+
+    submission: Submission
+    ignored: tuple[str, ...] = ()
+
+
+class Intake:
+    """Admits requests. One for a host; it keeps what it can prepare."""
+
+    def __init__(self, hooks: Hooks, sealer: Sealer, settings: Settings) -> None:
+        self._hooks = hooks
+        self._sealer = sealer
+        self._reader = Reader(settings.limits.depth)
+        #: By the function's own timeout, of which there are few.
+        self._defaults: dict[int | None, Policy] = {None: _default_policy(settings.policy)}
+
+    async def admit(
+        self,
+        endpoint: str,
+        body: bytes,
+        *,
+        sync: bool,
+        idempotency_key: str | None = None,
+        default_timeout_ms: int | None = None,
+    ) -> Admission:
+        """Check a body of `/run` or `/runsync` and make it a submission with an id of its own.
+
+        `default_timeout_ms` is the endpoint's execution timeout, for a request that names none. The
+        submission holds the `input` as it was sent, byte for byte. Raises `ApiError`.
+        """
+        raw, values = self._reader.read(body)
+        if "input" not in raw:
+            raise _no_input(raw)
+        policy = self._policy(values.get("policy"), default_timeout_ms)
+        typed = self._typed(values)
+        id = f"sync-{uuid.uuid4()}-u1" if sync else f"{uuid.uuid4()}-u1"
+        request = Request(
+            id=id,
+            endpoint=endpoint,
+            raw_input=bytes(raw["input"]),
+            policy=policy,
+            submitted_at=time.time_ns() // 1_000_000,
+            fields=typed,
+        )
+        await self._accept(request)
+        submission = Submission(
+            id=id,
+            endpoint=endpoint,
+            input=request.raw_input,
+            fields=self._public(raw, typed),
+            sealed=self._sealed(id, raw, typed),
+            policy=policy,
+            idempotency=_idempotency(idempotency_key, body),
+        )
+        return Admission(submission, self._ignored(raw))
+
+    def _policy(self, value: Any, timeout: int | None) -> Policy:
+        default = self._defaults.get(timeout)
+        if default is None:
+            assert timeout is not None  # which was there from the start
+            default = self._defaults[timeout] = attrs.evolve(self._defaults[None], execution_timeout=timeout)
+        return default if value is None else read_policy(value, default)
+
+    def _typed(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The declared fields that the body holds, as their types; null counts as absent."""
+        declared = self._hooks.fields
+        present = [name for name in declared if values.get(name) is not None]
+        if not present:
+            return EMPTY
+        try:
+            return {name: convert_field(name, values[name], declared[name]) for name in present}
+        except WorkerkitError as error:
+            raise ApiError(400, "bad_field", str(error)) from None
+
+    async def _accept(self, request: Request) -> None:
+        try:
+            await self._hooks.accept(request)
+        except Refused as refusal:
+            raise ApiError(400, "refused", str(refusal)) from None
+        except PluginFailed as failure:
+            raise ApiError(500, "plugin_failed", f"{failure}; nothing was stored") from failure
+
+    def _public(self, raw: Mapping[str, msgspec.Raw], typed: Mapping[str, Any]) -> bytes | None:
+        public = {name: raw[name] for name in typed if not self._hooks.fields[name].secret}
+        return msgspec.json.encode(public) if public else None
+
+    def _sealed(
+        self, id: str, raw: Mapping[str, msgspec.Raw], typed: Mapping[str, Any]
+    ) -> Mapping[str, bytes]:
+        secret = [name for name in typed if self._hooks.fields[name].secret]
+        if not secret:
+            return EMPTY
+        try:
+            return {name: self._sealer.seal(id, name, bytes(raw[name])) for name in secret}
+        except WorkerkitError as error:
+            raise ApiError(503, "cannot_seal", f"{', '.join(secret)} cannot be kept: {error}") from error
+
+    def _ignored(self, raw: Mapping[str, msgspec.Raw]) -> tuple[str, ...]:
+        if len(raw) == 1:
+            return ()
+        declared = self._hooks.fields
+        return tuple(key for key in raw if key not in ("input", "policy") and key not in declared)
+
+
+def read_policy(value: Any, default: Policy) -> Policy:
+    """The `policy` of a body over `default`; raises `ApiError` 400 that names the member."""
+    if not isinstance(value, dict):
+        raise _bad_policy(f"policy is {kind(value)}; it must be an object")
+    for key in value:
+        if key not in POLICY_KEYS:
+            raise _bad_policy(f"policy.{key[:60]} is unknown{suggest(key, POLICY_KEYS)}")
+    low = value.get("lowPriority")
+    if low is not None and not isinstance(low, bool):
+        raise _bad_policy(f"policy.lowPriority is {kind(low)}; it must be true or false")
+    return Policy(
+        execution_timeout=_milliseconds(value, "executionTimeout", default.execution_timeout),
+        ttl=_milliseconds(value, "ttl", default.ttl),
+        low_priority=default.low_priority if low is None else low,
+    )
+
+
+def _milliseconds(policy: Mapping[str, Any], name: str, default: int) -> int:
+    value = policy.get(name)
+    if value is None:
+        return default
+    if type(value) is not int:
+        shown = value if isinstance(value, float) else kind(value)
+        raise _bad_policy(f"policy.{name} is {shown}; it must be a whole number of milliseconds")
+    least, most = BOUNDS[name]
+    if not least <= value <= most:
+        raise _bad_policy(
+            f"policy.{name} is out of range; it must be from {least} ms ({least // 1000} s) to {most} ms (7 days)"
+        )
+    return value
+
+
+def _default_policy(settings: PolicySettings) -> Policy:
+    return Policy(
+        execution_timeout=int(settings.execution_timeout * 1000),
+        ttl=int(settings.ttl * 1000),
+    )
+
+
+def _bad_policy(sentence: str) -> ApiError:
+    return ApiError(400, "bad_policy", sentence)
+
+
+def _no_input(raw: Mapping[str, msgspec.Raw]) -> ApiError:
+    keys = ", ".join(key[:40] for key in list(raw)[:5]) or "none"
+    return ApiError(
+        400, "bad_input", f'the body has no "input" (its keys: {keys}); put what the job gets there: {SAMPLE}'
+    )
+
+
+def _idempotency(key: str | None, body: bytes) -> tuple[str, bytes] | None:
+    if key is None:
+        return None
+    if not 0 < len(key) <= IDEMPOTENCY_KEY_LENGTH or not (key.isascii() and key.isprintable()):
+        raise ApiError(
+            400,
+            "bad_idempotency_key",
+            f"the Idempotency-Key header must be 1 to {IDEMPOTENCY_KEY_LENGTH} printable ASCII characters",
+        )
+    return key, hashlib.sha256(body).digest()

@@ -1,0 +1,252 @@
+"""What the job API can ask of a host. Answers are JSON bytes; every refusal is an `ApiError`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from enum import Enum
+from typing import TypeVar
+
+import attrs
+import msgspec
+
+from workerkit.errors import ApiError, QueueError, WorkerkitError, suggest
+from workerkit.host.ends import cancelled
+from workerkit.host.host import Host
+from workerkit.host.intake import Intake
+from workerkit.host.pool import CENSUS
+from workerkit.host.status import body_of, brief, stream_body
+from workerkit.job import Status
+from workerkit.queue.base import DeliveryState, Outcome, Record, Submitted, View
+
+E = TypeVar("E", bound=Enum)
+#: How often a move is tried again when the job moves at the same time.
+MOST_TRIES = 20
+#: Jobs that one purge looks at before it commits, and chunks that one stream answer holds.
+SLICE, MOST_CHUNKS = 200, 1000
+
+
+@attrs.frozen
+class Admitted:
+    """A stored job: its id, and the request's top-level keys that nobody declared."""
+
+    id: str
+    ignored: tuple[str, ...]
+
+
+class Jobs:
+    """The jobs of a host, as its API shows them."""
+
+    def __init__(self, host: Host, intake: Intake) -> None:
+        self._host = host
+        self._store = host.store
+        self._intake = intake
+
+    # -- submit and wait -------------------------------------------------------------------------
+
+    async def submit(
+        self, endpoint: str, body: bytes, *, sync: bool = False, idempotency_key: str | None = None
+    ) -> Admitted:
+        """Check a request and store it; returns once it cannot be lost."""
+        function = self._host.catalogue.find(endpoint)
+        admission = await self._intake.admit(
+            endpoint, body, sync=sync, idempotency_key=idempotency_key, default_timeout_ms=function.timeout
+        )
+        try:
+            [submitted] = await self._store.submit([admission.submission])
+        except QueueError as error:
+            raise ApiError(
+                503, "queue_unavailable", f"the job was not stored: {error}", {"Retry-After": "1"}
+            ) from error
+        self._check(submitted, endpoint)
+        return Admitted(submitted.id, admission.ignored)
+
+    def _check(self, submitted: Submitted, endpoint: str) -> None:
+        if submitted.outcome is Outcome.CONFLICT:
+            raise ApiError(
+                409, "idempotency_conflict", "this Idempotency-Key was used with another body; use a new key"
+            )
+        if submitted.outcome is Outcome.FULL:
+            limit = self._host.settings.limits.queue_length
+            raise ApiError(
+                429,
+                "queue_full",
+                f"{limit} jobs wait for {endpoint!r} already, as many as limits.queue_length allows; try again later",
+                {"Retry-After": "5"},
+            )
+
+    async def wait(self, endpoint: str, id: str, seconds: float) -> bytes:
+        """The status object once the job has ended, or as it is after `seconds`."""
+        end = time.monotonic() + seconds
+        with self._store.watch(id) as watch:
+            while True:
+                view = await self._view(endpoint, id)
+                if view.status.ended:
+                    return body_of(view, self._store.now())
+                if not await watch.changed(end - time.monotonic()):
+                    return body_of(await self._view(endpoint, id), self._store.now())
+                if watch.body is not None:
+                    return watch.body
+
+    async def status(self, endpoint: str, id: str) -> bytes:
+        """The status object."""
+        return body_of(await self._view(endpoint, id), self._store.now())
+
+    async def stream(self, endpoint: str, id: str, seconds: float) -> bytes:
+        """Chunks that no call has returned before; waits up to `seconds` for the first."""
+        end = time.monotonic() + seconds
+        with self._store.watch(id) as watch:
+            while True:
+                view = await self._view(endpoint, id)
+                chunks = await self._store.take_chunks(id, MOST_CHUNKS)
+                if chunks or view.status.ended or not await watch.changed(end - time.monotonic()):
+                    return stream_body(view.status, chunks)
+
+    # -- change ----------------------------------------------------------------------------------
+
+    async def cancel(self, endpoint: str, id: str) -> bytes:
+        """End a job that has not ended, and stop its run."""
+        for _ in range(MOST_TRIES):
+            record = await self._record(endpoint, id)
+            if record.status is Status.CANCELLED:
+                return brief(id, Status.CANCELLED)
+            if record.status.ended:
+                raise ApiError(
+                    409, "already_ended", f"the job is {record.status.value}; it cannot be cancelled any more"
+                )
+            if await self._host.ends.end(record, cancelled(record, self._store.now())):
+                self._host.stop_run(id, record.attempt, "it was cancelled")
+                return brief(id, Status.CANCELLED)
+        raise ApiError(503, "busy", "the job moves too fast to be cancelled; try again")
+
+    async def retry(self, endpoint: str, id: str) -> bytes:
+        """Put a FAILED or TIMED_OUT job back in the queue."""
+        record = await self._record(endpoint, id)
+        try:
+            self._host.vault.can_open(record)
+        except WorkerkitError as error:
+            raise ApiError(409, "secret_gone", str(error)) from error
+        if record.status not in (Status.FAILED, Status.TIMED_OUT) or not await self._store.retry(id):
+            status = (await self._view(endpoint, id)).status.value
+            raise ApiError(
+                409, "not_retryable", f"the job is {status}; only FAILED and TIMED_OUT jobs can be retried"
+            )
+        return brief(id, Status.IN_QUEUE)
+
+    async def purge(self, endpoint: str) -> bytes:
+        """Cancel every job that waits now; running ones go on."""
+        self._host.catalogue.find(endpoint)
+        removed = 0
+        left = (await self._store.counts(endpoint)).in_queue
+        while left > 0 and (records := await self._store.queued(endpoint, min(left, SLICE))):
+            now = self._store.now()
+            ends = await asyncio.gather(
+                *(self._host.ends.end(record, cancelled(record, now)) for record in records)
+            )
+            removed += sum(ends)
+            left -= len(records)
+        return msgspec.json.encode({"removed": removed, "status": "completed"})
+
+    # -- look ------------------------------------------------------------------------------------
+
+    async def health(self, endpoint: str) -> bytes:
+        """RunPod's six worker and five job counters."""
+        self._host.catalogue.find(endpoint)
+        counts = await self._store.counts(endpoint)
+        pool = self._host.pools.get(endpoint)
+        return msgspec.json.encode(
+            {
+                "jobs": {
+                    "completed": counts.completed,
+                    "failed": counts.failed + counts.timed_out,
+                    "inProgress": counts.in_progress,
+                    "inQueue": counts.in_queue,
+                    "retried": counts.retried,
+                },
+                "workers": pool.census() if pool else dict.fromkeys(CENSUS, 0),
+            }
+        )
+
+    def readiness(self) -> tuple[bool, bytes]:
+        """Whether every function has a worker that is ready, and which have none."""
+        waiting = [
+            name for name, pool in self._host.pools.items() if pool.size and not pool.census()["ready"]
+        ]
+        ready = bool(self._host.pools) and not waiting
+        return ready, msgspec.json.encode({"ready": ready, "waiting_for": waiting})
+
+    async def list_jobs(
+        self, endpoint: str | None = None, status: str | None = None, after: int = 0, limit: int = 100
+    ) -> bytes:
+        """Jobs in order of submission, for an operator."""
+        wanted = _member(Status, status, "status")
+        rows = await self._store.jobs(endpoint=endpoint, status=wanted, after=after, limit=limit)
+        return msgspec.json.encode({"jobs": rows, "after": rows[-1].seq if rows else after})
+
+    async def show_job(self, id: str) -> bytes:
+        """A job's status object, where it belongs, and its deliveries."""
+        view = await self._view(None, id)
+        deliveries = await self._store.deliveries(state=None, job=id, limit=SLICE)
+        shown = msgspec.Raw(body_of(view, self._store.now()))
+        return msgspec.json.encode(
+            {"endpoint": view.endpoint, "attempt": view.attempt, "job": shown, "deliveries": deliveries}
+        )
+
+    async def cancel_job(self, id: str) -> bytes:
+        """Cancel a job, whatever its endpoint."""
+        return await self.cancel((await self._view(None, id)).endpoint, id)
+
+    async def list_deliveries(
+        self, state: str | None = None, job: str | None = None, limit: int = 100
+    ) -> bytes:
+        """Deliveries, newest first."""
+        wanted = _member(DeliveryState, state, "state")
+        rows = await self._store.deliveries(state=wanted, job=job, limit=limit)
+        return msgspec.json.encode({"deliveries": rows})
+
+    async def show_delivery(self, id: str) -> bytes:
+        """One delivery and the body that it carries."""
+        found = await self._store.delivery(id)
+        if found is None:
+            raise _no_delivery(id)
+        row, body = found
+        return msgspec.json.encode({"delivery": row, "body": body.decode("utf-8", "replace")})
+
+    async def redeliver(self, id: str) -> bytes:
+        """Send one again, with one attempt more."""
+        if not await self._store.redeliver(id):
+            raise _no_delivery(id)
+        return msgspec.json.encode({"id": id, "state": DeliveryState.PENDING.value})
+
+    async def _view(self, endpoint: str | None, id: str) -> View:
+        view = await self._store.view(id)
+        if view is None or endpoint not in (None, view.endpoint):
+            raise self._no_job(endpoint, id)
+        return view
+
+    async def _record(self, endpoint: str, id: str) -> Record:
+        record = await self._store.record(id)
+        if record is None or record.endpoint != endpoint:
+            raise self._no_job(endpoint, id)
+        return record
+
+    def _no_job(self, endpoint: str | None, id: str) -> ApiError:
+        if endpoint is not None:
+            self._host.catalogue.find(endpoint)
+        keep = self._host.settings.queue.keep
+        return ApiError(
+            404,
+            "unknown_job",
+            f"there is no job {id[:100]!r}; results are kept for {keep:g} s after a job's end",
+        )
+
+
+def _member(kind: type[E], name: str | None, what: str) -> E | None:
+    known = {member.value: member for member in kind}
+    if name is not None and name not in known:
+        raise ApiError(400, "bad_query", f"{what}: {name!r} is not known{suggest(name, known)}")
+    return None if name is None else known[name]
+
+
+def _no_delivery(id: str) -> ApiError:
+    return ApiError(404, "unknown_delivery", f"there is no delivery {id[:100]!r} that could be sent")

@@ -1,0 +1,287 @@
+"""A JOB'S PATH in the host, top to bottom: begun, heard from, ended. (`supply` claims it.)"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import attrs
+
+from workerkit.errors import WorkerkitError
+from workerkit.host.crash import worker_died
+from workerkit.host.ends import Ends, timed_out
+from workerkit.host.redaction import Redactor
+from workerkit.host.status import joined
+from workerkit.host.supply import Slot, Supply
+from workerkit.host.vault import Vault
+from workerkit.host.worker import Worker
+from workerkit.job import Request, Result, Status
+from workerkit.queue.base import Blame, Claim, Feed, Record
+from workerkit.settings import Settings
+from workerkit.wire import Chunk, Descriptor, JobEnd, Progress, RunJob, Stop
+
+log = logging.getLogger(__name__)
+
+#: A job that was started this often goes back no more, whoever was to blame.
+MOST_STARTS = 10
+
+
+@attrs.define(eq=False)
+class Run:
+    """A job that a worker has, or had."""
+
+    record: Record
+    request: Request
+    worker: Worker
+    started: float
+    redactor: Redactor | None = None
+    timer: asyncio.TimerHandle | None = None
+    #: Writes of chunks that are not durable yet.
+    writes: set[asyncio.Task[Any]] = attrs.field(factory=set)
+    #: The job has ended, or gone back, without this run; what it still says is ignored.
+    over: bool = False
+
+
+class Runs:
+    """The jobs of one function: takes them from the queue and sees each to its end."""
+
+    def __init__(
+        self,
+        function: Descriptor,
+        feed: Feed,
+        ends: Ends,
+        vault: Vault,
+        settings: Settings,
+        holder: str,
+        clock: Callable[[], int],
+    ) -> None:
+        self._function = function
+        self._feed = feed
+        self._ends = ends
+        self._vault = vault
+        self._settings = settings
+        self._clock = clock
+        self.supply = Supply(function.name, feed, holder, self._begin)
+        self._active: dict[str, Run] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def held(self) -> list[tuple[str, int]]:
+        """The (id, attempt) of every run whose lease must be kept."""
+        return [(run.record.id, run.record.attempt) for run in self._active.values() if not run.over]
+
+    # -- begun -----------------------------------------------------------------------------------
+
+    def _begin(self, slot: Slot, claim: Claim) -> None:
+        """Hand a claimed job to a worker, perhaps while its claim is still being committed."""
+        record = claim.record
+        try:
+            fields, redactor = self._vault.open(record)
+            run = Run(record, self._ends.request(record), slot.worker, time.monotonic(), redactor)
+        except WorkerkitError as error:
+            self._cannot_begin(record, error)
+            self.supply.offer(slot)
+            return
+        slot.worker.busy[slot.number] = run
+        self._active[record.id] = run
+        self._idle.clear()
+        slot.worker.send(RunJob(slot.number, record.id, record.attempt, record.input, fields))
+        left = min(record.policy.execution_timeout, record.expires_at - self._clock()) / 1000
+        run.timer = asyncio.get_running_loop().call_later(max(left, 0), self._overtime, run)
+        claim.committed.add_done_callback(lambda settled: self._claim_settled(run, settled))
+
+    def _cannot_begin(self, record: Record, error: WorkerkitError) -> None:
+        """The key of its secrets is gone, or its fields are not what the plugin wants any more."""
+        bare = Request(id=record.id, endpoint=record.endpoint, raw_input=record.input)
+        result = Result(status=Status.FAILED, attempt=record.attempt, error=str(error))
+        self._later(self._ends.end_stubbornly(record, result, bare))
+
+    def _claim_settled(self, run: Run, settled: asyncio.Future[None]) -> None:
+        """A claim that could not be stored never was: its run is stopped."""
+        if not settled.cancelled() and settled.exception() is not None:
+            self._stop(run, "its claim could not be stored")
+
+    # -- heard from ------------------------------------------------------------------------------
+
+    def on_chunk(self, worker: Worker, frame: Chunk) -> None:
+        """Store one yielded value."""
+        run = self._active.get(frame.id)
+        if run is None or run.over or run.record.attempt != frame.attempt:
+            return
+        value = run.redactor.bytes(frame.value) if run.redactor else frame.value
+        task = self._later(self._feed.chunk(frame.id, frame.attempt, frame.n, value))
+        run.writes.add(task)
+
+    def on_progress(self, worker: Worker, frame: Progress) -> None:
+        """Store what `/status` shows meanwhile."""
+        run = self._active.get(frame.id)
+        if run is None or run.over or run.record.attempt != frame.attempt:
+            return
+        value = run.redactor.bytes(frame.value) if run.redactor else frame.value
+        self._later(self._feed.progress(frame.id, frame.attempt, value))
+
+    # -- ended -----------------------------------------------------------------------------------
+
+    def on_end(self, worker: Worker, frame: JobEnd, ended: Callable[[Worker, str | None], None]) -> None:
+        """A run is over and its slot is free. `ended` hears of it when the end is stored."""
+        run = worker.busy.pop(frame.slot)
+        self._forget(run)
+        self.supply.took(time.monotonic() - run.started)
+        if frame.refresh is not None:
+            worker.leaving = True
+        elif not worker.leaving:
+            self.supply.offer(Slot(worker, frame.slot))
+        self._later(self._finish(run, frame, ended))
+
+    async def _finish(self, run: Run, frame: JobEnd, ended: Callable[[Worker, str | None], None]) -> None:
+        if not run.over:
+            await self._store(run, frame)
+        ended(run.worker, frame.refresh)
+
+    async def _store(self, run: Run, frame: JobEnd) -> None:
+        record, redact = run.record, run.redactor
+        status, output, error = Status(frame.status), frame.output, frame.error
+        if frame.chunks is not None:
+            status, output, error = await self._chunked(run, frame)
+        if redact is not None:
+            output = None if output is None else redact.bytes(output)
+            error = None if error is None else redact.text(error)
+        result = Result(
+            status=status,
+            attempt=record.attempt,
+            output=output,
+            error=error,
+            delay_time=(record.started_at or record.submitted_at) - record.submitted_at,
+            execution_time=int((time.monotonic() - run.started) * 1000),
+            worker_id=run.worker.id,
+            notes=redact.tree(frame.notes) if redact is not None else frame.notes,
+            refresh=frame.refresh,
+        )
+        await self._ends.end_stubbornly(record, result, run.request)
+
+    async def _chunked(self, run: Run, frame: JobEnd) -> tuple[Status, bytes | None, str | None]:
+        """A generator's output: the list of what was stored."""
+        status, error = Status(frame.status), frame.error
+        results = await asyncio.gather(*run.writes, return_exceptions=True)
+        lost = next((result for result in results if isinstance(result, BaseException)), None)
+        if lost is not None and status is Status.COMPLETED:
+            return Status.FAILED, None, f"a chunk of the output could not be stored: {lost}"
+        if not self._function.aggregate or not frame.chunks:
+            return status, (b"[]" if status is Status.COMPLETED else None), error
+        output = joined(await self._feed.chunks(run.record.id, run.record.attempt))
+        limit = self._settings.limits.output
+        if len(output) > limit:
+            text = f"the chunks add up to {len(output)} bytes; limits.output is {limit} (aggregate=False leaves them out)"
+            return Status.FAILED, None, text
+        return status, output, error
+
+    # -- ended otherwise -------------------------------------------------------------------------
+
+    def _overtime(self, run: Run) -> None:
+        self._later(self._time_out(run))
+
+    async def _time_out(self, run: Run) -> None:
+        now = self._clock()
+        expired = now >= run.record.expires_at
+        if await self._ends.end_stubbornly(
+            run.record, timed_out(run.record, now, expired=expired), run.request
+        ):
+            self._stop(run, "its time is over")
+
+    def stop(self, id: str, attempt: int, reason: str) -> None:
+        """Stop a run whose job has ended already: cancelled, timed out or taken away."""
+        run = self._active.get(id)
+        if run is not None and run.record.attempt == attempt:
+            self._stop(run, reason)
+
+    def _stop(self, run: Run, reason: str) -> None:
+        """Async handlers are cancelled; others cannot be, so their process is killed."""
+        run.over = True
+        worker = run.worker
+        if run not in worker.busy.values():
+            return
+        if self._function.kind in ("coroutine", "async_generator"):
+            worker.send(Stop(run.record.id, run.record.attempt, reason))
+            grace = self._settings.workers.stop_grace
+            asyncio.get_running_loop().call_later(grace, self._kill_if_still_there, run, reason)
+        else:
+            worker.kill(f"a job had to be stopped: {reason}")
+
+    def _kill_if_still_there(self, run: Run, reason: str) -> None:
+        if run in run.worker.busy.values():
+            run.worker.kill(f"a job did not stop: {reason}")
+
+    def lost(self, worker: Worker) -> None:
+        """A worker is gone: what it ran goes back to the queue, or ends when it went back too often."""
+        runs, worker.busy = list(worker.busy.values()), {}
+        for run in runs:
+            self._forget(run)
+            if not run.over:
+                run.over = True
+                self._later(self._return(run))
+
+    async def _return(self, run: Run) -> None:
+        record = run.record
+        blame = Blame.NONE if run.worker.killed_for else Blame.CRASH
+        allowed = self._function.max_starts or self._settings.workers.max_starts
+        if record.restarts + 1 >= MOST_STARTS or (blame is Blame.CRASH and record.crashes + 1 >= allowed):
+            error = worker_died(run.worker, await run.worker.process.last_words(), record)
+            if run.redactor is not None:
+                error = run.redactor.text(error)
+            result = Result(
+                status=Status.FAILED,
+                attempt=record.attempt,
+                error=error,
+                delay_time=(record.started_at or record.submitted_at) - record.submitted_at,
+                execution_time=int((time.monotonic() - run.started) * 1000),
+                worker_id=run.worker.id,
+            )
+            await self._ends.end_stubbornly(record, result, run.request)
+        else:
+            await self._feed.release(record.id, record.attempt, blame)
+
+    # -- closing ---------------------------------------------------------------------------------
+
+    async def wait_idle(self, seconds: float) -> None:
+        """Wait until no job runs, at most `seconds`."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        except asyncio.TimeoutError:
+            log.warning(
+                "%s: %d jobs still run; they go back to the queue", self._function.name, len(self._active)
+            )
+
+    async def give_back(self) -> None:
+        """Return what still runs to the queue, without blame, and wait for all that is under way."""
+        for run in list(self._active.values()):
+            if not run.over:
+                run.over = True
+                run.worker.kill("the host is stopping")
+                self._later(self._feed.release(run.record.id, run.record.attempt, Blame.NONE))
+        await self.supply.drained()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _forget(self, run: Run) -> None:
+        if self._active.get(run.record.id) is run:
+            del self._active[run.record.id]
+        if run.timer is not None:
+            run.timer.cancel()
+        if not self._active:
+            self._idle.set()
+
+    def _later(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a step of a job failed", exc_info=task.exception())

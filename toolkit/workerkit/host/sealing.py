@@ -1,0 +1,162 @@
+"""Secret fields at rest: AES-256-GCM, bound to the job and the field they belong to.
+
+A record is: version (1 byte), key id (4 bytes, the start of the key's SHA-256), nonce (12), then
+ciphertext and tag. The associated data is the job's id, a zero byte and the field's name.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workerkit.errors import SettingsError, WorkerkitError
+from workerkit.settings import QueueSettings
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+VERSION = b"\x01"
+_ID = slice(1, 5)
+_NONCE = slice(5, 17)
+_CIPHERTEXT = slice(17, None)
+MAKE_A_KEY = "openssl rand -base64 32"
+
+
+class SealError(WorkerkitError):
+    """A secret field cannot be sealed or opened; the text says which key is missing."""
+
+
+class Sealer:
+    """Seals with the first of `keys`, opens with any. Threads may share it.
+
+    Without `keys` it uses the one in `key_file`, which it makes, mode 0600, when it first seals.
+    """
+
+    def __init__(self, keys: Sequence[bytes] = (), key_file: Path | None = None) -> None:
+        self._file = key_file
+        self._first = keys[0] if keys else None
+        self._by_id = {_key_id(key): key for key in keys}
+
+    @classmethod
+    def from_settings(cls, queue: QueueSettings, db_path: str | Path | None) -> Sealer:
+        """The sealer for a queue; `db_path` is its file, when it has one.
+
+        Raises `SettingsError` for a malformed key.
+        """
+        keys = [] if queue.secret_key is None else _parse(queue.secret_key.reveal())
+        return cls(keys, None if db_path is None else Path(f"{db_path}.key"))
+
+    def seal(self, job_id: str, field: str, plaintext: bytes) -> bytes:
+        """Encrypt one field; raises `SealError` when there is no key."""
+        key = self._first or self._from_file(create=True)
+        if key is None:
+            raise SealError(
+                f"field {field!r} is secret and there is no key to seal it; "
+                f"set WORKERKIT_SECRET_KEY to the output of `{MAKE_A_KEY}`"
+            )
+        nonce = secrets.token_bytes(12)
+        ciphertext = _cipher(key).encrypt(nonce, plaintext, _bound_to(job_id, field))
+        return VERSION + _key_id(key) + nonce + ciphertext
+
+    def open(self, job_id: str, field: str, sealed: bytes) -> bytes:
+        """Decrypt one field; raises `SealError` when its key is gone or the record was altered."""
+        from cryptography.exceptions import InvalidTag
+
+        if sealed[:1] != VERSION:
+            raise SealError(f"field {field!r} of job {job_id} was sealed by another version of workerkit")
+        key_id = sealed[_ID]
+        if key_id not in self._by_id:
+            self._from_file(create=False)
+        key = self._by_id.get(key_id)
+        if key is None:
+            raise SealError(
+                f"the key that sealed field {field!r} of job {job_id} is gone; "
+                "put it back, behind the present one and a comma, into WORKERKIT_SECRET_KEY"
+            )
+        try:
+            return _cipher(key).decrypt(sealed[_NONCE], sealed[_CIPHERTEXT], _bound_to(job_id, field))
+        except InvalidTag as exc:
+            raise SealError(f"field {field!r} of job {job_id} was altered in the queue") from exc
+
+    def _from_file(self, *, create: bool) -> bytes | None:
+        if self._file is None or not (create or self._file.exists()):
+            return None
+        try:
+            key = _read(self._file, create=create)
+        except (OSError, SettingsError) as exc:
+            raise SealError(f"the key file {str(self._file)!r} cannot be used: {exc}") from exc
+        self._by_id[_key_id(key)] = key
+        if create:
+            self._first = key
+        return key
+
+
+def _read(path: Path, *, create: bool) -> bytes:
+    if create and not path.exists():
+        _create(path)
+    if path.stat().st_mode & 0o077:
+        raise SettingsError(f"others may read it; run: chmod 600 {path}")
+    return _parse(path.read_text(encoding="ascii"))[0]
+
+
+def _create(path: Path) -> None:
+    """Make the key file whole or not at all; an existing one is never replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(base64.b64encode(secrets.token_bytes(32)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if not path.exists():
+            os.link(draft, path)
+    except FileExistsError:
+        return
+    finally:
+        draft.unlink()
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _parse(text: str) -> list[bytes]:
+    keys = []
+    for number, part in enumerate(text.split(","), 1):
+        try:
+            key = base64.b64decode(part.strip(), validate=True)
+        except binascii.Error:
+            key = b""
+        if len(key) != 32:
+            raise SettingsError(
+                f"queue.secret_key (WORKERKIT_SECRET_KEY): key {number} is not 32 bytes in base64; "
+                f"make one with `{MAKE_A_KEY}`"
+            )
+        keys.append(key)
+    return keys
+
+
+def _key_id(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()[:4]
+
+
+def _bound_to(job_id: str, field: str) -> bytes:
+    return f"{job_id}\0{field}".encode()
+
+
+def _cipher(key: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)

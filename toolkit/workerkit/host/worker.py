@@ -1,0 +1,200 @@
+"""A worker as the host sees it: the host's end of the wire, and the state that its frames make."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol, cast
+
+import msgspec
+
+from workerkit.host.process import WorkerProcess
+from workerkit.wire import (
+    PROTOCOL,
+    Assign,
+    Chunk,
+    Descriptor,
+    Drain,
+    Frame,
+    Hello,
+    JobEnd,
+    Progress,
+    Ready,
+    Start,
+    Unfit,
+    Unpacker,
+    decode_to_host,
+    pack,
+)
+
+if TYPE_CHECKING:
+    from workerkit.host.runs import Run
+
+log = logging.getLogger(__name__)
+
+#: Seconds to wait for the end of a dead worker's wire; a stray grandchild may hold it open.
+WIRE_END_WAIT = 0.5
+
+
+class Owner(Protocol):
+    """Who hears of a worker: the pool it belongs to."""
+
+    def on_hello(self, worker: Worker, functions: list[Descriptor]) -> None:
+        """It has imported the target, which holds these functions."""
+
+    def on_ready(self, worker: Worker) -> None:
+        """Its slots are open."""
+
+    def on_chunk(self, worker: Worker, frame: Chunk) -> None:
+        """A run has yielded."""
+
+    def on_progress(self, worker: Worker, frame: Progress) -> None:
+        """A run has something to show."""
+
+    def on_end(self, worker: Worker, frame: JobEnd) -> None:
+        """A run is over, and its slot is free."""
+
+    def on_death(self, worker: Worker) -> None:
+        """The process is gone, and nothing more will come from it."""
+
+
+class Worker(asyncio.Protocol):
+    """One worker process and what is known of it."""
+
+    def __init__(self, id: str, owner: Owner) -> None:
+        self.id = id
+        self.owner = owner
+        self.endpoint = ""
+        self.ready = False
+        self.was_ready = False
+        #: It was asked to end in good order.
+        self.drained = False
+        #: Set when it takes nothing more: it is being refreshed, drained or killed.
+        self.leaving = False
+        #: Why the host killed it; empty when it was not the host.
+        self.killed_for = ""
+        #: What it did wrong that it had to be killed for.
+        self.fault = ""
+        #: Why it cannot serve, in its own words.
+        self.unfit = ""
+        #: Slots in use, by number.
+        self.busy: dict[int, Run] = {}
+        self.process: WorkerProcess
+        self._transport: asyncio.WriteTransport | None = None
+        self._unpacker = Unpacker()
+        self._reported = False
+
+    async def start(
+        self, first: Start, environment: Mapping[str, str], on_line: Callable[[str], None]
+    ) -> None:
+        """Start the process and say what it shall load. Death is reported to the owner, once."""
+        self.process = await WorkerProcess.start(environment, on_line)
+        loop = asyncio.get_running_loop()
+        await loop.create_unix_connection(lambda: self, sock=self.process.wire)
+        self.process.ended.add_done_callback(self._died)
+        self.send(first)
+
+    def assign(self, endpoint: str, slots: int) -> None:
+        """Have it serve a function."""
+        self.endpoint = endpoint
+        self.send(Assign(endpoint, slots))
+
+    def send(self, frame: Frame) -> None:
+        """Write a frame; a worker that is gone does not read it, and its death says the rest."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(pack(frame))
+
+    def drain(self) -> None:
+        """Let it end in good order: it takes nothing more."""
+        self.leaving = self.drained = True
+        self.send(Drain())
+
+    def kill(self, reason: str) -> None:
+        """End it at once, because of `reason`."""
+        self.leaving = True
+        self.killed_for = self.killed_for or f"was killed because {reason}"
+        self.process.kill()
+
+    @property
+    def how_it_ended(self) -> str:
+        """A phrase for the log and for the error of the job that it ran."""
+        return self.killed_for or self.fault or self.process.how_it_ended()
+
+    def redacted(self, line: str) -> str:
+        """A printed line without the secrets of the jobs that run here."""
+        for run in self.busy.values():
+            if run.redactor is not None:
+                line = run.redactor.text(line)
+        return line
+
+    def _died(self, _: asyncio.Future[int]) -> None:
+        """The process is gone; what it still said is read before anybody hears of its death."""
+        self.ready = False
+        self.leaving = True
+        if self._transport is None:
+            self._report()
+        else:
+            asyncio.get_running_loop().call_later(WIRE_END_WAIT, self._report)
+
+    def _report(self) -> None:
+        if not self._reported:
+            self._reported = True
+            if self._transport is not None:
+                self._transport.close()
+            self.owner.on_death(self)
+
+    def _wire_without_end(self) -> None:
+        """The wire was closed and the process lives on: nobody can use it any more."""
+        if not self.process.ended.done():
+            self._misbehaved("closed its wire")
+
+    def _misbehaved(self, what: str) -> None:
+        """It is killed, and unlike a worker that the host kills for its own ends, it is to blame."""
+        log.error("worker %s %s and is killed", self.id, what)
+        self.fault = self.fault or what
+        self.leaving = True
+        self.process.kill()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The wire is open."""
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's has no such base
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The wire is closed: the process is gone, or it must go."""
+        self._transport = None
+        if self.process.ended.done():
+            self._report()
+        else:
+            asyncio.get_running_loop().call_later(WIRE_END_WAIT, self._wire_without_end)
+
+    def data_received(self, data: bytes) -> None:
+        """Frames, in order. A worker that speaks nonsense is killed; its jobs are not lost."""
+        try:
+            for body in self._unpacker.feed(data):
+                self._received(decode_to_host(body))
+        except (ValueError, msgspec.MsgspecError) as error:
+            self._misbehaved(f"sent what is no frame ({error})")
+
+    def _received(self, frame: Frame) -> None:
+        match frame:
+            case JobEnd():
+                self.owner.on_end(self, frame)
+            case Chunk():
+                self.owner.on_chunk(self, frame)
+            case Progress():
+                self.owner.on_progress(self, frame)
+            case Hello():
+                self._introduced(frame)
+            case Ready():
+                self.ready = self.was_ready = True
+                self.owner.on_ready(self)
+            case Unfit():
+                self.unfit = frame.reason
+
+    def _introduced(self, hello: Hello) -> None:
+        if hello.protocol == PROTOCOL:
+            self.owner.on_hello(self, hello.functions)
+        else:
+            self.unfit = f"it speaks protocol {hello.protocol}, the host {PROTOCOL}; is it another version?"
+            self.kill("it cannot serve")
