@@ -1,0 +1,159 @@
+"""The HTTP surface over real sockets, with jobs that live in memory: a rig for the server's tests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from typing import Any
+
+import attrs
+import urllib3
+
+from workerkit.errors import ApiError
+from workerkit.server import Api, bind, serve
+from workerkit.settings import LimitsSettings, ServerSettings, Settings
+
+
+@attrs.frozen
+class Admitted:
+    id: str
+    ignored: tuple[str, ...] = ()
+
+
+class MemoryJobs:
+    """The face of `workerkit.host.jobs.Jobs`, answering with what it was asked."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.ended = False
+        self.streams_cancelled = threading.Event()
+
+    async def submit(
+        self, endpoint: str, body: bytes, *, sync: bool = False, idempotency_key: str | None = None
+    ) -> Admitted:
+        self.bodies.append(body)
+        if endpoint != "render":
+            raise ApiError(404, "unknown_endpoint", "there is no endpoint; known: render")
+        ignored = tuple(f"key {n}" for n in range(body.count(b"#")))
+        return Admitted(idempotency_key or ("sync-1" if sync else "1"), ignored)
+
+    async def wait(self, endpoint: str, id: str, seconds: float) -> bytes:
+        if id == "held":
+            await asyncio.Event().wait()
+        return said("wait", endpoint, id, seconds)
+
+    async def status(self, endpoint: str, id: str) -> bytes:
+        if id == "bug":
+            raise RuntimeError("a bug")
+        return said("status", endpoint, id)
+
+    async def stream(self, endpoint: str, id: str, seconds: float) -> bytes:
+        if id == "held":
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.streams_cancelled.set()
+        return said("stream", endpoint, id, seconds)
+
+    async def cancel(self, endpoint: str, id: str) -> bytes:
+        return said("cancel", endpoint, id)
+
+    async def retry(self, endpoint: str, id: str) -> bytes:
+        return said("retry", endpoint, id)
+
+    async def purge(self, endpoint: str) -> bytes:
+        return said("purge", endpoint)
+
+    async def health(self, endpoint: str) -> bytes:
+        return said("health", endpoint)
+
+    async def list_jobs(self, *asked: Any) -> bytes:
+        return said("list_jobs", *asked)
+
+    async def show_job(self, id: str) -> bytes:
+        return said("show_job", id)
+
+    async def cancel_job(self, id: str) -> bytes:
+        return said("cancel_job", id)
+
+    async def list_deliveries(self, *asked: Any) -> bytes:
+        return said("list_deliveries", *asked)
+
+    async def show_delivery(self, id: str) -> bytes:
+        return said("show_delivery", id)
+
+    async def redeliver(self, id: str) -> bytes:
+        return said("redeliver", id)
+
+    def readiness(self) -> tuple[bool, bytes]:
+        return False, b'{"ready":false}'
+
+
+def until(connection: socket.socket, fragment: bytes) -> bytes:
+    """What comes until `fragment` is in it, or the server closes the connection."""
+    received = b""
+    while fragment not in received and (data := connection.recv(65536)):
+        received += data
+    return received
+
+
+def said(*words: Any) -> bytes:
+    return json.dumps(words).encode()
+
+
+class Site:
+    """An `Api` served from a thread."""
+
+    def __init__(self, settings: Settings, token: str | None = None, grace: float = 5.0) -> None:
+        self.jobs = MemoryJobs()
+        self.sock = bind(settings.server)
+        self.address = self.sock.getsockname()[:2]
+        self._settings, self._token, self._grace = settings, token, grace
+        self._started = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+
+    async def _run(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._started.set()
+        api = Api(self.jobs, self._settings, self._token)  # type: ignore[arg-type]
+        await serve(api, self.sock, self._settings, self._stop, grace=self._grace)
+
+    def stop(self) -> None:
+        """End the service; once is enough."""
+        if not self._stopping:
+            self._stopping = True
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    def __enter__(self) -> Site:
+        self._thread.start()
+        assert self._started.wait(10)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> urllib3.BaseHTTPResponse:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        with urllib3.HTTPConnectionPool(*self.address, timeout=20, retries=False) as pool:
+            return pool.request(method, path, body=body, headers=sent)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(self.address, timeout=20)
+
+    def raw(self, data: bytes) -> bytes:
+        """Everything that comes back for `data`, until the server closes the connection."""
+        with self.connect() as connection:
+            connection.sendall(data)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def settings(**server: Any) -> Settings:
+    limits = LimitsSettings(run_body=1000, runsync_body=2000)
+    return Settings(server=ServerSettings(port=0, **server), limits=limits)
