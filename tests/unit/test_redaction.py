@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote, quote_plus
+
+import attrs
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workerkit.host.redaction import Redactor, secrets_of
+from workerkit.job import Secret
+
+SECRET = 'wJalr/XUtn+FEMI "K7" ümlaut\\'
+
+
+@pytest.mark.parametrize("before", ["", "x", "xy", "xyz"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_base64_is_found_at_every_alignment(before: str, encode: object) -> None:
+    assert callable(encode)
+    text = encode(f"{before}{SECRET}tail".encode()).decode()
+
+    masked = Redactor([SECRET]).text(f"<{text}>")
+
+    assert "***" in masked
+    assert len(masked) < len(text) - 20
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        json.dumps(SECRET),
+        json.dumps(SECRET, ensure_ascii=False),
+        json.dumps(json.dumps({"s": SECRET})),
+        quote(SECRET),
+        quote(SECRET, safe=""),
+        quote_plus(SECRET),
+    ],
+)
+def test_every_common_form_is_masked(form: str) -> None:
+    redactor = Redactor([SECRET])
+    masked = redactor.text(f"before {form} after")
+
+    assert masked.startswith("before ")
+    assert masked.endswith(" after")
+    assert "XUtn" not in masked
+    assert redactor.hits == 1
+
+
+@given(st.text(min_size=8), st.text(), st.text())
+def test_json_stays_json_and_never_holds_the_secret(secret: str, before: str, after: str) -> None:
+    value = {"a": [f"{before}{secret}{after}", secret], secret: 1}
+    try:
+        data = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return
+
+    masked = msgspec.json.decode(Redactor([secret]).bytes(data))
+
+    texts = [*masked["a"], *masked] if "a" in masked else [*masked]
+    assert all(secret not in text or secret in "***" * 9 for text in texts)
+
+
+def test_a_secret_that_looks_like_a_number_leaves_valid_json() -> None:
+    redactor = Redactor(["12345678", '"b":2,"c"'])
+
+    masked = redactor.bytes(b'{"a":12345678,"b":2,"c":"x 12345678"}')
+
+    assert msgspec.json.decode(masked) == {"a": "***", "b": 2, "c": "x ***"}
+    assert redactor.hits == 2
+
+
+def test_what_holds_no_secret_is_returned_as_it_is_and_short_secrets_are_not_hunted() -> None:
+    data, text = b'{"a":"short"}', "short"
+    redactor = Redactor(["short", SECRET])
+
+    assert redactor.bytes(data) is data
+    assert redactor.text(text) is text
+    assert redactor.hits == 0
+
+
+def test_a_tree_is_masked_in_keys_strings_and_numbers() -> None:
+    tree = {"k 12345678": ["12345678", 912345678, 1.5, True, None]}
+    assert Redactor(["12345678"]).tree(tree) == {"k ***": ["***", "***", 1.5, True, None]}
+
+
+def test_secrets_are_collected_wherever_a_typed_value_holds_them() -> None:
+    @attrs.frozen
+    class Inner:
+        token: Secret
+        plain: str = "plain"
+
+    @attrs.frozen
+    class Outer:
+        inner: Inner
+        several: tuple[Secret, ...]
+        by_name: dict[str, Secret]
+        none: Secret | None = None
+
+    value = Outer(Inner(Secret("a")), (Secret("b"), Secret("c")), {"x": Secret("d")})
+
+    assert secrets_of(value) == ["a", "b", "c", "d"]
+    assert secrets_of(Secret("e")) == ["e"]
+    assert secrets_of("plain") == []
