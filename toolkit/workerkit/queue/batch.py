@@ -1,0 +1,51 @@
+"""One transaction, as the operations in it see it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import Any
+
+from workerkit.queue.base import Claim, Record
+from workerkit.queue.waiting import Claimer
+
+
+class Batch:
+    """The connection, the time, and what is to follow when the operations have run."""
+
+    __slots__ = ("counts", "db", "handed", "lookers", "now", "promises", "rings", "wakes")
+
+    def __init__(self, db: sqlite3.Connection, now: int) -> None:
+        self.db = db
+        self.now = now
+        #: Changes of an endpoint's counters, in the order of `Counts`.
+        self.counts: dict[str, list[int]] = {}
+        #: Jobs for claimers, who get them when the commit is on its way.
+        self.handed: list[tuple[Claimer, Claim]] = []
+        #: Claimers whose look into the database is part of this batch.
+        self.lookers: list[Claimer] = []
+        #: Resolved after the commit, failed with it.
+        self.promises: list[asyncio.Future[None]] = []
+        #: Watched jobs that changed, with the body when they ended; and whether a delivery came.
+        self.wakes: list[tuple[str, bytes | None]] = []
+        self.rings = False
+
+    def count(self, endpoint: str, column: int, by: int) -> None:
+        """Change a counter; exact, because it is written in the same transaction."""
+        counts = self.counts.get(endpoint)
+        if counts is None:
+            counts = self.counts[endpoint] = [0] * 7
+        counts[column] += by
+
+    def hand(self, claimer: Claimer, record: Record) -> None:
+        """Give a job to a claimer, with a promise about this commit."""
+        promise: asyncio.Future[None] = claimer.future.get_loop().create_future()
+        claim = Claim(record, promise)
+        claimer.claims.append(claim)
+        self.handed.append((claimer, claim))
+        self.promises.append(promise)
+
+    def one(self, statement: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """The only row of a statement, drained, or None."""
+        rows = self.db.execute(statement, values).fetchall()
+        return rows[0] if rows else None

@@ -1,0 +1,39 @@
+"""What the operations on a queue share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from workerkit.queue.batch import Batch
+from workerkit.queue.waiting import Claimers
+
+
+@attrs.define(eq=False)
+class Context:
+    """Statements, rules and waiting claimers of one store. Times are milliseconds."""
+
+    sql: Mapping[str, str]
+    claimers: Claimers
+    lease_ms: int
+    keep_ms: int
+    queue_length: int
+    host: str
+    #: Committed numbers of waiting jobs by endpoint.
+    levels: dict[str, int] = attrs.Factory(dict)
+
+    def waiting(self, batch: Batch, endpoint: str) -> int:
+        """How many jobs of an endpoint wait, those of this batch included."""
+        counts = batch.counts.get(endpoint)
+        return self.levels.get(endpoint, 0) + (counts[0] if counts else 0)
+
+    def write_counts(self, batch: Batch) -> None:
+        """Store what a batch changed: one statement for each endpoint it touched."""
+        for endpoint, counts in batch.counts.items():
+            batch.db.execute(self.sql["count"], (endpoint, self.host, *counts))
+
+    def keep_levels(self, batch: Batch) -> None:
+        """Remember how many jobs wait, now that it is committed."""
+        for endpoint, counts in batch.counts.items():
+            self.levels[endpoint] = self.levels.get(endpoint, 0) + counts[0]

@@ -1,0 +1,98 @@
+"""Ends of jobs, and what may come after one: a retry, or being forgotten."""
+
+from __future__ import annotations
+
+import msgspec
+
+from workerkit.delivery import Delivery
+from workerkit.job import MOVES
+from workerkit.queue.base import End
+from workerkit.queue.batch import Batch
+from workerkit.queue.context import Context
+from workerkit.queue.rows import STATUS_CODE, Row
+
+#: The counter of retries comes after those of the statuses.
+RETRIED = len(STATUS_CODE)
+#: What goes with a job, itself last.
+BELONGINGS = (
+    "drop_payload",
+    "wipe_secrets",
+    "drop_body",
+    "drop_chunks",
+    "drop_progress",
+    "drop_deliveries",
+    "drop_idempotency",
+    "drop_job",
+)
+
+
+def finish(batch: Batch, context: Context, end: End) -> bool:
+    """See `Feed.finish`."""
+    seen, status = STATUS_CODE[end.seen_status], STATUS_CODE[end.status]
+    if not end.status.ended or end.status not in MOVES[end.seen_status]:
+        return False
+    values = (end.id, seen, end.seen_attempt, status, batch.now, batch.now + context.keep_ms)
+    row = batch.one(context.sql["finish"], values)
+    if row is None:
+        return _is_stored(batch, context, end)
+    seq, endpoint, sealed = row
+    batch.db.execute(context.sql["add_body"], (seq, end.seen_attempt, end.body))
+    if end.deliveries:
+        deliveries = [_delivery(batch, seq, end, n, d) for n, d in enumerate(end.deliveries, start=1)]
+        batch.db.executemany(context.sql["add_delivery"], deliveries)
+        batch.rings = True
+    if sealed and not MOVES[end.status]:
+        batch.db.execute(context.sql["wipe_secrets"], (seq,))
+    batch.count(endpoint, seen, -1)
+    batch.count(endpoint, status, 1)
+    batch.wakes.append((end.id, end.body))
+    return True
+
+
+def _is_stored(batch: Batch, context: Context, end: End) -> bool:
+    """The same end came before: its first answer may have been lost on the way."""
+    row = batch.one(context.sql["find"], (end.id,))
+    return row is not None and row[1:] == (STATUS_CODE[end.status], end.seen_attempt)
+
+
+def _delivery(batch: Batch, seq: int, end: End, n: int, delivery: Delivery) -> Row:
+    """The parameters of the statement `add_delivery`."""
+    id = f"msg_{end.id}_{end.seen_attempt}"
+    return (
+        id if n == 1 else f"{id}_{n}",
+        seq,
+        end.seen_attempt,
+        delivery.plugin,
+        delivery.target,
+        msgspec.json.encode(dict(delivery.headers)).decode(),
+        delivery.body,
+        delivery.lane,
+        delivery.attempts,
+        msgspec.json.encode(delivery.delays).decode(),
+        batch.now,
+    )
+
+
+def retry(batch: Batch, context: Context, id: str) -> bool:
+    """See `Store.retry`."""
+    row = batch.one(context.sql["retry"], (id, batch.now))
+    if row is None:
+        return False
+    seq, endpoint = row
+    batch.db.execute(context.sql["keep_bodies"], (seq,))
+    batch.db.execute(context.sql["drop_body"], (seq,))
+    batch.db.execute(context.sql["drop_chunks"], (seq,))
+    batch.db.execute(context.sql["cancel_deliveries"], (seq, batch.now))
+    batch.count(endpoint, 0, 1)
+    batch.count(endpoint, RETRIED, 1)
+    batch.wakes.append((id, None))
+    context.claimers.filled(endpoint)
+    return True
+
+
+def sweep(batch: Batch, context: Context, limit: int) -> int:
+    """Forget up to `limit` jobs; see `Store.sweep`."""
+    seqs = batch.db.execute(context.sql["over"], (batch.now, limit)).fetchall()
+    for statement in BELONGINGS:
+        batch.db.executemany(context.sql[statement], seqs)
+    return len(seqs)

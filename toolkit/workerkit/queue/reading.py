@@ -1,0 +1,95 @@
+"""What can be asked of a queue without writing: on a connection that never waits for the writer."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workerkit.errors import QueueError
+from workerkit.job import EMPTY, Status
+from workerkit.queue import rows
+from workerkit.queue.base import Counts, DeliveryLine, DeliveryState, JobLine, Record, View
+from workerkit.queue.file import MIGRATIONS, check_version, connect, explain
+from workerkit.queue.rows import Row
+from workerkit.queue.sql import SQLITE, load, parse
+
+
+class Reader:
+    """Reads a queue's file, the last committed state at each call. Every list is bounded by its caller."""
+
+    def __init__(self, path: Path, sql: Mapping[str, str]) -> None:
+        self._path = path
+        self._sql = sql
+        self._db = connect(path, readonly=True)
+        self._db.execute("PRAGMA query_only = ON")
+        self._db.execute("PRAGMA busy_timeout = 5000")
+
+    @classmethod
+    def open(cls, path: Path) -> Reader:
+        """Look into a queue that no server owns; raises `QueueError` with a sentence."""
+        path = path.absolute()
+        if not path.exists():
+            raise QueueError(f"there is no queue at {path}; check the [queue] url, or start a server first")
+        try:
+            reader = cls(path, parse(load("statements.sql"), SQLITE))
+            check_version(reader._db, path, len(MIGRATIONS))
+        except sqlite3.Error as error:
+            raise explain(path, error) from error
+        return reader
+
+    def close(self) -> None:
+        """Close the connection. May be called twice."""
+        self._db.close()
+
+    def rows(self, name: str, *values: Any) -> list[Row]:
+        """All rows of a named statement."""
+        try:
+            return self._db.execute(self._sql[name], values).fetchall()
+        except sqlite3.Error as error:
+            raise explain(self._path, error) from error
+
+    def view(self, id: str) -> View | None:
+        """See `Store.view`."""
+        found = self.rows("view", id)
+        return rows.view(found[0]) if found else None
+
+    def record(self, id: str) -> Record | None:
+        """See `Store.record`."""
+        found = self.rows("record", id)
+        return self._full(found[0]) if found else None
+
+    def records(self, name: str, *values: Any) -> list[Record]:
+        """The jobs of a named statement over `{record}` columns."""
+        return [self._full(row) for row in self.rows(name, *values)]
+
+    def _full(self, row: Row) -> Record:
+        return rows.record(row, dict(self.rows("secrets", row[0])) if row[-1] else EMPTY)
+
+    def counts(self, endpoint: str) -> Counts:
+        """See `Store.counts`."""
+        return Counts(*self.rows("counts", endpoint)[0])
+
+    def levels(self) -> dict[str, int]:
+        """How many jobs wait, for every endpoint."""
+        return dict(self.rows("levels"))
+
+    def endpoints(self) -> dict[str, bytes]:
+        """See `Store.endpoints`."""
+        return dict(self.rows("endpoints"))
+
+    def jobs(self, endpoint: str | None, status: Status | None, after: int, limit: int) -> list[JobLine]:
+        """See `Store.jobs`."""
+        code = None if status is None else rows.STATUS_CODE[status]
+        return [rows.job_line(row) for row in self.rows("jobs", endpoint, code, after, limit)]
+
+    def deliveries(self, state: DeliveryState | None, job: str | None, limit: int) -> list[DeliveryLine]:
+        """See `Store.deliveries`."""
+        code = None if state is None else rows.STATE_CODE[state]
+        return [rows.delivery_line(row) for row in self.rows("deliveries", code, job, limit)]
+
+    def delivery(self, id: str) -> tuple[DeliveryLine, bytes] | None:
+        """See `Store.delivery`."""
+        found = self.rows("delivery", id)
+        return (rows.delivery_line(found[0][:-1]), found[0][-1]) if found else None

@@ -1,0 +1,106 @@
+"""Rows to values: the order of columns is that of `statements.sql`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from workerkit.delivery import Delivery
+from workerkit.job import EMPTY, Policy, Status
+from workerkit.queue.base import DeliveryLine, DeliveryState, JobLine, Record, View
+
+#: A status is stored as its place in the enumeration; counters stand in the same order.
+STATUSES = tuple(Status)
+STATUS_CODE = {status: code for code, status in enumerate(STATUSES)}
+STATES = tuple(DeliveryState)
+STATE_CODE = {state: code for code, state in enumerate(STATES)}
+
+Row = tuple[Any, ...]
+
+
+def record(row: Row, sealed: Mapping[str, bytes] = EMPTY) -> Record:
+    """A `{record}` row."""
+    (
+        _,
+        id,
+        endpoint,
+        status,
+        attempt,
+        input,
+        fields,
+        timeout,
+        ttl,
+        low,
+        *times,
+        crashes,
+        failures,
+        returns,
+        _,
+    ) = row
+    submitted_at, started_at, due_at = times
+    return Record(
+        id=id,
+        endpoint=endpoint,
+        status=STATUSES[status],
+        attempt=attempt,
+        input=input,
+        fields=fields,
+        sealed=sealed,
+        policy=Policy(execution_timeout=timeout, ttl=ttl, low_priority=bool(low)),
+        submitted_at=submitted_at,
+        started_at=started_at,
+        expires_at=due_at,
+        crashes=crashes,
+        failures=failures,
+        returns=returns,
+    )
+
+
+def view(row: Row) -> View:
+    """A row of `view`."""
+    id, endpoint, status, *rest = row
+    return View(id, endpoint, STATUSES[status], *rest)
+
+
+def job_line(row: Row) -> JobLine:
+    """A row of `jobs`."""
+    seq, id, endpoint, status, *rest = row
+    return JobLine(seq, id, endpoint, STATUSES[status], *rest)
+
+
+def delivery_line(row: Row) -> DeliveryLine:
+    """A `{delivery}` row."""
+    id, job, plugin, target, state, attempts, limit, next_at, created_at, updated_at, detail = row
+    return DeliveryLine(
+        id=id,
+        job=job,
+        plugin=plugin,
+        target=target,
+        state=STATES[state],
+        attempts=attempts,
+        limit=limit,
+        next_at=next_at,
+        created_at=created_at,
+        updated_at=updated_at,
+        detail=detail,
+    )
+
+
+def delivery(row: Row) -> Delivery:
+    """A row of `claim_deliveries`."""
+    _, id, job, job_attempt, plugin, target, headers, body, lane, number, limit, delays = row
+    return Delivery(
+        target=target,
+        body=body,
+        headers=msgspec.json.decode(headers, type=dict[str, str]),
+        attempts=limit,
+        delays=msgspec.json.decode(delays, type=tuple[float, ...]),
+        lane=lane,
+        plugin=plugin,
+        id=id,
+        job=job,
+        job_attempt=job_attempt,
+        number=number,
+    )

@@ -1,0 +1,131 @@
+"""Operations on jobs that run, or are about to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workerkit.queue import rows
+from workerkit.queue.base import Blame
+from workerkit.queue.batch import Batch
+from workerkit.queue.context import Context
+from workerkit.queue.waiting import Claimer
+
+Run = tuple[str, int]
+
+
+def claim(batch: Batch, context: Context, endpoint: str, lookers: Sequence[Claimer]) -> None:
+    """Take what waits for `lookers`, those of one holder in one statement."""
+    holders: dict[str, list[Claimer]] = {}
+    for claimer in lookers:
+        if claimer.wants:
+            holders.setdefault(claimer.holder, []).append(claimer)
+    for holder, claimers in holders.items():
+        _claim(batch, context, endpoint, holder, claimers)
+
+
+def _claim(batch: Batch, context: Context, endpoint: str, holder: str, claimers: Sequence[Claimer]) -> None:
+    wanted = sum([claimer.n - len(claimer.claims) for claimer in claimers])
+    values = (endpoint, wanted, holder, batch.now, batch.now + context.lease_ms)
+    found = batch.db.execute(context.sql["claim"], values).fetchall()
+    # RETURNING has no order of its own: low priority last, then by age. Taken from the end.
+    found.sort(key=lambda row: (row[9], row[0]), reverse=True)
+    batch.count(endpoint, 0, -len(found))
+    batch.count(endpoint, 1, len(found))
+    if len(found) < wanted:
+        context.claimers.drained(endpoint)
+    for claimer in claimers:
+        _serve(batch, context, claimer, found)
+
+
+def _serve(batch: Batch, context: Context, claimer: Claimer, found: list[rows.Row]) -> None:
+    """Hand it its share; when nothing is left, it waits or is answered with nothing."""
+    while found and claimer.wants:
+        row = found.pop()
+        batch.hand(claimer, rows.record(row, _secrets(batch, context, row)))
+        batch.wakes.append((row[1], None))
+    if not claimer.claims and claimer.stays:
+        context.claimers.wait(claimer)
+    elif not claimer.claims:
+        claimer.answer()
+
+
+def _secrets(batch: Batch, context: Context, row: rows.Row) -> dict[str, bytes]:
+    return dict(batch.db.execute(context.sql["secrets"], (row[0],)).fetchall()) if row[-1] else {}
+
+
+def give_back(batch: Batch, context: Context, id: str, attempt: int) -> bool:
+    """Undo a claim that nobody took notice of."""
+    return _release(batch, context, id, attempt, crashes=0, returns=0)
+
+
+def release(batch: Batch, context: Context, id: str, attempt: int, blame: Blame) -> bool:
+    """See `Feed.release`."""
+    crashes, returns = int(blame is Blame.CRASH), int(blame is Blame.NONE)
+    return _release(batch, context, id, attempt, crashes=crashes, returns=returns)
+
+
+def _release(batch: Batch, context: Context, id: str, attempt: int, *, crashes: int, returns: int) -> bool:
+    row = batch.one(context.sql["release"], (id, attempt, crashes, returns))
+    if row is not None:
+        _back_in_queue(batch, context, *row)
+        batch.wakes.append((id, None))
+    return row is not None
+
+
+def _back_in_queue(batch: Batch, context: Context, seq: int, endpoint: str) -> None:
+    batch.db.execute(context.sql["drop_chunks"], (seq,))
+    batch.count(endpoint, 0, 1)
+    batch.count(endpoint, 1, -1)
+    context.claimers.filled(endpoint)
+
+
+def recover(batch: Batch, context: Context, holder: str) -> int:
+    """See `Store.recover`."""
+    found = batch.db.execute(context.sql["recover"], (holder,)).fetchall()
+    for seq, endpoint in found:
+        _back_in_queue(batch, context, seq, endpoint)
+    batch.db.execute(context.sql["recover_deliveries"], (batch.now,))
+    batch.rings = True
+    return len(found)
+
+
+def heartbeat(batch: Batch, context: Context, runs: Sequence[Run]) -> list[Run]:
+    """See `Feed.heartbeat`."""
+    until = batch.now + context.lease_ms
+    sql = context.sql["heartbeat"]
+    extended = batch.db.executemany(sql, [(id, attempt, until) for id, attempt in runs]).rowcount
+    if extended == len(runs):
+        return []
+    return [run for run in runs if not batch.one(context.sql["running"], run)]
+
+
+def chunk(batch: Batch, context: Context, id: str, attempt: int, n: int, value: bytes) -> bool:
+    """See `Feed.chunk`."""
+    row = batch.one(context.sql["running"], (id, attempt))
+    if row is not None:
+        batch.db.execute(context.sql["add_chunk"], (row[0], attempt, n, value))
+        batch.wakes.append((id, None))
+    return row is not None
+
+
+def progress(batch: Batch, context: Context, id: str, attempt: int, value: bytes) -> bool:
+    """See `Feed.progress`."""
+    row = batch.one(context.sql["running"], (id, attempt))
+    if row is not None:
+        batch.db.execute(context.sql["set_progress"], (row[0], attempt, value))
+        batch.wakes.append((id, None))
+    return row is not None
+
+
+def chunks(batch: Batch, context: Context, id: str, attempt: int) -> list[bytes]:
+    """See `Feed.chunks`."""
+    return [value for (value,) in batch.db.execute(context.sql["chunks"], (id, attempt)).fetchall()]
+
+
+def take_chunks(batch: Batch, context: Context, id: str, limit: int) -> list[bytes]:
+    """See `Store.take_chunks`."""
+    found = batch.db.execute(context.sql["new_chunks"], (id, limit)).fetchall()
+    if found:
+        seq, last, _ = found[-1]
+        batch.db.execute(context.sql["take_chunks"], (seq, last + 1))
+    return [value for _, _, value in found]

@@ -1,0 +1,112 @@
+-- The queue's tables. Tokens in braces differ between dialects. Times are milliseconds.
+-- `job` is the hot table and stays narrow: what is large lives in tables of its own, under the
+-- same `seq`. There is no index on lease_until, so that a heartbeat moves no index entry.
+
+CREATE TABLE job (
+    seq               {serial},
+    id                TEXT NOT NULL UNIQUE,
+    endpoint          TEXT NOT NULL,
+    status            SMALLINT NOT NULL,           -- place in job.Status: 0 IN_QUEUE, 1 IN_PROGRESS
+    low_priority      SMALLINT NOT NULL,
+    attempt           INTEGER NOT NULL,            -- the fence: only ever grows
+    crashes           INTEGER NOT NULL DEFAULT 0,
+    failures          INTEGER NOT NULL DEFAULT 0,
+    returns           INTEGER NOT NULL DEFAULT 0,
+    holder            TEXT,
+    lease_until       BIGINT,
+    submitted_at      BIGINT NOT NULL,
+    started_at        BIGINT,
+    finished_at       BIGINT,
+    due_at            BIGINT NOT NULL,             -- end of the ttl, then of the retention
+    execution_timeout BIGINT NOT NULL,
+    ttl               BIGINT NOT NULL,
+    next_chunk        INTEGER NOT NULL DEFAULT 0,  -- the first chunk no stream reader has taken
+    sealed            SMALLINT NOT NULL DEFAULT 0  -- how many secret fields wait to be wiped
+);
+CREATE INDEX job_ready ON job (endpoint, low_priority, seq) WHERE status = 0;
+CREATE INDEX job_open ON job (status, due_at) WHERE status < 2;
+CREATE INDEX job_kept ON job (due_at) WHERE status >= 2;
+
+CREATE TABLE payload (
+    job    {key},
+    input  {blob} NOT NULL,
+    fields {blob}
+);
+
+CREATE TABLE secret (
+    job   BIGINT NOT NULL,
+    field TEXT NOT NULL,
+    value {blob} NOT NULL,
+    PRIMARY KEY (job, field)
+);
+
+CREATE TABLE body (
+    job     {key},
+    attempt INTEGER NOT NULL,
+    value   {blob} NOT NULL
+);
+
+CREATE TABLE chunk (
+    job     BIGINT NOT NULL,
+    attempt INTEGER NOT NULL,
+    n       INTEGER NOT NULL,
+    value   {blob} NOT NULL,
+    PRIMARY KEY (job, attempt, n)
+);
+
+CREATE TABLE progress (
+    job     {key},
+    attempt INTEGER NOT NULL,
+    value   {blob} NOT NULL
+);
+
+CREATE TABLE delivery (
+    seq           {serial},
+    id            TEXT NOT NULL UNIQUE,
+    job           BIGINT NOT NULL,
+    job_attempt   INTEGER NOT NULL,
+    plugin        TEXT NOT NULL,
+    target        TEXT NOT NULL,
+    headers       TEXT NOT NULL,               -- JSON object
+    body          {blob},                      -- NULL: the job's body
+    lane          TEXT NOT NULL,
+    state         SMALLINT NOT NULL,           -- place in queue.DeliveryState: 0 pending, 1 sending
+    attempts      INTEGER NOT NULL,
+    attempt_limit INTEGER NOT NULL,
+    delays        TEXT NOT NULL,               -- JSON list of seconds
+    next_at       BIGINT,
+    created_at    BIGINT NOT NULL,
+    updated_at    BIGINT NOT NULL,
+    detail        TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX delivery_job ON delivery (job);
+CREATE INDEX delivery_lane ON delivery (lane, next_at, seq) WHERE state = 0;
+CREATE INDEX delivery_unsettled ON delivery (state) WHERE state IN (1, 2);
+
+CREATE TABLE endpoint (
+    name       TEXT PRIMARY KEY,
+    descriptor {blob} NOT NULL
+);
+
+-- One row an endpoint and host, so that hosts never wait for each other; a count is a sum.
+CREATE TABLE counter (
+    endpoint    TEXT NOT NULL,
+    host        TEXT NOT NULL,
+    in_queue    BIGINT NOT NULL,
+    in_progress BIGINT NOT NULL,
+    completed   BIGINT NOT NULL,
+    failed      BIGINT NOT NULL,
+    cancelled   BIGINT NOT NULL,
+    timed_out   BIGINT NOT NULL,
+    retried     BIGINT NOT NULL,
+    PRIMARY KEY (endpoint, host)
+);
+
+CREATE TABLE idempotency (
+    endpoint TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    digest   {blob} NOT NULL,
+    job      BIGINT NOT NULL,
+    PRIMARY KEY (endpoint, key)
+);
+CREATE INDEX idempotency_job ON idempotency (job);

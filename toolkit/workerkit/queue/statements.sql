@@ -1,0 +1,332 @@
+-- Every statement about rows. `takes` gives the order of the parameters; what is in braces differs
+-- between dialects. A write about a run names its attempt: that is the fence.
+
+-- name: submit
+-- takes: id, endpoint, status, low_priority, attempt, holder, lease_until, now, started_at, due_at, execution_timeout, ttl, sealed
+-- Stores a job, waiting or already claimed. Nothing happens when the id is there.
+INSERT INTO job (id, endpoint, status, low_priority, attempt, holder, lease_until, submitted_at,
+                 started_at, due_at, execution_timeout, ttl, sealed)
+VALUES (:id, :endpoint, :status, :low_priority, :attempt, :holder, :lease_until, :now,
+        :started_at, :due_at, :execution_timeout, :ttl, :sealed)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: last_seq
+SELECT coalesce(max(seq), 0) FROM job;
+
+-- name: find
+-- takes: id
+SELECT seq, status, attempt FROM job WHERE id = :id;
+
+-- name: add_payload
+-- takes: job, input, fields
+INSERT INTO payload (job, input, fields) VALUES (:job, :input, :fields);
+
+-- name: add_secret
+-- takes: job, field, value
+INSERT INTO secret (job, field, value) VALUES (:job, :field, :value);
+
+-- name: secrets
+-- takes: job
+SELECT field, value FROM secret WHERE job = :job;
+
+-- name: wipe_secrets
+-- takes: job
+DELETE FROM secret WHERE job = :job;
+
+-- name: idempotent
+-- takes: endpoint, key
+-- The job that an idempotency key made.
+SELECT job.id, idempotency.digest FROM idempotency JOIN job ON job.seq = idempotency.job
+WHERE idempotency.endpoint = :endpoint AND idempotency.key = :key;
+
+-- name: add_idempotency
+-- takes: endpoint, key, digest, job
+INSERT INTO idempotency (endpoint, key, digest, job) VALUES (:endpoint, :key, :digest, :job);
+
+-- name: claim
+-- takes: endpoint, n, holder, now, lease_until
+-- Takes the oldest waiting jobs. MATERIALIZED: the choice is made once, so never more than n.
+WITH ready AS MATERIALIZED (
+    SELECT seq FROM job
+    WHERE endpoint = :endpoint AND status = 0 AND due_at > {now}
+    ORDER BY low_priority, seq LIMIT :n {skip_locked}
+)
+UPDATE job
+SET status = 1, attempt = attempt + 1, holder = :holder, lease_until = :lease_until,
+    started_at = {now}, next_chunk = 0
+WHERE seq IN (SELECT seq FROM ready)
+RETURNING seq, id, endpoint, status, attempt,
+    (SELECT input FROM payload WHERE payload.job = job.seq),
+    (SELECT fields FROM payload WHERE payload.job = job.seq),
+    execution_timeout, ttl, low_priority, submitted_at, started_at, due_at, crashes, failures,
+    returns, sealed;
+
+-- name: heartbeat
+-- takes: id, attempt, lease_until
+UPDATE job SET lease_until = :lease_until WHERE id = :id AND attempt = :attempt AND status = 1;
+
+-- name: running
+-- takes: id, attempt
+SELECT seq FROM job WHERE id = :id AND attempt = :attempt AND status = 1;
+
+-- name: add_chunk
+-- takes: job, attempt, n, value
+-- A chunk that is sent again replaces itself.
+INSERT INTO chunk (job, attempt, n, value) VALUES (:job, :attempt, :n, :value)
+ON CONFLICT (job, attempt, n) DO UPDATE SET value = excluded.value;
+
+-- name: set_progress
+-- takes: job, attempt, value
+INSERT INTO progress (job, attempt, value) VALUES (:job, :attempt, :value)
+ON CONFLICT (job) DO UPDATE SET attempt = excluded.attempt, value = excluded.value;
+
+-- name: chunks
+-- takes: id, attempt
+SELECT value FROM chunk
+WHERE job = (SELECT seq FROM job WHERE id = :id) AND attempt = :attempt ORDER BY n;
+
+-- name: new_chunks
+-- takes: id, n
+-- Chunks of the current attempt that no reader has taken.
+SELECT job.seq, chunk.n, chunk.value FROM job
+JOIN chunk ON chunk.job = job.seq AND chunk.attempt = job.attempt AND chunk.n >= job.next_chunk
+WHERE job.id = :id ORDER BY chunk.n LIMIT :n;
+
+-- name: take_chunks
+-- takes: job, next_chunk
+UPDATE job SET next_chunk = :next_chunk WHERE seq = :job;
+
+-- name: drop_chunks
+-- takes: job
+DELETE FROM chunk WHERE job = :job;
+
+-- name: finish
+-- takes: id, seen_status, attempt, status, now, keep_until
+-- Ends a job, only as it was seen.
+UPDATE job
+SET status = :status, finished_at = {now}, due_at = :keep_until, holder = NULL, lease_until = NULL
+WHERE id = :id AND status = :seen_status AND attempt = :attempt
+RETURNING seq, endpoint, sealed;
+
+-- name: add_body
+-- takes: job, attempt, value
+INSERT INTO body (job, attempt, value) VALUES (:job, :attempt, :value);
+
+-- name: release
+-- takes: id, attempt, crashes, returns
+-- Gives a run back to the queue.
+UPDATE job
+SET status = 0, crashes = crashes + :crashes, returns = returns + :returns, holder = NULL,
+    lease_until = NULL, started_at = NULL, next_chunk = 0
+WHERE id = :id AND attempt = :attempt AND status = 1
+RETURNING seq, endpoint;
+
+-- name: recover
+-- takes: holder
+-- Gives back every run that somebody else holds.
+UPDATE job
+SET status = 0, returns = returns + 1, holder = NULL, lease_until = NULL, started_at = NULL, next_chunk = 0
+WHERE status < 2 AND status = 1 AND holder <> :holder
+RETURNING seq, endpoint;
+
+-- name: retry
+-- takes: id, now
+-- Puts a FAILED or TIMED_OUT job back in the queue.
+UPDATE job
+SET status = 0, attempt = attempt + 1, crashes = 0, failures = 0, returns = 0, started_at = NULL,
+    finished_at = NULL, due_at = {now} + ttl, next_chunk = 0
+WHERE id = :id AND status IN (3, 5)
+RETURNING seq, endpoint;
+
+-- name: keep_bodies
+-- takes: job
+-- Before a body goes: deliveries that carry it get a copy of their own.
+UPDATE delivery SET body = (SELECT value FROM body WHERE body.job = delivery.job)
+WHERE job = :job AND body IS NULL;
+
+-- name: drop_body
+-- takes: job
+DELETE FROM body WHERE job = :job;
+
+-- name: cancel_deliveries
+-- takes: job, now
+UPDATE delivery
+SET state = 5, next_at = NULL, updated_at = {now}, detail = 'the job was retried'
+WHERE job = :job AND state IN (0, 2);
+
+-- name: view
+-- takes: id
+SELECT job.id, job.endpoint, job.status, job.attempt, job.submitted_at, job.started_at,
+    progress.value, body.value
+FROM job
+LEFT JOIN progress ON progress.job = job.seq AND progress.attempt = job.attempt AND job.status = 1
+LEFT JOIN body ON body.job = job.seq
+WHERE job.id = :id;
+
+-- name: record
+-- takes: id
+SELECT {record} FROM job JOIN payload ON payload.job = job.seq WHERE job.id = :id;
+
+-- name: queued
+-- takes: endpoint, n
+SELECT {record} FROM job JOIN payload ON payload.job = job.seq
+WHERE endpoint = :endpoint AND status = 0 ORDER BY low_priority, seq LIMIT :n;
+
+-- name: expired
+-- takes: now, n
+-- As the index has them, so that no sort grows with what is overdue.
+SELECT {record} FROM job JOIN payload ON payload.job = job.seq
+WHERE status < 2 AND status IN (0, 1) AND due_at <= {now} LIMIT :n;
+
+-- name: lapsed
+-- takes: now, n
+SELECT {record} FROM job JOIN payload ON payload.job = job.seq
+WHERE status < 2 AND status = 1 AND lease_until <= {now} LIMIT :n;
+
+-- name: jobs
+-- takes: endpoint, status, after, n
+SELECT seq, id, endpoint, status, attempt, submitted_at, started_at, finished_at FROM job
+WHERE seq > :after AND (:endpoint IS NULL OR endpoint = :endpoint) AND (:status IS NULL OR status = :status)
+ORDER BY seq LIMIT :n;
+
+-- name: over
+-- takes: now, n
+-- Ended jobs past their retention that no delivery needs any more.
+SELECT seq FROM job
+WHERE status >= 2 AND due_at <= {now}
+    AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.job = job.seq AND delivery.state < 3)
+ORDER BY due_at LIMIT :n;
+
+-- name: drop_payload
+-- takes: job
+DELETE FROM payload WHERE job = :job;
+
+-- name: drop_progress
+-- takes: job
+DELETE FROM progress WHERE job = :job;
+
+-- name: drop_deliveries
+-- takes: job
+DELETE FROM delivery WHERE job = :job;
+
+-- name: drop_idempotency
+-- takes: job
+DELETE FROM idempotency WHERE job = :job;
+
+-- name: drop_job
+-- takes: job
+DELETE FROM job WHERE seq = :job;
+
+-- name: register
+-- takes: name, descriptor
+INSERT INTO endpoint (name, descriptor) VALUES (:name, :descriptor)
+ON CONFLICT (name) DO UPDATE SET descriptor = excluded.descriptor;
+
+-- name: endpoints
+SELECT name, descriptor FROM endpoint ORDER BY name;
+
+-- name: count
+-- takes: endpoint, host, in_queue, in_progress, completed, failed, cancelled, timed_out, retried
+-- Adds what one batch changed.
+INSERT INTO counter
+    (endpoint, host, in_queue, in_progress, completed, failed, cancelled, timed_out, retried)
+VALUES (:endpoint, :host, :in_queue, :in_progress, :completed, :failed, :cancelled, :timed_out, :retried)
+ON CONFLICT (endpoint, host) DO UPDATE SET
+    in_queue = counter.in_queue + excluded.in_queue,
+    in_progress = counter.in_progress + excluded.in_progress,
+    completed = counter.completed + excluded.completed,
+    failed = counter.failed + excluded.failed,
+    cancelled = counter.cancelled + excluded.cancelled,
+    timed_out = counter.timed_out + excluded.timed_out,
+    retried = counter.retried + excluded.retried;
+
+-- name: counts
+-- takes: endpoint
+SELECT coalesce(sum(in_queue), 0), coalesce(sum(in_progress), 0), coalesce(sum(completed), 0),
+    coalesce(sum(failed), 0), coalesce(sum(cancelled), 0), coalesce(sum(timed_out), 0),
+    coalesce(sum(retried), 0)
+FROM counter WHERE endpoint = :endpoint;
+
+-- name: adopt_counters
+-- takes: host
+-- For a queue that one host owns: its counters are whatever the owner before it left.
+UPDATE counter SET host = :host;
+
+-- name: levels
+-- How many jobs wait, for every endpoint.
+SELECT endpoint, sum(in_queue) FROM counter GROUP BY endpoint;
+
+-- name: add_delivery
+-- takes: id, job, job_attempt, plugin, target, headers, body, lane, attempt_limit, delays, now
+INSERT INTO delivery (id, job, job_attempt, plugin, target, headers, body, lane, state, attempts,
+                      attempt_limit, delays, next_at, created_at, updated_at)
+VALUES (:id, :job, :job_attempt, :plugin, :target, :headers, :body, :lane, 0, 0,
+        :attempt_limit, :delays, {now}, {now}, {now});
+
+-- name: next_by_lane
+-- When each lane has something to send, the longest waiting lane first. Steps from lane to lane in
+-- the index, so that a lane with many deliveries costs no more than one with few.
+WITH RECURSIVE waiting (lane) AS (
+    SELECT min(lane) FROM delivery WHERE state = 0
+    UNION ALL
+    SELECT (SELECT min(lane) FROM delivery WHERE state = 0 AND lane > waiting.lane)
+    FROM waiting WHERE waiting.lane IS NOT NULL
+)
+SELECT lane, (SELECT min(next_at) FROM delivery WHERE state = 0 AND delivery.lane = waiting.lane) AS due
+FROM waiting WHERE lane IS NOT NULL ORDER BY due;
+
+-- name: claim_deliveries
+-- takes: lane, now, n
+-- The try is counted before it is made, so never more than the limit reach the wire.
+WITH due AS MATERIALIZED (
+    SELECT seq FROM delivery WHERE state = 0 AND lane = :lane AND next_at <= {now}
+    ORDER BY next_at, seq LIMIT :n {skip_locked}
+)
+UPDATE delivery SET state = 1, attempts = attempts + 1, updated_at = {now}
+WHERE seq IN (SELECT seq FROM due)
+RETURNING seq, id, (SELECT id FROM job WHERE job.seq = delivery.job), job_attempt, plugin, target, headers,
+    coalesce(body, (SELECT value FROM body WHERE body.job = delivery.job)),
+    lane, attempts, attempt_limit, delays;
+
+-- name: settle_delivery
+-- takes: id, number, state, detail, next_at, now
+UPDATE delivery
+SET state = :state, detail = :detail, next_at = :next_at, updated_at = {now},
+    attempts = attempts - CASE WHEN :state = 2 THEN 1 ELSE 0 END
+WHERE id = :id AND state = 1 AND attempts = :number
+RETURNING seq;
+
+-- name: outdated_delivery
+-- takes: id
+-- Whether the job was retried since it asked for this delivery.
+SELECT 1 FROM delivery JOIN job ON job.seq = delivery.job
+WHERE delivery.id = :id AND job.attempt <> delivery.job_attempt;
+
+-- name: recover_deliveries
+-- takes: now
+-- What was being sent when the host died, and what was held, may be tried again.
+UPDATE delivery
+SET state = CASE WHEN attempts >= attempt_limit THEN 4 ELSE 0 END,
+    next_at = CASE WHEN attempts >= attempt_limit THEN NULL ELSE {now} END,
+    detail = CASE WHEN state = 1 THEN 'the host ended while this was being sent' ELSE detail END,
+    updated_at = {now}
+WHERE state IN (1, 2);
+
+-- name: redeliver
+-- takes: id, now
+UPDATE delivery
+SET state = 0, next_at = {now}, updated_at = {now},
+    attempt_limit = CASE WHEN state = 2 AND attempt_limit > attempts THEN attempt_limit ELSE attempts + 1 END
+WHERE id = :id AND state >= 2
+RETURNING seq;
+
+-- name: deliveries
+-- takes: state, job, n
+SELECT {delivery} FROM delivery JOIN job ON job.seq = delivery.job
+WHERE (:state IS NULL OR delivery.state = :state) AND (:job IS NULL OR job.id = :job)
+ORDER BY delivery.seq DESC LIMIT :n;
+
+-- name: delivery
+-- takes: id
+SELECT {delivery}, coalesce(delivery.body, (SELECT value FROM body WHERE body.job = delivery.job))
+FROM delivery JOIN job ON job.seq = delivery.job WHERE delivery.id = :id;

@@ -1,0 +1,1 @@
+"""Contract suites and helpers for those who write plugins and queues."""
