@@ -5,6 +5,7 @@ import json
 import os
 import re
 import time
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from workerkit.bridge import Bridge
 from workerkit.errors import ApiError, Refused
 from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
-from workerkit.host.intake import Admission, Intake
+from workerkit.host.intake import Admission, Intake, ordered_uuid
 from workerkit.host.sealing import Sealer
 from workerkit.job import Field, Policy, Request, Secret
 from workerkit.settings import LimitsSettings, PolicySettings, Settings
@@ -73,9 +74,9 @@ def test_any_json_may_be_an_input(value: bytes) -> None:
 
 
 def test_ids_say_how_they_were_asked_for() -> None:
-    uuid4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-    assert re.fullmatch(f"{uuid4}-u1", admit(b'{"input":1}').submission.id)
-    assert re.fullmatch(f"sync-{uuid4}-u1", admit(b'{"input":1}', sync=True).submission.id)
+    uuid7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+    assert re.fullmatch(f"{uuid7}-u1", admit(b'{"input":1}').submission.id)
+    assert re.fullmatch(f"sync-{uuid7}-u1", admit(b'{"input":1}', sync=True).submission.id)
 
 
 def test_of_a_key_that_comes_twice_the_last_counts() -> None:
@@ -251,3 +252,11 @@ def test_a_small_request_costs_microseconds() -> None:
         return (time.perf_counter() - started) / n
 
     assert min(asyncio.run(many(500)) for _ in range(5)) < 100e-6
+
+
+def test_ids_are_uuids_in_the_order_of_their_time() -> None:
+    ids = [ordered_uuid(now) for now in (1_000, 1_001, 1_764_000_000_000)]
+
+    assert ids == sorted(ids)
+    assert {uuid.UUID(id).version for id in ids} == {7}
+    assert ordered_uuid(5) != ordered_uuid(5)

@@ -68,20 +68,22 @@ class Host:
         self._tasks: list[asyncio.Task[None]] = []
         self._target = target
 
-    async def start(self) -> None:
-        """Take over the queue, find the functions, hire the workers.
-
-        Raises `TargetError` when the target cannot be loaded.
-        """
+    async def open(self) -> None:
+        """Take over the queue: what an earlier run left goes on, and known endpoints accept jobs."""
         returned = await self.store.recover(self._holder)
         if returned:
             log.info("%d jobs of an earlier run are back in the queue", returned)
         await self.catalogue.load()
-        loop = asyncio.get_running_loop()
         for work in (self._deliveries.run(), self._housekeeping.run()):
-            task = loop.create_task(work)
+            task = asyncio.get_running_loop().create_task(work)
             task.add_done_callback(_report)
             self._tasks.append(task)
+
+    async def start(self) -> None:
+        """Find the functions and hire the workers.
+
+        Raises `TargetError` when the target cannot be loaded.
+        """
         discovered = await self._discover()
         count = sizes(self.settings.workers.count, self.catalogue.names)
         self.pools = {
@@ -102,7 +104,7 @@ class Host:
     async def _discover(self) -> Worker:
         """Start a worker and learn from it which functions there are."""
         discovery = _Discovery()
-        worker = await self._agency.hire(discovery, "worker")
+        worker = await self._agency.hire(discovery)
         timeout = self.settings.workers.start_timeout
         try:
             functions = await asyncio.wait_for(discovery.found, timeout)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,13 +64,14 @@ class Intake:
             raise _no_input(raw)
         policy = self._policy(values.get("policy"), default_timeout_ms)
         typed = self._typed(values)
-        id = f"sync-{uuid.uuid4()}-u1" if sync else f"{uuid.uuid4()}-u1"
+        now = time.time_ns() // 1_000_000
+        id = f"sync-{ordered_uuid(now)}-u1" if sync else f"{ordered_uuid(now)}-u1"
         request = Request(
             id=id,
             endpoint=endpoint,
             raw_input=bytes(raw["input"]),
             policy=policy,
-            submitted_at=time.time_ns() // 1_000_000,
+            submitted_at=now,
             fields=typed,
         )
         await self._accept(request)
@@ -131,6 +132,18 @@ class Intake:
             return ()
         declared = self._hooks.fields
         return tuple(key for key in raw if key not in ("input", "policy") and key not in declared)
+
+
+def ordered_uuid(now: int) -> str:
+    """A UUID of version 7: the time in milliseconds, then 74 random bits.
+
+    New ids are neighbours in the queue's index, so a batch of inserts touches few of its pages.
+    """
+    raw = bytearray(now.to_bytes(6, "big") + os.urandom(10))
+    raw[6] = raw[6] & 0x0F | 0x70
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def read_policy(value: Any, default: Policy) -> Policy:

@@ -13,7 +13,7 @@ import msgspec
 from workerkit.errors import ApiError, QueueError, WorkerkitError, suggest
 from workerkit.host.ends import cancelled
 from workerkit.host.host import Host
-from workerkit.host.intake import Intake
+from workerkit.host.intake import Admission, Intake
 from workerkit.host.pool import CENSUS
 from workerkit.host.status import body_of, brief, stream_body
 from workerkit.job import Status
@@ -48,17 +48,42 @@ class Jobs:
         self, endpoint: str, body: bytes, *, sync: bool = False, idempotency_key: str | None = None
     ) -> Admitted:
         """Check a request and store it; returns once it cannot be lost."""
+        admission = await self._admit(endpoint, body, sync=sync, idempotency_key=idempotency_key)
+        return await self._store_job(admission)
+
+    async def run(self, endpoint: str, body: bytes, seconds: float) -> tuple[Admitted, bytes]:
+        """Submit a request and wait up to `seconds` for its end; the status object as it is then.
+
+        A caller that is cancelled while it waits gets the status as it is at that moment.
+        """
+        until = time.monotonic() + seconds
+        admission = await self._admit(endpoint, body, sync=True, idempotency_key=None)
+        # Listened to before it is stored, so that the end of a new job need not be looked up.
+        with self._store.watch(admission.submission.id) as watch:
+            admitted = await self._store_job(admission)
+            try:
+                while await watch.changed(until - time.monotonic()):
+                    if watch.body is not None:
+                        return admitted, watch.body
+                return admitted, await self.status(endpoint, admitted.id)
+            except asyncio.CancelledError:
+                return admitted, await self.status(endpoint, admitted.id)
+
+    async def _admit(
+        self, endpoint: str, body: bytes, *, sync: bool, idempotency_key: str | None
+    ) -> Admission:
         function = self._host.catalogue.find(endpoint)
-        admission = await self._intake.admit(
+        return await self._intake.admit(
             endpoint, body, sync=sync, idempotency_key=idempotency_key, default_timeout_ms=function.timeout
         )
+
+    async def _store_job(self, admission: Admission) -> Admitted:
         try:
             [submitted] = await self._store.submit([admission.submission])
         except QueueError as error:
-            raise ApiError(
-                503, "queue_unavailable", f"the job was not stored: {error}", {"Retry-After": "1"}
-            ) from error
-        self._check(submitted, endpoint)
+            sentence = f"the job was not stored: {error}"
+            raise ApiError(503, "queue_unavailable", sentence, {"Retry-After": "1"}) from error
+        self._check(submitted, admission.submission.endpoint)
         return Admitted(submitted.id, admission.ignored)
 
     def _check(self, submitted: Submitted, endpoint: str) -> None:

@@ -34,9 +34,9 @@ class Agency:
         self._first = first
         self._environment = environment
 
-    async def hire(self, owner: Owner, name: str) -> Worker:
+    async def hire(self, owner: Owner) -> Worker:
         """A new worker process that loads the target; `owner` hears of it from now on."""
-        worker = Worker(f"{name}-{uuid.uuid4().hex[:8]}", owner)
+        worker = Worker(f"worker-{uuid.uuid4().hex[:8]}", owner)
         start = msgspec.structs.replace(self._first, worker_id=worker.id)
 
         def on_line(line: str) -> None:
@@ -112,7 +112,7 @@ class Pool:
         try:
             if self._failures:
                 await asyncio.sleep(min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE))
-            worker = await self._agency.hire(self, self.function.name)
+            worker = await self._agency.hire(self)
         except OSError as error:
             self._failures += 1
             log.error("%s: a worker could not be started: %s", self.function.name, error)
@@ -137,7 +137,7 @@ class Pool:
     def on_ready(self, worker: Worker) -> None:
         """Its slots are open."""
         self._failures = 0
-        log.info("%s is ready (pid %d)", worker.id, worker.process.pid)
+        log.info("%s is ready for %s (pid %d)", worker.id, self.function.name, worker.process.pid)
         for number in range(self.function.concurrency):
             self.runs.supply.offer(Slot(worker, number))
 

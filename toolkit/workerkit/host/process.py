@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 #: How much of a worker's last words is kept for the error of the job that it ran.
 TAIL_LINES = 40
 LAST_WORDS_WAIT = 0.5
+#: Keeps a `queue.py` in the working directory from shadowing what the worker itself imports.
+SAFE_PATH = ("-P",) if sys.version_info >= (3, 11) else ()
 LINE_LIMIT = 64 * 1024
 
 
@@ -41,7 +43,7 @@ class WorkerProcess:
         """Start a worker and watch it; each line that it prints goes to `on_line`."""
         ours, theirs = socket.socketpair()
         reading, writing = os.pipe()
-        command = [sys.executable, "-m", "workerkit.worker"]
+        command = [sys.executable, *SAFE_PATH, "-m", "workerkit.worker"]
         command += ["--wire", str(theirs.fileno()), "--death", str(reading)]
         try:
             process = await asyncio.to_thread(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
@@ -249,11 +250,11 @@ class Runs:
 
     async def wait_idle(self, seconds: float) -> None:
         """Wait until no job runs, at most `seconds`."""
-        try:
+        with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._idle.wait(), seconds)
-        except asyncio.TimeoutError:
+        if self._active:
             log.warning(
-                "%s: %d jobs still run; they go back to the queue", self._function.name, len(self._active)
+                "%s: jobs still run, and go back to the queue: %d", self._function.name, len(self._active)
             )
 
     async def give_back(self) -> None:

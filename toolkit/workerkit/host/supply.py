@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 CLAIM_WAIT, REFUSED_PAUSE = 60.0, 1.0
 #: A claim takes a commit. What is claimed ahead is about what the slots do meanwhile, and no more
 #: than `MOST_AHEAD` jobs; what no slot has taken after `UNUSED_AFTER` seconds goes back.
-AHEAD_SECONDS, MOST_AHEAD, UNUSED_AFTER = 0.005, 64, 0.05
+AHEAD_SECONDS, MOST_AHEAD, UNUSED_AFTER = 0.01, 64, 0.05
 #: The weight of the latest job in the pace.
 LATEST = 0.2
 
@@ -41,7 +42,8 @@ class Supply:
         self._holder = holder
         self._begin = begin
         self._free: deque[Slot] = deque()
-        self._ahead: deque[Claim] = deque()
+        #: Claimed jobs that no slot has taken yet, each with the time when it came.
+        self._ahead: deque[tuple[float, Claim]] = deque()
         self._room = asyncio.Event()
         self._returning: asyncio.TimerHandle | None = None
         self._returns: set[asyncio.Task[bool]] = set()
@@ -61,8 +63,10 @@ class Supply:
         """Claim for ever. Cancelling it loses nothing: what was claimed ahead goes back."""
         try:
             while True:
-                await self._room.wait()
-                await self._claim()
+                while (wanted := self._wanted()) <= 0:
+                    self._room.clear()
+                    await self._room.wait()
+                await self._claim(wanted)
         finally:
             self._give_back()
 
@@ -71,29 +75,30 @@ class Supply:
         if self._returns:
             await asyncio.wait(self._returns)
 
-    async def _claim(self) -> None:
+    async def _claim(self, n: int) -> None:
         try:
-            self._ahead += await self._feed.claim(self._endpoint, self._wanted(), self._holder, CLAIM_WAIT)
+            claims = await self._feed.claim(self._endpoint, n, self._holder, CLAIM_WAIT)
+            now = time.monotonic()
+            self._ahead += ((now, claim) for claim in claims)
         except QueueError as error:
             log.error("no job can be taken from the queue, trying again: %s", error)
             await asyncio.sleep(REFUSED_PAUSE)
         self._match()
 
     def _wanted(self) -> int:
-        """How many more jobs have a use."""
+        """How many more jobs have a use: none until half of what was claimed ahead is used up."""
         ahead = min(int(AHEAD_SECONDS / max(self._pace, 1e-6)), MOST_AHEAD)
-        return len(self._free) + ahead - len(self._ahead)
+        wanted = len(self._free) + ahead - len(self._ahead)
+        return wanted if 2 * wanted > ahead else 0
 
     def _match(self) -> None:
-        """Give out what is here, and say whether more is wanted."""
+        """Give out what is here, and wake `run` when more is wanted."""
         while self._ahead and (slot := self._next_slot()) is not None:
-            self._begin(slot, self._ahead.popleft())
+            self._begin(slot, self._ahead.popleft()[1])
         if self._wanted() > 0:
             self._room.set()
-        else:
-            self._room.clear()
         if self._ahead and self._returning is None:
-            self._returning = asyncio.get_running_loop().call_later(UNUSED_AFTER, self._unused)
+            self._look_again_after(UNUSED_AFTER)
 
     def _next_slot(self) -> Slot | None:
         """A free slot of a worker that is still there."""
@@ -103,16 +108,24 @@ class Supply:
                 return slot
         return None
 
-    def _unused(self) -> None:
-        """Jobs were claimed ahead for a pace that is no longer kept; others may run them."""
+    def _look_again_after(self, seconds: float) -> None:
+        self._returning = asyncio.get_running_loop().call_later(seconds, self._return_unused)
+
+    def _return_unused(self) -> None:
+        """Give back what was claimed ahead for a pace that is no longer kept; others may run it."""
         self._returning = None
-        if self._ahead and not self._free:
+        if not self._ahead:
+            return
+        left = self._ahead[0][0] + UNUSED_AFTER - time.monotonic()
+        if left > 0:
+            self._look_again_after(left)
+        else:
             self._pace = max(self._pace, UNUSED_AFTER)
             self._give_back()
 
     def _give_back(self) -> None:
         while self._ahead:
-            record = self._ahead.pop().record
+            record = self._ahead.pop()[1].record
             task = asyncio.ensure_future(self._feed.release(record.id, record.attempt, Blame.UNUSED))
             self._returns.add(task)
             task.add_done_callback(self._returns.discard)

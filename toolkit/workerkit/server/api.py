@@ -117,8 +117,14 @@ class Api:
 
     async def _runsync(self, call: Call) -> bytes:
         seconds = _seconds(call.query, DEFAULT_WAIT, LEAST_WAIT, LONGEST_WAIT)
-        call.id = await self._submit(call, self._limits.runsync_body, sync=True)
-        return await self._held(call, seconds)
+        limit = self._limits.runsync_body
+        if b"idempotency-key" in call.headers:  # the job may be there already
+            call.id = await self._submit(call, limit, sync=True)
+            return await self._held(call, seconds)
+        body = await read_body(call.receive, call.headers, limit)
+        admitted, answer = await self._jobs.run(call.endpoint, body, seconds)
+        call.ignored = admitted.ignored
+        return answer
 
     async def _submit(self, call: Call, limit: int, *, sync: bool) -> str:
         body = await read_body(call.receive, call.headers, limit)
