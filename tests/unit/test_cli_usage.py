@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workerkit.cli import COMMANDS, run
+
+HEAVY = (
+    "boto3",
+    "cryptography",
+    "rich",
+    "smart_open",
+    "starlette",
+    "urllib3",
+    "uvicorn",
+    "uvloop",
+    "msgspec",
+)
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["--help"])
+
+    printed = capsys.readouterr().out
+    assert code == 0
+    assert all(f"  {name} " in printed and line[:30] in printed for name, line in COMMANDS.items())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_the_line_that_the_list_shows(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run([name, "--help"])
+
+    printed = capsys.readouterr().out
+    assert code == 0
+    assert printed.startswith(f"Usage: workerkit {name} ")
+
+
+def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run([])
+
+    assert code == 0
+    assert "Commands:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["serv", "handler.py"], "there is no command 'serv'; did you mean 'serve'?"),
+        (["jobs", "lst"], "there is no command 'lst'; did you mean 'list'?"),
+        (["key", "nwe", "web"], "there is no command 'nwe'; did you mean 'new'?"),
+        (["serve", "handler.py", "--prot", "1"], "--port"),
+        (["serve", "handler.py", "--port", "many"], "'many' is not a valid integer"),
+        (["run"], "Missing argument 'HANDLER'"),
+        (["run", "handler.py", "--input", "@nowhere.json"], "there is no file 'nowhere.json'"),
+        (["plugins", "--set", "port=1"], "write SECTION.FIELD=VALUE"),
+        (["plugins", "--set", "plugins.disable=[s3]"], "the value is not valid JSON"),
+        (["jobs", "list", "--status", "DONE"], "'DONE' is not one of"),
+        (["key", "new", "my key"], "'my key' cannot name a key"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_exit_code_2(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(arguments)
+
+    printed = capsys.readouterr()
+    assert code == 2
+    assert sentence in printed.err
+    assert printed.err.startswith("workerkit: ")
+    assert printed.err.count("\n") == 1
+    assert "--help`" in printed.err
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["plugins", "--set", "plugins.disabel=s3"],
+            "unknown setting 'plugins.disabel'; did you mean 'disable'?",
+        ),
+        (["plugins", "--config", "nowhere.toml"], "nowhere.toml' does not exist"),
+        (["plugins", "--set", 'plugins.disable=["webhok"]'], "did you mean 'webhook'?"),
+        (["jobs", "list"], "there is no queue at"),
+        (["jobs", "list", "--queue", "sqlite://queue.db"], "names no file"),
+        (["run", "handlr.py", "--input", "1"], "did you mean 'handler.py'?"),
+        (["run", "two.py", "--input", "1"], "two.py holds several functions; name one, such as two.py:a"),
+        (["run", "two.py:c", "--input", "1"], "has no function 'c'"),
+        (
+            ["run", "handler.py", "--input", '{"input": 1,}'],
+            "line 1, column 12: a comma with nothing after it",
+        ),
+        (["run", "handler.py", "--input", "[1, NaN]"], "NaN"),
+    ],
+)
+def test_a_failure_is_one_sentence_and_exit_code_1(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    function = "@worker_function\ndef {}(job):\n    return job['input']\n"
+    head = "from workerkit import worker_function\n"
+    (tmp_path / "handler.py").write_text(head + function.format("echo"))
+    (tmp_path / "two.py").write_text(head + function.format("a") + function.format("b"))
+    monkeypatch.chdir(tmp_path)
+
+    code = run(arguments)
+
+    printed = capsys.readouterr()
+    assert code == 1
+    assert sentence in printed.err
+    assert printed.err.startswith("workerkit: ")
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+
+
+def test_windows_is_refused_with_a_sentence_that_names_wsl(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+
+    code = run(["--help"])
+
+    assert code == 1
+    assert "WSL" in capsys.readouterr().err
+
+
+def test_help_is_shown_without_importing_what_only_a_server_needs() -> None:
+    program = f"""
+import sys
+from workerkit.cli import run
+assert run(["--help"]) == 0
+assert run(["serve", "--help"]) == 0
+print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
+
+    assert done.stderr == "[]\n"

@@ -1,0 +1,74 @@
+"""`workerkit jobs`: list, show and cancel jobs, through the running server or in the queue's file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from workerkit.cli import Suggesting
+from workerkit.cli.looking import looking
+from workerkit.cli.options import queue_option, settings_of, settings_options
+from workerkit.cli.tables import Columns, age, show
+
+STATUSES = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT")
+COLUMNS: Columns = {
+    "id": lambda row: row["id"],
+    "function": lambda row: row["endpoint"],
+    "status": lambda row: row["status"],
+    "attempt": lambda row: str(row["attempt"]),
+    "submitted": lambda row: age(row["submitted_at"]),
+    "ended": lambda row: age(row["finished_at"]),
+}
+
+
+@click.group("jobs", cls=Suggesting)
+def command() -> None:
+    """List, show and cancel jobs."""
+
+
+@command.command("list")
+@click.option("--endpoint", metavar="NAME", help="Of this function only.")
+@click.option("--status", type=click.Choice(STATUSES, case_sensitive=False), help="In this state only.")
+@click.option("--after", type=int, default=0, metavar="SEQ", help="Submitted after the job with this `seq`.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@queue_option
+@settings_options
+def list_(
+    endpoint: str | None,
+    status: str | None,
+    after: int,
+    limit: int,
+    as_json: bool,
+    queue: str | None,
+    config: str | None,
+    assignments: Sequence[str],
+) -> None:
+    """Jobs in order of submission."""
+    with looking(settings_of(config, assignments, queue__url=queue)) as view:
+        rows = view.jobs(endpoint, status, after, limit)
+    show(rows, COLUMNS, as_json=as_json, nothing="no such jobs")
+    if len(rows) == limit and not as_json:
+        click.echo(f"there may be more: --after {rows[-1]['seq']}", err=True)
+
+
+@command.command("show")
+@click.argument("id")
+@queue_option
+@settings_options
+def show_(id: str, queue: str | None, config: str | None, assignments: Sequence[str]) -> None:
+    """A job as /status shows it, and its deliveries."""
+    with looking(settings_of(config, assignments, queue__url=queue)) as view:
+        click.echo(json.dumps(view.job(id), indent=2, ensure_ascii=False))
+
+
+@command.command("cancel")
+@click.argument("id")
+@queue_option
+@settings_options
+def cancel(id: str, queue: str | None, config: str | None, assignments: Sequence[str]) -> None:
+    """End a job that waits or runs."""
+    with looking(settings_of(config, assignments, queue__url=queue)) as view:
+        click.echo(f"{id} is {view.cancel(id)['status']}")

@@ -1,0 +1,171 @@
+"""Where `jobs` and `deliveries` look: at the running server, or into the queue's file when none runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+from workerkit.errors import QueueError, WorkerkitError, suggest
+
+if TYPE_CHECKING:
+    from workerkit.queue.reading import Reader
+    from workerkit.settings import Settings
+
+TIMEOUT = 30.0
+
+
+class View(Protocol):
+    """What the commands ask; answers are those of the operators' routes."""
+
+    def jobs(self, endpoint: str | None, status: str | None, after: int, limit: int) -> list[dict[str, Any]]:
+        """Jobs in order of submission."""
+        ...
+
+    def job(self, id: str) -> dict[str, Any]:
+        """One job with its deliveries."""
+        ...
+
+    def cancel(self, id: str) -> dict[str, Any]:
+        """End a job that has not ended."""
+        ...
+
+    def deliveries(self, state: str | None, job: str | None, limit: int) -> list[dict[str, Any]]:
+        """Deliveries, newest first."""
+        ...
+
+
+@contextmanager
+def looking(settings: Settings) -> Iterator[View]:
+    """The server that owns the queue, else the file."""
+    from workerkit.queue.file import sqlite_path
+    from workerkit.queue.owner import find_owner
+    from workerkit.queue.reading import Reader
+
+    path = sqlite_path(settings.queue.url).path.absolute()
+    owner = find_owner(path)
+    if owner is None:
+        reader = Reader.open(path)
+        try:
+            yield FileView(reader, path, settings)
+        finally:
+            reader.close()
+    elif "url" not in owner:
+        raise QueueError(
+            f"process {owner.get('pid')} owns the queue {path} and is still starting; try again in a moment"
+        )
+    else:
+        yield ServerView(owner["url"], owner["token"])
+
+
+class ServerView:
+    """Asks the running server, with the token that it wrote beside the queue's file."""
+
+    def __init__(self, url: str, token: str) -> None:
+        import urllib3
+
+        self._url = url
+        self._http = urllib3.PoolManager(
+            retries=False, timeout=TIMEOUT, headers={"Authorization": f"Bearer {token}"}
+        )
+
+    def jobs(self, endpoint: str | None, status: str | None, after: int, limit: int) -> list[dict[str, Any]]:
+        """Jobs in order of submission."""
+        rows: list[dict[str, Any]] = self._call(
+            "GET", "/jobs", endpoint=endpoint, status=status, after=after, limit=limit
+        )["jobs"]
+        return rows
+
+    def job(self, id: str) -> dict[str, Any]:
+        """One job with its deliveries."""
+        return self._call("GET", f"/jobs/{quote(id, safe='')}")
+
+    def cancel(self, id: str) -> dict[str, Any]:
+        """End a job that has not ended."""
+        return self._call("POST", f"/jobs/{quote(id, safe='')}/cancel")
+
+    def deliveries(self, state: str | None, job: str | None, limit: int) -> list[dict[str, Any]]:
+        """Deliveries, newest first."""
+        rows: list[dict[str, Any]] = self._call("GET", "/deliveries", state=state, job=job, limit=limit)[
+            "deliveries"
+        ]
+        return rows
+
+    def _call(self, method: str, path: str, **query: Any) -> dict[str, Any]:
+        import urllib3
+
+        fields = {name: str(value) for name, value in query.items() if value is not None}
+        try:
+            answer = self._http.request_encode_url(method, self._url + path, fields=fields)
+            body: dict[str, Any] = answer.json()
+        except (urllib3.exceptions.HTTPError, ValueError) as error:
+            raise WorkerkitError(f"the server at {self._url} does not answer: {error}") from error
+        if answer.status != 200:
+            raise WorkerkitError(str(body.get("error", body)))
+        return body
+
+
+class FileView:
+    """Reads the queue's file; no server runs."""
+
+    def __init__(self, reader: Reader, path: Path, settings: Settings) -> None:
+        self._reader = reader
+        self._path = path
+        self._settings = settings
+
+    def jobs(self, endpoint: str | None, status: str | None, after: int, limit: int) -> list[dict[str, Any]]:
+        """Jobs in order of submission."""
+        import msgspec
+
+        from workerkit.job import Status
+
+        wanted = None if status is None else Status(status)
+        if endpoint is not None and endpoint not in (known := self._reader.endpoints()):
+            raise WorkerkitError(f"the queue holds no function {endpoint!r}{suggest(endpoint, known)}")
+        rows: list[dict[str, Any]] = msgspec.to_builtins(self._reader.jobs(endpoint, wanted, after, limit))
+        return rows
+
+    def job(self, id: str) -> dict[str, Any]:
+        """One job with its deliveries."""
+        import time
+
+        import msgspec
+
+        from workerkit.host.status import body_of
+
+        view = self._reader.view(id)
+        if view is None:
+            raise self._unknown(id)
+        return {
+            "endpoint": view.endpoint,
+            "attempt": view.attempt,
+            "job": msgspec.json.decode(body_of(view, time.time_ns() // 1_000_000)),
+            "deliveries": self.deliveries(None, id, 1000),
+        }
+
+    def cancel(self, id: str) -> dict[str, Any]:
+        """End a job that has not ended; its webhook is sent by the next server."""
+        import asyncio
+
+        from workerkit.cli.offline import cancel
+
+        if self._reader.view(id) is None:
+            raise self._unknown(id)
+        return asyncio.run(cancel(self._settings, self._path, id))
+
+    def deliveries(self, state: str | None, job: str | None, limit: int) -> list[dict[str, Any]]:
+        """Deliveries, newest first."""
+        import msgspec
+
+        from workerkit.queue.base import DeliveryState
+
+        wanted = None if state is None else DeliveryState(state)
+        rows: list[dict[str, Any]] = msgspec.to_builtins(self._reader.deliveries(wanted, job, limit))
+        return rows
+
+    def _unknown(self, id: str) -> WorkerkitError:
+        return WorkerkitError(
+            f"there is no job {id!r} in {self._path}; `workerkit jobs list` shows those there are"
+        )
