@@ -104,7 +104,8 @@ def test_nothing_is_lost_and_no_job_ends_twice(tmp_path: Path) -> None:
         states = {str(row["id"]): str(row["status"]) for row in listed(server)}
         counts = Counter(states.values())
         webhooks = Counter(
-            (json.loads(received.body)["id"], received.headers["webhook-id"]) for received in receiver.requests
+            (json.loads(received.body)["id"], received.headers["webhook-id"])
+            for received in receiver.requests
         )
         print(f"{JOBS} jobs, {HOST_KILLS} host kills, {killer.kills} worker kills: {dict(counts)}")
         assert len(set(ids)) == JOBS

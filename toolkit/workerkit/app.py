@@ -80,6 +80,7 @@ class App:
                 holder=self._holder,
             )
             try:
+                await host.open()
                 await self._serve(host, Intake(hooks, sealer, settings), listening)
             finally:
                 await store.close()
@@ -112,11 +113,14 @@ class App:
         serving = asyncio.create_task(
             serve(Api(jobs, self._settings, token), listening, self._settings, stop_api)
         )
+        if isinstance(host.store, SQLiteStore):
+            host.store.owner.publish(url, token)
+        log.info("listening on %s, loading %s", url, self._target)
         try:
             with _signals() as (stop, hurry):
                 try:
                     if await _before(host.start(), stop, serving):
-                        self._announce(host, url, token)
+                        self._announce(host, url)
                         await _before(stop.wait(), stop, serving)
                         log.info("stopping: running jobs have %g s", self._settings.workers.shutdown_grace)
                 finally:
@@ -125,9 +129,7 @@ class App:
             stop_api.set()
             await serving
 
-    def _announce(self, host: Host, url: str, token: str) -> None:
-        if isinstance(host.store, SQLiteStore):
-            host.store.owner.publish(url, token)
+    def _announce(self, host: Host, url: str) -> None:
         settings = self._settings
         self._on_start(
             Started(url, host.catalogue.functions, host.hooks.describe(), settings.queue.url, settings.source)

@@ -1,0 +1,194 @@
+"""What keeps `workerkit serve` from starting: one sentence that names culprit and cure, exit code 1."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from serving import Served
+from waiting import until
+
+GOOD = "from workerkit import worker_function\n\n@worker_function\ndef hello(job):\n    return 1\n"
+
+
+def serve(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Exit code and all output of a `serve` that is expected to refuse."""
+    done = subprocess.run(
+        [sys.executable, "-m", "workerkit", "serve", *arguments],
+        cwd=folder,
+        env={**os.environ, **(environ or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def refused(output: str) -> str:
+    """The one line that says why; there is no traceback of ours before it."""
+    [line] = [line for line in output.splitlines() if line.startswith("workerkit: ")]
+    return line
+
+
+@pytest.mark.parametrize(
+    ("source", "parts"),
+    [
+        ("import tourch\n", ["handler.py", "tourch", "line 1"]),
+        ("def hello(job)\n    return 1\n", ["handler.py", "line 1"]),
+        ("def hello(job):\n    return 1\n", ["handler.py", "@worker_function"]),
+        (GOOD + "\n@worker_function(name='hello')\ndef other(job):\n    return 2\n", ["hello", "both"]),
+        (
+            "from workerkit import worker_function\n\n@worker_function\ndef f(a, b):\n    return 1\n",
+            ["'a'", "job"],
+        ),
+        ("import os\nos._exit(9)\n", ["exited with code 9"]),
+    ],
+    ids=[
+        "import error",
+        "syntax error",
+        "nothing decorated",
+        "two of one name",
+        "unknown parameter",
+        "exits",
+    ],
+)
+def test_a_handler_that_cannot_be_served(tmp_path: Path, source: str, parts: list[str]) -> None:
+    (tmp_path / "handler.py").write_text(source)
+
+    code, output = serve(tmp_path, "handler.py", "--port", "0")
+
+    assert code == 1
+    for part in parts:
+        assert part in output
+    assert refused(output)
+
+
+def test_a_handler_file_that_is_not_there_names_the_one_that_is(tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(GOOD)
+
+    code, output = serve(tmp_path, "handlr.py", "--port", "0")
+
+    assert code == 1
+    assert "handlr.py" in refused(output)
+    assert "handler.py" in refused(output)
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(GOOD)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+
+        code, output = serve(tmp_path, "handler.py", "--port", port)
+
+    assert code == 1
+    assert port in refused(output)
+    assert "--port" in refused(output)
+
+
+def test_a_queue_that_another_server_owns(tmp_path: Path) -> None:
+    with Served(tmp_path, GOOD) as server:
+        code, output = serve(tmp_path, "handler.py", "--port", "0")
+
+        assert code == 1
+        assert str(server.pid) in refused(output)
+        assert "queue.db" in refused(output)
+        assert server.post("/v2/hello/runsync", {"input": 1})[1]["output"] == 1
+
+
+def test_a_queue_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(GOOD)
+    (tmp_path / "notes.db").write_text("shopping list: apples, pears and a great many other things\n" * 100)
+
+    code, output = serve(tmp_path, "handler.py", "--port", "0", "--queue", "sqlite:///notes.db")
+
+    assert code == 1
+    assert "notes.db" in refused(output)
+    assert (tmp_path / "notes.db").read_text().startswith("shopping list")
+
+
+@pytest.mark.parametrize(
+    ("settings", "parts"),
+    [
+        ('[plugins]\nload = ["nowhere:Plugin"]\n', ["nowhere:Plugin", "No module named"]),
+        ('[plugins]\nload = ["mine:Broken"]\n', ["post_jbo", "post_job"]),
+        ('[plugins]\ndisable = ["webhok"]\n', ["webhok", "'webhook'"]),
+        ("[plugin.webhook]\nattemps = 3\n", ["attemps", "'attempts'"]),
+        ('[plugin.webhook]\nattempts = "many"\n', ["webhook", "attempts"]),
+        ("[server]\nprot = 1\n", ["prot", "'port'"]),
+        ("[server\n", ["workerkit.toml", "line 1"]),
+        ('[queue]\nurl = "mongodb://x"\n', ["mongodb", "sqlite:///"]),
+    ],
+)
+def test_settings_and_plugins_that_are_wrong(tmp_path: Path, settings: str, parts: list[str]) -> None:
+    (tmp_path / "handler.py").write_text(GOOD)
+    (tmp_path / "workerkit.toml").write_text(settings)
+    (tmp_path / "mine.py").write_text(
+        "from workerkit import hookimpl\n\nclass Broken:\n    @hookimpl\n    def post_jbo(self, request): ...\n"
+    )
+
+    code, output = serve(tmp_path, "handler.py", "--port", "0")
+
+    assert code == 1
+    for part in parts:
+        assert part in refused(output)
+
+
+def test_a_misspelt_variable(tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(GOOD)
+
+    code, output = serve(tmp_path, "handler.py", environ={"WORKERKIT_SERVER__PROT": "1"})
+
+    assert code == 1
+    assert "WORKERKIT_SERVER__PROT" in refused(output)
+
+
+def test_an_address_for_others_needs_a_key(tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(GOOD)
+
+    code, output = serve(tmp_path, "handler.py", "--host", "0.0.0.0", "--port", "0")
+
+    assert code == 1
+    assert "workerkit key new" in output
+
+
+def test_workers_for_a_function_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(GOOD)
+
+    code, output = serve(tmp_path, "handler.py", "--port", "0", "--workers", "helo=2")
+
+    assert code == 1
+    assert "'hello'" in refused(output)
+
+
+def test_a_known_endpoint_takes_jobs_while_its_worker_loads_and_a_removed_one_is_named(
+    tmp_path: Path,
+) -> None:
+    two = GOOD + "\n@worker_function\ndef gone(job):\n    import time\n    time.sleep(60)\n"
+    slow = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.01)\n" + GOOD
+    with Served(tmp_path, two, ready=False) as server:
+        until("it is ready", lambda: server.get("/readyz")[0] == 200)
+        left = server.post("/v2/gone/run", {"input": 1})[1]["id"]
+        server.kill()
+        (tmp_path / "handler.py").write_text(slow)
+
+        server.start()
+        status, answer = server.post("/v2/hello/run", {"input": 1})
+        assert (status, answer["status"]) == (200, "IN_QUEUE")
+        assert server.get("/readyz")[0] == 503
+        (tmp_path / "go").touch()
+
+        done = server.get(f"/v2/hello/status-sync/{answer['id']}?wait=20000")[1]
+        assert (done["status"], done["output"]) == ("COMPLETED", 1)
+        status, answer = server.post("/v2/gone/run", {"input": 1})
+        assert (status, answer["code"]) == (404, "unknown_endpoint")
+        assert server.get(f"/jobs/{left}")[1]["job"]["status"] == "IN_QUEUE"
+        assert "1 jobs wait for 'gone'" in server.log()
