@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from workerkit.patience import MOST_LATE, Patience
+from workerkit.hooks.patience import MOST_LATE, Patience
 
 
 def test_returns_and_raises_what_the_function_does() -> None:

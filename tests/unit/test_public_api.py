@@ -10,7 +10,7 @@ import pytest
 
 import workerkit
 from workerkit import hookspecs
-from workerkit.hookimpls import ARGUMENTS
+from workerkit.hooks.implementations import ARGUMENTS
 
 HEAVY = (
     "asyncio",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         WorkerkitError,
     )
     from workerkit.function import WorkerFunction, start, worker_function
-    from workerkit.hookimpls import hookimpl
+    from workerkit.hooks.implementations import hookimpl
     from workerkit.job import (
         Field,
         Job,
@@ -78,7 +78,7 @@ __all__ = [
 _HOMES = {
     "delivery": ("Delivery", "Receipt", "Verdict"),
     "function": ("WorkerFunction", "start", "worker_function"),
-    "hookimpls": ("hookimpl",),
+    "hooks.implementations": ("hookimpl",),
     "job": (
         *("Field", "Job", "Output", "Policy", "Request"),
         *("Resource", "Result", "Secret", "Status", "WorkerInfo"),

@@ -15,7 +15,6 @@ WorkerkitError
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -89,6 +88,8 @@ class ApiError(WorkerkitError):
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """A tail for an error about an unknown name: the nearest known one, then all of them."""
+    import difflib  # here: only a mistake needs it
+
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""

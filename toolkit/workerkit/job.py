@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import cached_property
@@ -236,12 +234,16 @@ class Job(Mapping[str, Any]):
     def directory(self) -> Path:
         """A private folder for this run, made at first use and removed at its end."""
         if self._directory is None:
+            import tempfile  # here, so that a handler that needs no folder does not pay for it
+
             self._directory = Path(tempfile.mkdtemp(prefix="workerkit-job-"))
         return self._directory
 
     def close(self) -> None:
         """Remove the job's folder; the runner calls it at the end of the run."""
         if self._directory is not None:
+            import shutil
+
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
 

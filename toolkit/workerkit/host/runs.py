@@ -9,16 +9,13 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import attrs
-
 from workerkit.errors import WorkerkitError
 from workerkit.host.crash import worker_died
 from workerkit.host.ends import Ends, timed_out
-from workerkit.host.redaction import Redactor
 from workerkit.host.status import joined
 from workerkit.host.supply import Slot, Supply
 from workerkit.host.vault import Vault
-from workerkit.host.worker import Worker
+from workerkit.host.worker import Run, Worker
 from workerkit.job import Request, Result, Status
 from workerkit.queue.base import Blame, Claim, Feed, Record
 from workerkit.settings import Settings
@@ -28,22 +25,6 @@ log = logging.getLogger(__name__)
 
 #: A job that was started this often goes back no more, whoever was to blame.
 MOST_STARTS = 10
-
-
-@attrs.define(eq=False)
-class Run:
-    """A job that a worker has, or had."""
-
-    record: Record
-    request: Request
-    worker: Worker
-    started: float
-    redactor: Redactor | None = None
-    timer: asyncio.TimerHandle | None = None
-    #: Writes of chunks that are not durable yet.
-    writes: set[asyncio.Task[Any]] = attrs.field(factory=set)
-    #: The job has ended, or gone back, without this run; what it still says is ignored.
-    over: bool = False
 
 
 class Runs:

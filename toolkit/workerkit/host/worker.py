@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Any, Protocol, cast
 
+import attrs
 import msgspec
 
 from workerkit.host.process import WorkerProcess
+from workerkit.host.redaction import Redactor
+from workerkit.job import Request
+from workerkit.queue.base import Record
 from workerkit.wire import (
     PROTOCOL,
     Assign,
@@ -28,13 +32,26 @@ from workerkit.wire import (
     pack,
 )
 
-if TYPE_CHECKING:
-    from workerkit.host.runs import Run
-
 log = logging.getLogger(__name__)
 
 #: Seconds to wait for the end of a dead worker's wire; a stray grandchild may hold it open.
 WIRE_END_WAIT = 0.5
+
+
+@attrs.define(eq=False)
+class Run:
+    """A job that a worker has, or had."""
+
+    record: Record
+    request: Request
+    worker: Worker
+    started: float
+    redactor: Redactor | None = None
+    timer: asyncio.TimerHandle | None = None
+    #: Writes of chunks that are not durable yet.
+    writes: set[asyncio.Task[Any]] = attrs.field(factory=set)
+    #: The job has ended, or gone back, without this run; what it still says is ignored.
+    over: bool = False
 
 
 class Owner(Protocol):

@@ -23,7 +23,7 @@ import pluggy
 from workerkit import hookspecs
 from workerkit.delivery import Delivery, Receipt
 from workerkit.errors import JobFailed, PluginError, PluginFailed, Refused
-from workerkit.hookimpls import (
+from workerkit.hooks.implementations import (
     ARGUMENTS,
     HOST_HOOKS,
     PROJECT,
@@ -35,9 +35,9 @@ from workerkit.hookimpls import (
     hookimpl,
     implementations,
 )
+from workerkit.hooks.patience import Patience
+from workerkit.hooks.wrappers import surround
 from workerkit.job import Field, Job, Output, Request, Result, WorkerInfo
-from workerkit.patience import Patience
-from workerkit.wrappers import surround
 
 if TYPE_CHECKING:
     from workerkit.bridge import Bridge

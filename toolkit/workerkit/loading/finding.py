@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from workerkit.building import plain
-from workerkit.construct import Candidate
 from workerkit.errors import PluginError, SettingsError, suggest
 from workerkit.hooks import WORKER_HOOKS, LoadedPlugin, implementations
+from workerkit.loading.construct import Candidate
 from workerkit.settings import SECTIONS, PluginsSettings, Settings
 from workerkit.wire import PluginRef
 
