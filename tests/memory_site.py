@@ -39,6 +39,10 @@ class MemoryJobs:
         ignored = tuple(f"key {n}" for n in range(body.count(b"#")))
         return Admitted(idempotency_key or ("sync-1" if sync else "1"), ignored)
 
+    async def run(self, endpoint: str, body: bytes, seconds: float) -> tuple[Admitted, bytes]:
+        admitted = await self.submit(endpoint, body, sync=True)
+        return admitted, await self.wait(endpoint, admitted.id, seconds)
+
     async def wait(self, endpoint: str, id: str, seconds: float) -> bytes:
         if id == "held":
             await asyncio.Event().wait()
