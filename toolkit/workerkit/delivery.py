@@ -15,8 +15,8 @@ class Delivery:
     """Asked for by `post_job`, stored with the job's end, handed to the same plugin's `deliver`.
 
     Without a `body` it carries the job's status object, byte for byte as `/status` answers it.
-    `attempts` counts all tries. `delays` are the seconds before the second, third … try; the last
-    one repeats. Deliveries of one `lane` share eight slots, so a slow receiver delays only itself.
+    `attempts` counts all tries. `delays` are the seconds before the second, third … try, varied by a
+    fifth either way; the last one repeats. Deliveries of one `lane` share eight slots, so a slow receiver delays only itself.
     """
 
     target: str
@@ -74,3 +74,9 @@ class Receipt:
     def hold(cls, detail: str) -> Receipt:
         """Nothing was sent and the try is not counted; wait for a restart or a redelivery."""
         return cls(Verdict.HOLD, detail)
+
+
+def shown(target: str) -> str:
+    """A target as lists and logs show it: a URL's query may hold a token, and is masked."""
+    place, query, _ = target.partition("?")
+    return place + "?…" if query else place

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from typing import ClassVar, Literal
 
@@ -30,7 +29,7 @@ class WebhookSettings:
 
     #: Tries in all, the first included.
     attempts: int = attrs.field(default=2, validator=ge(1))
-    #: Between tries: one number, varied by a fifth either way, or a list taken as it is.
+    #: Between tries: one number, or a list for the second, third … try; each is varied by a fifth.
     retry_delay: float | tuple[float, ...] = attrs.field(default=10.0, validator=_delays)
     #: For one whole try, from the look-up of the name to the last byte of the answer.
     timeout: float = attrs.field(default=15.0, validator=gt(0))
@@ -100,7 +99,4 @@ class Webhook:
 
     def _delays(self) -> tuple[float, ...]:
         delay = self._settings.retry_delay
-        if isinstance(delay, tuple):
-            return delay
-        # Jitter, so that receivers which came back are not hit by all at once; not a secret.
-        return (delay * random.uniform(0.8, 1.2),)  # noqa: S311
+        return delay if isinstance(delay, tuple) else (delay,)

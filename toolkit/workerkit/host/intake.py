@@ -82,7 +82,7 @@ class Intake:
             fields=self._public(raw, typed),
             sealed=self._sealed(id, raw, typed),
             policy=policy,
-            idempotency=_idempotency(idempotency_key, body),
+            idempotency=None if idempotency_key is None else idempotency(idempotency_key, body),
         )
         return Admission(submission, self._ignored(raw))
 
@@ -196,9 +196,8 @@ def _no_input(raw: Mapping[str, msgspec.Raw]) -> ApiError:
     )
 
 
-def _idempotency(key: str | None, body: bytes) -> tuple[str, bytes] | None:
-    if key is None:
-        return None
+def idempotency(key: str, body: bytes) -> tuple[str, bytes]:
+    """A checked `Idempotency-Key` and the digest of the body that it came with."""
     if not 0 < len(key) <= IDEMPOTENCY_KEY_LENGTH or not (key.isascii() and key.isprintable()):
         raise ApiError(
             400,

@@ -13,7 +13,7 @@ import msgspec
 from workerkit.errors import ApiError, QueueError, WorkerkitError, suggest
 from workerkit.host.ends import cancelled
 from workerkit.host.host import Host
-from workerkit.host.intake import Admission, Intake
+from workerkit.host.intake import Admission, Intake, idempotency
 from workerkit.host.pool import CENSUS
 from workerkit.host.status import body_of, brief, stream_body
 from workerkit.job import Status
@@ -47,7 +47,12 @@ class Jobs:
     async def submit(
         self, endpoint: str, body: bytes, *, sync: bool = False, idempotency_key: str | None = None
     ) -> Admitted:
-        """Check a request and store it; returns once it cannot be lost."""
+        """Check a request and store it; returns once it cannot be lost.
+
+        A request that is repeated under its idempotency key is answered with the job that is there.
+        """
+        if idempotency_key is not None and (known := await self._known(endpoint, idempotency_key, body)):
+            return known
         admission = await self._admit(endpoint, body, sync=sync, idempotency_key=idempotency_key)
         return await self._store_job(admission)
 
@@ -69,6 +74,15 @@ class Jobs:
             except asyncio.CancelledError:
                 return admitted, await self.status(endpoint, admitted.id)
 
+    async def _known(self, endpoint: str, key: str, body: bytes) -> Admitted | None:
+        key, digest = idempotency(key, body)
+        stored = await self._store.keyed(endpoint, key)
+        if stored is None:
+            return None
+        if stored[1] != digest:
+            raise _conflict()
+        return Admitted(stored[0], ())
+
     async def _admit(
         self, endpoint: str, body: bytes, *, sync: bool, idempotency_key: str | None
     ) -> Admission:
@@ -88,9 +102,7 @@ class Jobs:
 
     def _check(self, submitted: Submitted, endpoint: str) -> None:
         if submitted.outcome is Outcome.CONFLICT:
-            raise ApiError(
-                409, "idempotency_conflict", "this Idempotency-Key was used with another body; use a new key"
-            )
+            raise _conflict()
         if submitted.outcome is Outcome.FULL:
             limit = self._host.settings.limits.queue_length
             raise ApiError(
@@ -271,6 +283,10 @@ def _member(kind: type[E], name: str | None, what: str) -> E | None:
     if name is not None and name not in known:
         raise ApiError(400, "bad_query", f"{what}: {name!r} is not known{suggest(name, known)}")
     return None if name is None else known[name]
+
+
+def _conflict() -> ApiError:
+    return ApiError(409, "idempotency_conflict", "this Idempotency-Key came with another body; use a new key")
 
 
 def _no_delivery(id: str) -> ApiError:

@@ -173,7 +173,7 @@ class DeliveryState(str, Enum):
 
 @attrs.frozen(kw_only=True)
 class DeliveryLine:
-    """A delivery in an operator's list. `attempts` were made so far of `limit`."""
+    """A delivery in an operator's list: `attempts` of `limit` were made; a URL's query is masked."""
 
     id: str
     job: str
@@ -262,6 +262,10 @@ class Store(Feed, Protocol):
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Submitted]:
         """Store jobs; returns once they are durable. Ids are the caller's, so it can be repeated."""
+        ...
+
+    async def keyed(self, endpoint: str, key: str) -> tuple[str, bytes] | None:
+        """The job that an idempotency key stands for: its id, and the digest of its body."""
         ...
 
     async def view(self, id: str) -> View | None:

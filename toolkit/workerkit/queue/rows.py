@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from workerkit.delivery import Delivery
+from workerkit.delivery import Delivery, shown
 from workerkit.job import EMPTY, Policy, Status
 from workerkit.queue.base import DeliveryLine, DeliveryState, JobLine, Record, View
 
@@ -77,7 +77,7 @@ def delivery_line(row: Row) -> DeliveryLine:
         id=id,
         job=job,
         plugin=plugin,
-        target=target,
+        target=shown(target),
         state=STATES[state],
         attempts=attempts,
         limit=limit,

@@ -197,6 +197,11 @@ class SQLiteStore:
         size = sum([len(s.input) for s in submissions])
         return await self._write(submitting.submit, submissions, size=size)
 
+    async def keyed(self, endpoint: str, key: str) -> tuple[str, bytes] | None:
+        """See `Store.keyed`."""
+        found = self._reader.rows("idempotent", endpoint, key)
+        return (found[0][0], found[0][1]) if found else None
+
     async def view(self, id: str) -> View | None:
         """See `Store.view`."""
         return self._reader.view(id)

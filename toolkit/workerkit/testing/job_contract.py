@@ -69,6 +69,8 @@ class JobContract(FeedContract):
             inserted, existed = Outcome.INSERTED, Outcome.EXISTED
             assert [a.outcome for a in answers] == [inserted, existed, Outcome.CONFLICT, inserted]
             assert answers[1].id == first.id
+            assert await store.keyed("render", "k") == (first.id, b"digest")
+            assert await store.keyed("render", "another") is None
             assert [c.record.id for c in await claiming] == [first.id]
 
         self.play(tmp_path, scenario)
