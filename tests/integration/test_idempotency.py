@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from serving import Served
 
 HANDLER = "from workerkit import worker_function\n\n@worker_function\ndef double(job):\n    return 2 * job['input']\n"
@@ -52,7 +53,8 @@ def test_requests_at_the_same_moment_make_one_job(server: Served) -> None:
     with ThreadPoolExecutor(8) as clients:
         ids = list(
             clients.map(
-                lambda _: server.post("/v2/double/run", {"input": 1}, Idempotency_Key="once")[1]["id"], range(24)
+                lambda _: server.post("/v2/double/run", {"input": 1}, Idempotency_Key="once")[1]["id"],
+                range(24),
             )
         )
 

@@ -1,0 +1,136 @@
+"""The delivery engine: lanes, attempts and outcomes, with a real queue and real plugins."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+
+from workerkit.bridge import Bridge
+from workerkit.delivery import Delivery, Receipt
+from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
+from workerkit.host.deliveries import MOST_IN_LANE, Deliveries
+from workerkit.queue.base import DeliveryState
+from workerkit.queue.sqlite import SQLiteStore
+from workerkit.testing.queue_contracts import KEEP, LEASE, LENGTH, end, submission
+
+PATIENCE = 20.0
+
+
+class Sender:
+    """Delivers as the target says; a target that hangs waits for `release`."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.tried: list[tuple[str, int]] = []
+
+    @hookimpl
+    def deliver(self, delivery: Delivery) -> Receipt:
+        self.tried.append((delivery.id, delivery.number))
+        kind = delivery.target.rpartition("/")[2]
+        if kind == "hangs":
+            assert self.release.wait(PATIENCE)
+        if kind == "raises":
+            raise RuntimeError("the wire is cut")
+        answers = {
+            "refuses": Receipt.retry("answered 500", after=0.0),
+            "gone": Receipt.stop("answered 410"),
+            "waits": Receipt.hold("no key"),
+        }
+        return answers.get(kind, Receipt.delivered("answered 200"))
+
+
+Scenario = Callable[[SQLiteStore, Sender], Awaitable[None]]
+
+
+def play(folder: Path, scenario: Scenario) -> None:
+    async def run() -> None:
+        path = folder / "queue.db"
+        store = SQLiteStore(path, lease_ms=LEASE, keep_ms=KEEP, queue_length=LENGTH, holder="host")
+        await store.open()
+        sender, bridge = Sender(), Bridge()
+        engine = Deliveries(store, Hooks([LoadedPlugin(name="sender", plugin=sender)], bridge))
+        sending = asyncio.create_task(engine.run())
+        try:
+            await scenario(store, sender)
+        finally:
+            sender.release.set()
+            sending.cancel()
+            await asyncio.wait({sending})
+            await engine.close(PATIENCE)
+            bridge.close()
+            await store.close()
+
+    asyncio.run(run())
+
+
+def to(kind: str, lane: str = "a", plugin: str = "sender", attempts: int = 2) -> Delivery:
+    return Delivery(
+        target=f"http://{lane}/{kind}", plugin=plugin, lane=lane, attempts=attempts, delays=(0.01,)
+    )
+
+
+async def ended(store: SQLiteStore, deliveries: Iterable[Delivery]) -> None:
+    await store.submit([submission()])
+    [claim] = await store.claim("render", 1, "host", 1)
+    assert await store.finish(end(claim, deliveries=list(deliveries)))
+
+
+async def settled(store: SQLiteStore, count: int, *states: DeliveryState) -> list[tuple[str, int, str]]:
+    """State, attempts and detail of every delivery, once `count` of them are in one of `states`."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while True:
+        rows = await store.deliveries(state=None, job=None, limit=100)
+        if sum(row.state in states for row in rows) >= count:
+            return [(row.state.value, row.attempts, row.detail) for row in rows]
+        assert asyncio.get_running_loop().time() < deadline, [row.state for row in rows]
+        await asyncio.sleep(0.005)
+
+
+def test_each_outcome_is_stored_with_its_attempts_and_its_words(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        kinds = ["arrives", "refuses", "gone", "waits", "raises"]
+        await ended(store, [to(kind) for kind in kinds])
+        over = (DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.HELD)
+
+        rows = await settled(store, 5, *over)
+
+        assert sorted(rows)[:3] == [
+            ("dead", 1, "answered 410"),
+            ("dead", 2, "answered 500"),
+            ("dead", 2, "plugin 'sender' failed in deliver: RuntimeError: the wire is cut"),
+        ]
+        assert sorted(rows)[3:] == [("delivered", 1, "answered 200"), ("held", 0, "no key")]
+        assert len(sender.tried) == 7
+
+    play(tmp_path, scenario)
+
+
+def test_a_receiver_that_hangs_delays_its_own_lane_only(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        await ended(store, [to("hangs", "slow") for _ in range(20)])
+        await settled(store, MOST_IN_LANE, DeliveryState.SENDING)
+        await ended(store, [to("arrives", "quick") for _ in range(10)])
+
+        await settled(store, 10, DeliveryState.DELIVERED)
+
+        states = [row.state for row in await store.deliveries(state=None, job=None, limit=100)]
+        assert states.count(DeliveryState.SENDING) == MOST_IN_LANE
+        assert states.count(DeliveryState.PENDING) == 20 - MOST_IN_LANE
+        sender.release.set()
+        await settled(store, 30, DeliveryState.DELIVERED)
+
+    play(tmp_path, scenario)
+
+
+def test_a_delivery_whose_plugin_is_gone_is_held_with_the_reason(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        await ended(store, [to("arrives", plugin="slack")])
+
+        [(_, attempts, detail)] = await settled(store, 1, DeliveryState.HELD)
+
+        assert attempts == 0
+        assert "'slack' is not active" in detail
+
+    play(tmp_path, scenario)

@@ -1,0 +1,69 @@
+"""Small parts of the host: the status object, and how many workers each function gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from workerkit.errors import SettingsError
+from workerkit.host.sizes import sizes
+from workerkit.host.status import body_of, ended_body, joined, stream_body
+from workerkit.job import Result, Status
+from workerkit.queue.base import Record, View
+
+RECORD = Record(id="1-u1", endpoint="render", status=Status.IN_PROGRESS, attempt=1, input=b"1")
+
+
+def test_an_ended_job_shows_runpods_keys_and_its_output_unchanged() -> None:
+    result = Result(
+        status=Status.COMPLETED,
+        attempt=1,
+        output=b'{"a":  [1.50]}',
+        delay_time=3,
+        execution_time=4,
+        worker_id="w",
+    )
+
+    assert ended_body(RECORD, result) == (
+        b'{"delayTime":3,"executionTime":4,"id":"1-u1","status":"COMPLETED","workerId":"w","output":{"a":  [1.50]}}'
+    )
+
+
+def test_a_failed_job_shows_its_error_and_how_often_it_was_started_again() -> None:
+    record = Record(
+        id="1-u1", endpoint="render", status=Status.IN_PROGRESS, attempt=3, input=b"1", crashes=1, returns=1
+    )
+
+    assert ended_body(record, Result(status=Status.FAILED, attempt=3, error="no\n")) == (
+        b'{"id":"1-u1","status":"FAILED","error":"no\\n","retries":2}'
+    )
+
+
+def test_a_job_on_its_way_shows_its_times_so_far_and_its_progress() -> None:
+    waiting = View("1-u1", "render", Status.IN_QUEUE, 0, submitted_at=100)
+    running = View("1-u1", "render", Status.IN_PROGRESS, 1, submitted_at=100, started_at=130, progress=b"50")
+
+    assert body_of(waiting, 150) == b'{"delayTime":50,"id":"1-u1","status":"IN_QUEUE"}'
+    assert body_of(running, 150) == (
+        b'{"delayTime":30,"executionTime":20,"id":"1-u1","status":"IN_PROGRESS","output":50}'
+    )
+
+
+def test_chunks_are_joined_without_being_read() -> None:
+    assert joined([b"1", b'{"a": 2}']) == b'[1,{"a": 2}]'
+    assert joined([]) == b"[]"
+    assert stream_body(Status.COMPLETED, [b"1"]) == b'{"status":"COMPLETED","stream":[{"output":1}]}'
+
+
+def test_workers_are_counted_for_all_functions_or_by_name() -> None:
+    assert sizes("2", ["a", "b"]) == {"a": 2, "b": 2}
+    assert sizes("b=3, a=0", ["a", "b", "c"]) == {"a": 0, "b": 3, "c": 1}
+
+
+@pytest.mark.parametrize(
+    ("count", "culprit"), [("two", "'two'"), ("a=", "''"), ("A=1", "'A'"), ("-1", "'-1'"), ("9999", "'9999'")]
+)
+def test_a_number_of_workers_that_is_none_is_named(count: str, culprit: str) -> None:
+    with pytest.raises(SettingsError, match="workers: ") as error:
+        sizes(count, ["a"])
+
+    assert culprit in str(error.value)

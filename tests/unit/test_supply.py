@@ -1,0 +1,151 @@
+"""How free slots and waiting jobs find each other, against a real queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from workerkit.host.supply import MOST_AHEAD, UNUSED_AFTER, Slot, Supply
+from workerkit.queue.base import Claim
+from workerkit.queue.sqlite import SQLiteStore
+from workerkit.testing.queue_contracts import KEEP, LEASE, submission
+
+PATIENCE = 20.0
+
+
+class Begun:
+    """What a supply gave out, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Slot, Claim]] = []
+        self._more = asyncio.Event()
+
+    def __call__(self, slot: Slot, claim: Claim) -> None:
+        self.jobs.append((slot, claim))
+        self._more.set()
+
+    async def wait(self, count: int) -> list[str]:
+        while len(self.jobs) < count:
+            self._more.clear()
+            await asyncio.wait_for(self._more.wait(), PATIENCE)
+        return [claim.record.id for _, claim in self.jobs]
+
+
+def slot() -> Slot:
+    worker: Any = SimpleNamespace(leaving=False)
+    return Slot(worker, 0)
+
+
+def play(folder: Path, scenario: Callable[[SQLiteStore, Supply, Begun], Awaitable[None]]) -> None:
+    async def run() -> None:
+        store = SQLiteStore(
+            folder / "queue.db", lease_ms=LEASE, keep_ms=KEEP, queue_length=10_000, holder="host"
+        )
+        await store.open()
+        begun = Begun()
+        supply = Supply("render", store, "host", begun)
+        running = asyncio.create_task(supply.run())
+        try:
+            await scenario(store, supply, begun)
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+            await supply.drained()
+            await store.close()
+
+    asyncio.run(run())
+
+
+async def levels(store: SQLiteStore) -> tuple[int, int]:
+    counts = await store.counts("render")
+    return counts.in_queue, counts.in_progress
+
+
+async def back_in_queue(store: SQLiteStore) -> None:
+    """Until all but the one that runs wait again."""
+    while (await levels(store))[1] > 1:
+        await asyncio.sleep(0.005)
+
+
+def test_a_slot_takes_one_job_and_the_rest_waits_in_the_queue(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, supply: Supply, begun: Begun) -> None:
+        jobs = [submission() for _ in range(5)]
+        await store.submit(jobs)
+        supply.offer(slot())
+
+        assert await begun.wait(1) == [jobs[0].id]
+        await begun.jobs[0][1].committed
+        assert await levels(store) == (4, 1)
+
+    play(tmp_path, scenario)
+
+
+def test_jobs_of_a_fast_pace_are_claimed_ahead_and_given_out_in_order(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, supply: Supply, begun: Begun) -> None:
+        jobs = [submission() for _ in range(200)]
+        await store.submit(jobs)
+        for _ in range(60):
+            supply.took(0.000_01)
+        for n in range(200):
+            supply.offer(slot())
+            await begun.wait(n + 1)
+
+        assert await begun.wait(200) == [job.id for job in jobs]
+        assert {claim.record.restarts for _, claim in begun.jobs} == {0}
+
+    play(tmp_path, scenario)
+
+
+def test_what_no_slot_takes_goes_back_without_counting_as_a_start(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, supply: Supply, begun: Begun) -> None:
+        jobs = [submission() for _ in range(30)]
+        await store.submit(jobs)
+        for _ in range(60):
+            supply.took(0.000_01)
+        supply.offer(slot())
+        await begun.wait(1)
+        await begun.jobs[0][1].committed
+        claimed = (await levels(store))[1]
+        assert claimed > 1, "nothing was claimed ahead, so this test shows nothing"
+        assert claimed <= MOST_AHEAD + 1
+
+        await asyncio.wait_for(back_in_queue(store), UNUSED_AFTER + PATIENCE)
+
+        record = await store.record(jobs[1].id)
+        assert record is not None
+        assert (record.status, record.restarts) == ("IN_QUEUE", 0)
+        supply.offer(slot())
+        assert (await begun.wait(2))[1] == jobs[1].id
+
+    play(tmp_path, scenario)
+
+
+def test_a_slot_of_a_worker_that_is_leaving_gets_nothing(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, supply: Supply, begun: Begun) -> None:
+        leaving = slot()
+        leaving.worker.leaving = True
+        stays = slot()
+        supply.offer(leaving)
+        supply.offer(stays)
+        job = submission()
+        await store.submit([job])
+
+        await begun.wait(1)
+        assert begun.jobs[0][0] is stays
+
+    play(tmp_path, scenario)
+
+
+def test_a_job_that_finds_a_free_slot_is_begun_before_its_submit_returns(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, supply: Supply, begun: Begun) -> None:
+        supply.offer(slot())
+        await asyncio.sleep(0)
+        await store.submit([submission()])
+
+        assert len(begun.jobs) == 1
+        assert begun.jobs[0][1].record.attempt == 1
+
+    play(tmp_path, scenario)
