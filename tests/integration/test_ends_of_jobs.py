@@ -44,6 +44,12 @@ def count(job):
         yield {"n": n}
 
 @worker_function
+def storm(job):
+    for n in range(job["input"]):
+        job.progress(n)
+        yield n
+
+@worker_function
 def die(job):
     os._exit(7)
 
@@ -306,3 +312,12 @@ def test_health_counts_every_end(server: Served) -> None:
     assert after["jobs"]["failed"] == before["failed"] + 1
     assert (after["jobs"]["inQueue"], after["jobs"]["inProgress"]) == (0, 0)
     assert set(after["workers"]) == {"idle", "initializing", "ready", "running", "throttled", "unhealthy"}
+
+
+def test_a_storm_of_chunks_and_progress_is_stored_in_order(server: Served) -> None:
+    id = submit(server, "storm", 20_000)
+
+    answer = ended(server, "storm", id)
+
+    assert answer["status"] == "COMPLETED"
+    assert answer["output"] == list(range(20_000))

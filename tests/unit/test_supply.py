@@ -64,12 +64,6 @@ async def levels(store: SQLiteStore) -> tuple[int, int]:
     return counts.in_queue, counts.in_progress
 
 
-async def back_in_queue(store: SQLiteStore) -> None:
-    """Until all but the one that runs wait again."""
-    while (await levels(store))[1] > 1:
-        await asyncio.sleep(0.005)
-
-
 def test_a_slot_takes_one_job_and_the_rest_waits_in_the_queue(tmp_path: Path) -> None:
     async def scenario(store: SQLiteStore, supply: Supply, begun: Begun) -> None:
         jobs = [submission() for _ in range(5)]
@@ -112,8 +106,9 @@ def test_what_no_slot_takes_goes_back_without_counting_as_a_start(tmp_path: Path
         assert claimed > 1, "nothing was claimed ahead, so this test shows nothing"
         assert claimed <= MOST_AHEAD + 1
 
-        await asyncio.wait_for(back_in_queue(store), UNUSED_AFTER + PATIENCE)
-
+        with store.watch(jobs[1].id) as watch:
+            assert await watch.changed(UNUSED_AFTER + PATIENCE)
+        assert await levels(store) == (29, 1)
         record = await store.record(jobs[1].id)
         assert record is not None
         assert (record.status, record.restarts) == ("IN_QUEUE", 0)

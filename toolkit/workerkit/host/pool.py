@@ -143,11 +143,11 @@ class Pool:
 
     def on_chunk(self, worker: Worker, frame: Chunk) -> None:
         """One yielded value."""
-        self.runs.on_chunk(worker, frame)
+        self.runs.on_chunk(frame)
 
     def on_progress(self, worker: Worker, frame: Progress) -> None:
         """What to show meanwhile."""
-        self.runs.on_progress(worker, frame)
+        self.runs.on_progress(frame)
 
     def on_end(self, worker: Worker, frame: JobEnd) -> None:
         """A run is over."""

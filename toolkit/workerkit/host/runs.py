@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from workerkit.errors import WorkerkitError
+from workerkit.errors import QueueError, WorkerkitError
 from workerkit.host.crash import worker_died
 from workerkit.host.ends import Ends, timed_out
 from workerkit.host.status import joined
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: A job that was started this often goes back no more, whoever was to blame.
 MOST_STARTS = 10
+#: Chunks of one run on their way to the disk, above which its worker waits.
+MOST_UNWRITTEN = 256
 
 
 class Runs:
@@ -90,22 +92,49 @@ class Runs:
 
     # -- heard from ------------------------------------------------------------------------------
 
-    def on_chunk(self, worker: Worker, frame: Chunk) -> None:
-        """Store one yielded value."""
-        run = self._active.get(frame.id)
-        if run is None or run.over or run.record.attempt != frame.attempt:
+    def on_chunk(self, frame: Chunk) -> None:
+        """Store one yielded value. A worker that yields faster than the disk writes is made to wait."""
+        run = self._heard_from(frame)
+        if run is None:
             return
         value = run.redactor.bytes(frame.value) if run.redactor else frame.value
-        task = self._later(self._feed.chunk(frame.id, frame.attempt, frame.n, value))
+        task = self._later(self._write(run, frame.n, value))
         run.writes.add(task)
+        task.add_done_callback(lambda task: self._written(run, task))
+        if len(run.writes) >= MOST_UNWRITTEN:
+            run.worker.pause()
 
-    def on_progress(self, worker: Worker, frame: Progress) -> None:
-        """Store what `/status` shows meanwhile."""
+    async def _write(self, run: Run, n: int, value: bytes) -> None:
+        try:
+            await self._feed.chunk(run.record.id, run.record.attempt, n, value)
+        except QueueError as error:
+            run.unwritten = run.unwritten or error
+
+    def _written(self, run: Run, task: asyncio.Task[None]) -> None:
+        run.writes.discard(task)
+        if len(run.writes) == MOST_UNWRITTEN // 2:
+            run.worker.resume()
+
+    def on_progress(self, frame: Progress) -> None:
+        """Show a value meanwhile. Of those that come while one is being stored, the last counts."""
+        run = self._heard_from(frame)
+        if run is not None:
+            run.progress = run.redactor.bytes(frame.value) if run.redactor else frame.value
+            if not run.showing:
+                run.showing = True
+                self._later(self._show(run))
+
+    async def _show(self, run: Run) -> None:
+        while (value := run.progress) is not None and not run.over:
+            run.progress = None
+            await self._feed.progress(run.record.id, run.record.attempt, value)
+        run.showing = False
+
+    def _heard_from(self, frame: Chunk | Progress) -> Run | None:
+        """The run that a frame is about, unless its job has ended without it."""
         run = self._active.get(frame.id)
-        if run is None or run.over or run.record.attempt != frame.attempt:
-            return
-        value = run.redactor.bytes(frame.value) if run.redactor else frame.value
-        self._later(self._feed.progress(frame.id, frame.attempt, value))
+        is_current = run is not None and not run.over and run.record.attempt == frame.attempt
+        return run if is_current else None
 
     # -- ended -----------------------------------------------------------------------------------
 
@@ -113,7 +142,8 @@ class Runs:
         """A run is over and its slot is free. `ended` hears of it when the end is stored."""
         run = worker.busy.pop(frame.slot)
         self._forget(run)
-        self.supply.took(time.monotonic() - run.started)
+        run.seconds = time.monotonic() - run.started
+        self.supply.took(run.seconds)
         if frame.refresh is not None:
             worker.leaving = True
         elif not worker.leaving:
@@ -139,7 +169,7 @@ class Runs:
             output=output,
             error=error,
             delay_time=(record.started_at or record.submitted_at) - record.submitted_at,
-            execution_time=int((time.monotonic() - run.started) * 1000),
+            execution_time=int(run.seconds * 1000),
             worker_id=run.worker.id,
             notes=redact.tree(frame.notes) if redact is not None else frame.notes,
             refresh=frame.refresh,
@@ -149,12 +179,12 @@ class Runs:
     async def _chunked(self, run: Run, frame: JobEnd) -> tuple[Status, bytes | None, str | None]:
         """A generator's output: the list of what was stored."""
         status, error = Status(frame.status), frame.error
-        results = await asyncio.gather(*run.writes, return_exceptions=True)
-        lost = next((result for result in results if isinstance(result, BaseException)), None)
-        if lost is not None and status is Status.COMPLETED:
-            return Status.FAILED, None, f"a chunk of the output could not be stored: {lost}"
+        if run.writes:
+            await asyncio.wait(run.writes)
+        if run.unwritten is not None and status is Status.COMPLETED:
+            return Status.FAILED, None, f"a chunk of the output could not be stored: {run.unwritten}"
         if not self._function.aggregate or not frame.chunks:
-            return status, (b"[]" if status is Status.COMPLETED else None), error
+            return status, (b"[]" if status is Status.COMPLETED else frame.output), error
         output = joined(await self._feed.chunks(run.record.id, run.record.attempt))
         limit = self._settings.limits.output
         if len(output) > limit:

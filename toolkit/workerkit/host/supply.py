@@ -45,6 +45,7 @@ class Supply:
         #: Claimed jobs that no slot has taken yet, each with the time when it came.
         self._ahead: deque[tuple[float, Claim]] = deque()
         self._room = asyncio.Event()
+        self._claiming: asyncio.Future[list[Claim]] | None = None
         self._returning: asyncio.TimerHandle | None = None
         self._returns: set[asyncio.Task[bool]] = set()
         #: Seconds that a job takes, as of late; long until something is known.
@@ -76,14 +77,26 @@ class Supply:
             await asyncio.wait(self._returns)
 
     async def _claim(self, n: int) -> None:
+        self._claiming = asyncio.ensure_future(self._feed.claim(self._endpoint, n, self._holder, CLAIM_WAIT))
         try:
-            claims = await self._feed.claim(self._endpoint, n, self._holder, CLAIM_WAIT)
-            now = time.monotonic()
-            self._ahead += ((now, claim) for claim in claims)
+            claims = await self._claiming
+        except asyncio.CancelledError:
+            if self._claiming is not None:
+                raise
+            claims = []  # called off, not cancelled: what is wanted has changed
         except QueueError as error:
             log.error("no job can be taken from the queue, trying again: %s", error)
             await asyncio.sleep(REFUSED_PAUSE)
+            claims = []
+        now = time.monotonic()
+        self._ahead += ((now, claim) for claim in claims)
         self._match()
+
+    def _call_off(self) -> None:
+        """End a claim that waits for jobs ahead, or it would take again what is given back."""
+        claiming, self._claiming = self._claiming, None
+        if claiming is not None:
+            claiming.cancel()
 
     def _wanted(self) -> int:
         """How many more jobs have a use: none until half of what was claimed ahead is used up."""
@@ -121,6 +134,7 @@ class Supply:
             self._look_again_after(left)
         else:
             self._pace = max(self._pace, UNUSED_AFTER)
+            self._call_off()
             self._give_back()
 
     def _give_back(self) -> None:

@@ -48,8 +48,14 @@ class Run:
     started: float
     redactor: Redactor | None = None
     timer: asyncio.TimerHandle | None = None
-    #: Writes of chunks that are not durable yet.
+    #: Chunks on their way to the disk, and why one of them did not get there.
     writes: set[asyncio.Task[Any]] = attrs.field(factory=set)
+    unwritten: Exception | None = None
+    #: The latest progress that is not being stored yet, and whether an earlier one is.
+    progress: bytes | None = None
+    showing: bool = False
+    #: How long it took, once it is over.
+    seconds: float = 0.0
     #: The job has ended, or gone back, without this run; what it still says is ignored.
     over: bool = False
 
@@ -98,7 +104,8 @@ class Worker(asyncio.Protocol):
         #: Slots in use, by number.
         self.busy: dict[int, Run] = {}
         self.process: WorkerProcess
-        self._transport: asyncio.WriteTransport | None = None
+        self._transport: asyncio.Transport | None = None
+        self._paused = False
         self._unpacker = Unpacker()
         self._reported = False
 
@@ -121,6 +128,18 @@ class Worker(asyncio.Protocol):
         """Write a frame; a worker that is gone does not read it, and its death says the rest."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(pack(frame))
+
+    def pause(self) -> None:
+        """Read nothing more for now; a worker that goes on sending blocks."""
+        if self._transport is not None and not self._paused:
+            self._transport.pause_reading()
+            self._paused = True
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._transport is not None and self._paused:
+            self._transport.resume_reading()
+            self._paused = False
 
     def drain(self) -> None:
         """Let it end in good order: it takes nothing more."""
@@ -175,7 +194,7 @@ class Worker(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The wire is open."""
-        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's has no such base
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has no such base
 
     def connection_lost(self, error: Exception | None) -> None:
         """The wire is closed: the process is gone, or it must go."""
