@@ -30,6 +30,7 @@ check: $(VENV)/.check ## lint, format, types and import layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typing
 	$(BIN)/lint-imports
 
 fix: $(VENV)/.check ## let ruff correct what it can

@@ -60,6 +60,7 @@ class Housekeeping:
                 result = timed_out(record, self._store.now(), expired=True)
                 if await self._ends.end(record, result) and record.status is Status.IN_PROGRESS:
                     self.stop(record.id, record.attempt, "it expired")
+        await self.renew()  # first: this process may have stood still for longer than a lease
         for record in await self._store.lapsed(SLICE):
             await self._store.release(record.id, record.attempt, Blame.NONE)
 

@@ -83,7 +83,7 @@ class Pool:
     def start(self, first: Worker | None = None) -> None:
         """Begin to take jobs, with `first` as a worker that has loaded the target already."""
         self._supplying = asyncio.get_running_loop().create_task(self.runs.supply.run())
-        if first is not None:
+        if first is not None and not first.gone:
             first.owner = self
             self._adopt(first)
         self._fill()

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from workerkit.errors import QueueError, WorkerkitError
+from workerkit.errors import WorkerkitError
 from workerkit.host.crash import worker_died
 from workerkit.host.ends import Ends, timed_out
+from workerkit.host.relay import Relay
 from workerkit.host.status import joined
 from workerkit.host.supply import Slot, Supply
 from workerkit.host.vault import Vault
@@ -25,8 +26,8 @@ log = logging.getLogger(__name__)
 
 #: A job that was started this often goes back no more, whoever was to blame.
 MOST_STARTS = 10
-#: Chunks of one run on their way to the disk, above which its worker waits.
-MOST_UNWRITTEN = 256
+#: Seconds that the last writes have when the host stops.
+LAST_WRITES = 10.0
 
 
 class Runs:
@@ -51,6 +52,7 @@ class Runs:
         self.supply = Supply(function.name, feed, holder, self._begin)
         self._active: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._relay = Relay(feed, self._later)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -93,42 +95,14 @@ class Runs:
     # -- heard from ------------------------------------------------------------------------------
 
     def on_chunk(self, frame: Chunk) -> None:
-        """Store one yielded value. A worker that yields faster than the disk writes is made to wait."""
-        run = self._heard_from(frame)
-        if run is None:
-            return
-        value = run.redactor.bytes(frame.value) if run.redactor else frame.value
-        task = self._later(self._write(run, frame.n, value))
-        run.writes.add(task)
-        task.add_done_callback(lambda task: self._written(run, task))
-        if len(run.writes) >= MOST_UNWRITTEN:
-            run.worker.pause()
-
-    async def _write(self, run: Run, n: int, value: bytes) -> None:
-        try:
-            await self._feed.chunk(run.record.id, run.record.attempt, n, value)
-        except QueueError as error:
-            run.unwritten = run.unwritten or error
-
-    def _written(self, run: Run, task: asyncio.Task[None]) -> None:
-        run.writes.discard(task)
-        if len(run.writes) == MOST_UNWRITTEN // 2:
-            run.worker.resume()
+        """A run has yielded."""
+        if (run := self._heard_from(frame)) is not None:
+            self._relay.chunk(run, frame)
 
     def on_progress(self, frame: Progress) -> None:
-        """Show a value meanwhile. Of those that come while one is being stored, the last counts."""
-        run = self._heard_from(frame)
-        if run is not None:
-            run.progress = run.redactor.bytes(frame.value) if run.redactor else frame.value
-            if not run.showing:
-                run.showing = True
-                self._later(self._show(run))
-
-    async def _show(self, run: Run) -> None:
-        while (value := run.progress) is not None and not run.over:
-            run.progress = None
-            await self._feed.progress(run.record.id, run.record.attempt, value)
-        run.showing = False
+        """A run has something to show."""
+        if (run := self._heard_from(frame)) is not None:
+            self._relay.progress(run, frame)
 
     def _heard_from(self, frame: Chunk | Progress) -> Run | None:
         """The run that a frame is about, unless its job has ended without it."""
@@ -269,15 +243,17 @@ class Runs:
             )
 
     async def give_back(self) -> None:
-        """Return what still runs to the queue, without blame, and wait for all that is under way."""
+        """Return what still runs to the queue, without blame, and wait for what is under way."""
         for run in list(self._active.values()):
             if not run.over:
                 run.over = True
                 run.worker.kill("the host is stopping")
                 self._later(self._feed.release(run.record.id, run.record.attempt, Blame.NONE))
         await self.supply.drained()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAST_WRITES)
+        for task in self._tasks:
+            task.cancel()  # the queue cannot take it; at the next start the job is given back
 
     def _forget(self, run: Run) -> None:
         if self._active.get(run.record.id) is run:

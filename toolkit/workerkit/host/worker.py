@@ -107,7 +107,8 @@ class Worker(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._paused = False
         self._unpacker = Unpacker()
-        self._reported = False
+        #: Its death has been reported to whoever owned it then.
+        self.gone = False
 
     async def start(
         self, first: Start, environment: Mapping[str, str], on_line: Callable[[str], None]
@@ -174,8 +175,8 @@ class Worker(asyncio.Protocol):
             asyncio.get_running_loop().call_later(WIRE_END_WAIT, self._report)
 
     def _report(self) -> None:
-        if not self._reported:
-            self._reported = True
+        if not self.gone:
+            self.gone = True
             if self._transport is not None:
                 self._transport.close()
             self.owner.on_death(self)

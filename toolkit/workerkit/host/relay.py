@@ -1,0 +1,58 @@
+"""What a run says before it ends: chunks and progress, on their way to the queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from workerkit.errors import QueueError
+from workerkit.host.worker import Run
+from workerkit.queue.base import Feed
+from workerkit.wire import Chunk, Progress
+
+#: Chunks of one run on their way to the disk, above which its worker waits.
+MOST_UNWRITTEN = 256
+
+
+class Relay:
+    """Stores what comes, in order, and makes a worker wait that is faster than the disk."""
+
+    def __init__(self, feed: Feed, later: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]) -> None:
+        self._feed = feed
+        self._later = later
+
+    def chunk(self, run: Run, frame: Chunk) -> None:
+        """Store one yielded value."""
+        value = run.redactor.bytes(frame.value) if run.redactor else frame.value
+        task = self._later(self._write(run, frame.n, value))
+        run.writes.add(task)
+        task.add_done_callback(lambda task: self._written(run, task))
+        if len(run.writes) >= MOST_UNWRITTEN:
+            run.worker.pause()
+
+    async def _write(self, run: Run, n: int, value: bytes) -> None:
+        try:
+            await self._feed.chunk(run.record.id, run.record.attempt, n, value)
+        except QueueError as error:
+            run.unwritten = run.unwritten or error
+
+    def _written(self, run: Run, task: asyncio.Task[None]) -> None:
+        run.writes.discard(task)
+        if len(run.writes) == MOST_UNWRITTEN // 2:
+            run.worker.resume()
+
+    def progress(self, run: Run, frame: Progress) -> None:
+        """Show a value meanwhile. Of those that come while one is being stored, the last counts."""
+        run.progress = run.redactor.bytes(frame.value) if run.redactor else frame.value
+        if not run.showing:
+            run.showing = True
+            self._later(self._show(run))
+
+    async def _show(self, run: Run) -> None:
+        try:
+            while (value := run.progress) is not None and not run.over:
+                run.progress = None
+                await self._feed.progress(run.record.id, run.record.attempt, value)
+        finally:
+            run.showing = False
