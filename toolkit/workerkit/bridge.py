@@ -20,6 +20,10 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+#: Seconds that the loop thread has to end; one that is blocked is left behind.
+CLOSE_WAIT = 5.0
+
+
 class Cancel:
     """A request to cancel the async handler of one job, made from any thread at any time.
 
@@ -55,6 +59,7 @@ class Bridge:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
 
     def run(self, coroutine: Coroutine[Any, Any, T], cancel: Cancel | None = None) -> T:
         """Run a coroutine on the loop thread; block until it is over, and return what it returned.
@@ -111,8 +116,9 @@ class Bridge:
         with self._lock:
             loop, thread, self._loop = self._loop, self._thread, None
         if loop is not None and thread is not None:
+            self._closing.set()
             loop.call_soon_threadsafe(loop.stop)
-            thread.join()
+            thread.join(CLOSE_WAIT)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -124,7 +130,7 @@ class Bridge:
 
                 self._loop = uvloop.new_event_loop()
                 self._thread = threading.Thread(
-                    target=_serve, args=(self._loop,), name="workerkit-loop", daemon=True
+                    target=_serve, args=(self._loop, self._closing), name="workerkit-loop", daemon=True
                 )
                 self._thread.start()
             return self._loop
@@ -231,15 +237,16 @@ class _Walk:
         return False
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    """Run the loop until it is stopped on purpose, then cancel what is left."""
+def _serve(loop: asyncio.AbstractEventLoop, closing: threading.Event) -> None:
+    """Run the loop until the bridge is closed, then cancel what is left."""
     import asyncio
 
     asyncio.set_event_loop(loop)
-    while True:
+    while not closing.is_set():
         try:
             loop.run_forever()
-            break
+            if not closing.is_set():
+                log.warning("a handler or a hook stopped the event loop, which others use; it goes on")
         except (SystemExit, KeyboardInterrupt):
             log.warning("a background task raised SystemExit or KeyboardInterrupt; the loop goes on")
     left = asyncio.all_tasks(loop)

@@ -40,7 +40,7 @@ def sendable(text: Any) -> str:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as fault:
+    except BaseException as fault:
         return f"(its text cannot be had: {type(fault).__name__} in __str__)"
 
 

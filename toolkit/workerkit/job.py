@@ -38,7 +38,7 @@ class Status(str, Enum):
 #: Every move a job may make. `finish`, `claim`, `release` and `retry` make no other.
 MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
-        Status.IN_QUEUE: frozenset({Status.IN_PROGRESS, Status.FAILED, Status.CANCELLED, Status.TIMED_OUT}),
+        Status.IN_QUEUE: frozenset({Status.IN_PROGRESS, Status.CANCELLED, Status.TIMED_OUT}),
         Status.IN_PROGRESS: frozenset(
             {Status.IN_QUEUE, Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.TIMED_OUT}
         ),

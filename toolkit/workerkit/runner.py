@@ -105,8 +105,17 @@ class Runner:
         Chunks go to `emit` as they are yielded. `cancel`, requested from another thread, ends an
         async handler, and keeps any handler from beginning.
         """
-        cancel = cancel or Cancel()
         chunks = _Chunks(self, job, emit)
+        try:
+            return self._attempt(job, chunks, cancel or Cancel())
+        except BaseException as error:
+            # Raised while its end was put together: by a note's attribute, by an exception's own text.
+            text = f"{type(error).__name__} was raised while the job's end was put together"
+            return Run(status=Status.FAILED, error=text, chunks=chunks.count if chunks.streams else None)
+        finally:
+            job.close()
+
+    def _attempt(self, job: Job, chunks: _Chunks, cancel: Cancel) -> Run:
         try:
             if cancel.requested:
                 return self._end(job, chunks, Status.CANCELLED)
@@ -123,8 +132,6 @@ class Runner:
                 return self._end(job, chunks, Status.CANCELLED)
             text = describe(error, worker_id=self.worker_id, tracebacks=self.tracebacks)
             return self._fail(job, chunks, text)
-        finally:
-            job.close()
 
     def _handle(self, job: Job, chunks: _Chunks, cancel: Cancel) -> Output:
         """Call the handler, and iterate it when it is a generator."""

@@ -14,6 +14,8 @@ PROTOCOL = 1
 HEADER = 4
 #: No frame may announce more than this; a larger length means that the two ends lost step.
 MAX_FRAME = 64 * 1024 * 1024
+#: What a job may put into one frame; the rest is for what surrounds it.
+MAX_PAYLOAD = MAX_FRAME - 1024 * 1024
 
 
 class Frame(msgspec.Struct, frozen=True, tag_field="t", omit_defaults=True):
@@ -132,6 +134,8 @@ class JobEnd(Frame, tag="result", frozen=True):
     notes: dict[str, Any] = {}
     refresh: str | None = None
     chunks: int | None = None
+    #: How long the run took.
+    seconds: float = 0.0
 
 
 ToWorker = Start | Assign | RunJob | Stop | Drain

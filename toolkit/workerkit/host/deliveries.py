@@ -6,12 +6,13 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from workerkit.delivery import Delivery, Receipt, Verdict
 from workerkit.errors import QueueError
 from workerkit.hooks import Hooks
+from workerkit.hooks.patience import Patience
+from workerkit.host.stubborn import stubbornly
 from workerkit.queue.base import DeliveryState, Store
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 MOST_TRIES, MOST_IN_LANE = 64, 8
 #: Seconds between looks at the queue when nothing wakes the engine, and after the queue refused one.
 LONGEST_WAIT, REFUSED_PAUSE = 60.0, 1.0
+#: Seconds that one try may take, whatever the plugin; the built-in webhook has a shorter one itself.
+TRY_DEADLINE = 300.0
 #: How much the delay before another try varies.
 JITTER = 0.2
 
@@ -33,7 +36,7 @@ class Deliveries:
         self._lanes: Counter[str] = Counter()
         self._tries: set[asyncio.Task[None]] = set()
         self._one_done = asyncio.Event()
-        self._threads = ThreadPoolExecutor(MOST_TRIES, thread_name_prefix="workerkit-delivery")
+        self._patience = Patience(TRY_DEADLINE)
 
     async def run(self) -> None:
         """Send for ever. Cancelling it begins nothing more; `close` waits for what is under way."""
@@ -49,19 +52,28 @@ class Deliveries:
         """Wait for the tries under way. One that takes longer was counted, and counts as made."""
         if self._tries:
             await asyncio.wait(self._tries, timeout=grace)
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _claim(self) -> None:
         """Begin every due delivery that there is room for."""
         room = MOST_TRIES - len(self._tries)
         while room > 0:
             room = min(room, MOST_IN_LANE - max(self._partly_used(), default=0))
-            due = await self._store.claim_deliveries(room, self._full_lanes())
+            due = await self._due(room)
             for delivery in due:
                 self._begin(delivery)
             if not due:
                 return
             room = MOST_TRIES - len(self._tries)
+
+    async def _due(self, room: int) -> list[Delivery]:
+        """Due deliveries, counted as tried. When the host stops at this moment, they are given back."""
+        claiming = asyncio.ensure_future(self._store.claim_deliveries(room, self._full_lanes()))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            for delivery in await claiming:
+                await self._settle(delivery, Receipt.hold("the host is stopping"))
+            raise
 
     def _full_lanes(self) -> list[str]:
         return [lane for lane, count in self._lanes.items() if count >= MOST_IN_LANE]
@@ -85,12 +97,16 @@ class Deliveries:
             log.error("a delivery's outcome is not stored", exc_info=task.exception())
 
     async def _try(self, delivery: Delivery) -> None:
-        loop = asyncio.get_running_loop()
-        receipt = await loop.run_in_executor(self._threads, self._hooks.deliver, delivery)
+        try:
+            receipt: Receipt = await self._patience.run(self._hooks.deliver, delivery)
+        except TimeoutError as error:
+            receipt = Receipt.retry(f"plugin {delivery.plugin!r} failed in deliver: {error}")
+        await self._settle(delivery, receipt)
+
+    async def _settle(self, delivery: Delivery, receipt: Receipt) -> None:
         state, next_at = self._settled(delivery, receipt)
-        level = logging.INFO if state is DeliveryState.DELIVERED else logging.WARNING
         log.log(
-            level,
+            logging.INFO if state is DeliveryState.DELIVERED else logging.WARNING,
             "delivery %s, try %d of %d: %s%s",
             delivery.id,
             delivery.number,
@@ -98,7 +114,10 @@ class Deliveries:
             state.value,
             f": {receipt.detail}" if receipt.detail else "",
         )
-        await self._store.settle_delivery(delivery.id, delivery.number, state, receipt.detail, next_at)
+        await stubbornly(
+            f"the outcome of delivery {delivery.id}",
+            lambda: self._store.settle_delivery(delivery.id, delivery.number, state, receipt.detail, next_at),
+        )
 
     def _settled(self, delivery: Delivery, receipt: Receipt) -> tuple[DeliveryState, int | None]:
         match receipt.verdict:

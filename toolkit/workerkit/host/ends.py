@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -10,17 +9,15 @@ from typing import Any
 import attrs
 import msgspec
 
-from workerkit.errors import QueueError
+from workerkit.errors import WorkerkitError
 from workerkit.hooks import Hooks
 from workerkit.host.status import ended_body
+from workerkit.host.stubborn import stubbornly
 from workerkit.job import EMPTY, Request, Result, Status
 from workerkit.payload import convert_field
 from workerkit.queue.base import End, Feed, Record
 
 log = logging.getLogger(__name__)
-
-#: Seconds between tries to store an end that the queue could not take: first, and at most.
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
 
 class Ends:
@@ -46,16 +43,7 @@ class Ends:
 
     async def end_stubbornly(self, record: Record, result: Result, request: Request | None = None) -> bool:
         """The same for a result that must not be lost: repeated while the queue cannot take it."""
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                return await self.end(record, result, request)
-            except QueueError as error:
-                log.error(
-                    "job %s: its end is not stored yet, trying again in %.1f s: %s", record.id, pause, error
-                )
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+        return await stubbornly(f"the end of job {record.id}", lambda: self.end(record, result, request))
 
     def request(self, record: Record) -> Request:
         """The public request behind a record, without its secret fields."""
@@ -69,10 +57,16 @@ class Ends:
         )
 
     def _fields(self, record: Record) -> Mapping[str, Any]:
-        """Stored fields as typed values; one whose plugin is gone is left out."""
+        """Stored fields as typed values, without those whose plugin is gone or now wants another type."""
         raw = msgspec.json.decode(record.fields or b"{}")
-        known = self._hooks.fields
-        return {name: convert_field(name, value, known[name]) for name, value in raw.items() if name in known}
+        fields: dict[str, Any] = {}
+        for name, value in raw.items():
+            if name in self._hooks.fields:
+                try:
+                    fields[name] = convert_field(name, value, self._hooks.fields[name])
+                except WorkerkitError as error:
+                    log.warning("job %s: its field is not what the plugin wants: %s", record.id, error)
+        return fields
 
 
 def timed_out(record: Record, now: int, *, expired: bool) -> Result:

@@ -45,6 +45,8 @@ class Housekeeping:
                 await step()
             except QueueError as error:
                 log.error("housekeeping is put off: %s", error)
+            except Exception:
+                log.exception("housekeeping failed, and goes on")
 
     async def renew(self) -> None:
         """Extend the leases of what runs here; stop what the queue says is not ours any more."""

@@ -1,4 +1,7 @@
-"""What the job API can ask of a host. Answers are JSON bytes; every refusal is an `ApiError`."""
+"""What the job API can ask of a host. Answers are JSON bytes; every refusal is an `ApiError`.
+
+A queue that cannot be used is a `QueueError`, whatever was asked.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import TypeVar
 import attrs
 import msgspec
 
-from workerkit.errors import ApiError, QueueError, WorkerkitError, suggest
+from workerkit.errors import ApiError, WorkerkitError, suggest
 from workerkit.host.ends import cancelled
 from workerkit.host.host import Host
 from workerkit.host.intake import Admission, Intake, idempotency
@@ -22,8 +25,10 @@ from workerkit.queue.base import DeliveryState, Outcome, Record, Submitted, View
 E = TypeVar("E", bound=Enum)
 #: How often a move is tried again when the job moves at the same time.
 MOST_TRIES = 20
-#: Jobs that one purge looks at before it commits, and chunks that one stream answer holds.
-SLICE, MOST_CHUNKS = 200, 1000
+#: Jobs that one purge looks at before it commits.
+SLICE = 200
+#: What one stream answer holds: chunks, and bytes of them when there is more than one.
+MOST_CHUNKS, MOST_BYTES = 1000, 4_000_000
 
 
 @attrs.frozen
@@ -92,11 +97,7 @@ class Jobs:
         )
 
     async def _store_job(self, admission: Admission) -> Admitted:
-        try:
-            [submitted] = await self._store.submit([admission.submission])
-        except QueueError as error:
-            sentence = f"the job was not stored: {error}"
-            raise ApiError(503, "queue_unavailable", sentence, {"Retry-After": "1"}) from error
+        [submitted] = await self._store.submit([admission.submission])
         self._check(submitted, admission.submission.endpoint)
         return Admitted(submitted.id, admission.ignored)
 
@@ -135,7 +136,7 @@ class Jobs:
         with self._store.watch(id) as watch:
             while True:
                 view = await self._view(endpoint, id)
-                chunks = await self._store.take_chunks(id, MOST_CHUNKS)
+                chunks = await self._store.take_chunks(id, MOST_CHUNKS, MOST_BYTES)
                 if chunks or view.status.ended or not await watch.changed(end - time.monotonic()):
                     return stream_body(view.status, chunks)
 
@@ -213,12 +214,16 @@ class Jobs:
         return ready, msgspec.json.encode({"ready": ready, "waiting_for": waiting})
 
     async def list_jobs(
-        self, endpoint: str | None = None, status: str | None = None, after: int = 0, limit: int = 100
+        self,
+        endpoint: str | None = None,
+        status: str | None = None,
+        after: int | None = None,
+        limit: int = 100,
     ) -> bytes:
-        """Jobs in order of submission, for an operator."""
+        """Jobs, newest first, for an operator; the answer's `after` asks for the page behind it."""
         wanted = _member(Status, status, "status")
         rows = await self._store.jobs(endpoint=endpoint, status=wanted, after=after, limit=limit)
-        return msgspec.json.encode({"jobs": rows, "after": rows[-1].seq if rows else after})
+        return msgspec.json.encode({"jobs": rows, "after": rows[-1].seq if rows else None})
 
     async def show_job(self, id: str) -> bytes:
         """A job's status object, where it belongs, and its deliveries."""

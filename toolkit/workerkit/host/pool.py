@@ -39,8 +39,10 @@ class Agency:
         worker = Worker(f"worker-{uuid.uuid4().hex[:8]}", owner)
         start = msgspec.structs.replace(self._first, worker_id=worker.id)
 
-        def on_line(line: str) -> None:
-            log.info("%s | %s", worker.id, worker.redacted(line))
+        def on_line(line: str) -> str:
+            line = worker.redacted(line)
+            log.info("%s | %s", worker.id, line)
+            return line
 
         await worker.start(start, self._environment, on_line)
         return worker
@@ -93,11 +95,10 @@ class Pool:
         self._empty.clear()
         worker.assign(self.function.name, self.function.concurrency)
         timeout = self._settings.start_timeout
-        asyncio.get_running_loop().call_later(timeout, self._too_slow, worker)
+        worker.starting = asyncio.get_running_loop().call_later(timeout, self._too_slow, worker)
 
     def _too_slow(self, worker: Worker) -> None:
-        if worker in self.workers and not worker.was_ready:
-            worker.kill(f"it was not ready within workers.start_timeout, {self._settings.start_timeout:g} s")
+        worker.kill(f"it was not ready within workers.start_timeout, {self._settings.start_timeout:g} s")
 
     def _fill(self) -> None:
         """Hire until there are enough; those that are leaving do not count."""
@@ -106,25 +107,25 @@ class Pool:
             self._hiring += 1
             task = asyncio.get_running_loop().create_task(self._hire())
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._hired)
+
+    def _hired(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failures += 1
+            log.error("%s: a worker could not be started", self.function.name, exc_info=task.exception())
+            self._fill()
 
     async def _hire(self) -> None:
         try:
             if self._failures:
-                await asyncio.sleep(min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE))
+                await asyncio.sleep(_pause(self._failures))
             worker = await self._agency.hire(self)
-        except OSError as error:
-            self._failures += 1
-            log.error("%s: a worker could not be started: %s", self.function.name, error)
-            worker = None
         finally:
             self._hiring -= 1
-        if worker is None:
-            self._fill()
-        else:
-            self._adopt(worker)
-            if self._closing:
-                worker.kill("the host is stopping")
+        self._adopt(worker)
+        if self._closing:
+            worker.kill("the host is stopping")
 
     # -- what a worker says ------------------------------------------------------------------------
 
@@ -137,6 +138,8 @@ class Pool:
     def on_ready(self, worker: Worker) -> None:
         """Its slots are open."""
         self._failures = 0
+        if worker.starting is not None:
+            worker.starting.cancel()
         log.info("%s is ready for %s (pid %d)", worker.id, self.function.name, worker.process.pid)
         for number in range(self.function.concurrency):
             self.runs.supply.offer(Slot(worker, number))
@@ -172,6 +175,9 @@ class Pool:
     def on_death(self, worker: Worker) -> None:
         """A worker is gone: its jobs are seen to, and another takes its place."""
         self.workers.discard(worker)
+        self.runs.supply.withdraw(worker)
+        if worker.starting is not None:
+            worker.starting.cancel()
         if not worker.was_ready and not self._closing:
             self._failures += 1
         if worker.unfit:
@@ -199,3 +205,8 @@ class Pool:
             if not worker.drained:
                 self._dismiss(worker)
         await self._empty.wait()
+
+
+def _pause(failures: int) -> float:
+    """Seconds before the next start, after so many failed ones in a row."""
+    return min(FIRST_PAUSE * 2.0 ** min(failures - 1, 10), LONGEST_PAUSE)

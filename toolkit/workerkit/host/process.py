@@ -16,8 +16,12 @@ from collections.abc import Callable, Mapping
 #: How much of a worker's last words is kept for the error of the job that it ran.
 TAIL_LINES = 40
 LAST_WORDS_WAIT = 0.5
-#: Keeps a `queue.py` in the working directory from shadowing what the worker itself imports.
-SAFE_PATH = ("-P",) if sys.version_info >= (3, 11) else ()
+#: `-m workerkit.worker` where no `queue.py` in the working directory shadows what the worker itself imports.
+MODULE = (
+    ("-P", "-m", "workerkit.worker")
+    if sys.version_info >= (3, 11)
+    else ("-c", "import sys; del sys.path[0]; from workerkit.worker.__main__ import main; sys.exit(main())")
+)
 LINE_LIMIT = 64 * 1024
 
 
@@ -39,12 +43,12 @@ class WorkerProcess:
         self._death = death
 
     @classmethod
-    async def start(cls, environment: Mapping[str, str], on_line: Callable[[str], None]) -> WorkerProcess:
-        """Start a worker and watch it; each line that it prints goes to `on_line`."""
+    async def start(cls, environment: Mapping[str, str], on_line: Callable[[str], str]) -> WorkerProcess:
+        """Start a worker and watch it; each line that it prints goes to `on_line`, and is
+        remembered as that returns it."""
         ours, theirs = socket.socketpair()
         reading, writing = os.pipe()
-        command = [sys.executable, *SAFE_PATH, "-m", "workerkit.worker"]
-        command += ["--wire", str(theirs.fileno()), "--death", str(reading)]
+        command = [sys.executable, *MODULE, "--wire", str(theirs.fileno()), "--death", str(reading)]
         try:
             process = await asyncio.to_thread(
                 subprocess.Popen,
@@ -68,9 +72,14 @@ class WorkerProcess:
         await self._watch(on_line)
         return self
 
-    async def _watch(self, on_line: Callable[[str], None]) -> None:
+    async def _watch(self, on_line: Callable[[str], str]) -> None:
         loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: _Lines(self.tail, on_line, self._drained), self._process.stdout)
+        assert self._process.stdout is not None
+        # uvloop closes the descriptor and then the file object; only one of the two may do it, or the
+        # second hits whoever was given the number in between.
+        output = open(os.dup(self._process.stdout.fileno()), "rb", 0, closefd=False)  # noqa: SIM115, ASYNC230
+        self._process.stdout.close()
+        await loop.connect_read_pipe(lambda: _Lines(self.tail, on_line, self._drained), output)
         if hasattr(os, "pidfd_open"):
             descriptor = os.pidfd_open(self.pid)
             loop.add_reader(descriptor, self._reap_and_close, descriptor)
@@ -95,6 +104,8 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process and its group at once."""
+        if self.ended.done():
+            return  # its id may be somebody else's by now
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -115,7 +126,7 @@ class _Lines(asyncio.Protocol):
     """Cuts what a worker prints into lines, so that a full pipe never blocks a handler."""
 
     def __init__(
-        self, tail: deque[str], on_line: Callable[[str], None], drained: asyncio.Future[None]
+        self, tail: deque[str], on_line: Callable[[str], str], drained: asyncio.Future[None]
     ) -> None:
         self._tail = tail
         self._drained = drained
@@ -139,5 +150,4 @@ class _Lines(asyncio.Protocol):
 
     def _emit(self, line: bytes) -> None:
         text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip("\r")
-        self._tail.append(text)
-        self._on_line(text)
+        self._tail.append(self._on_line(text))

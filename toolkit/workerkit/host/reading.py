@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -12,13 +13,21 @@ from workerkit.payload import too_deep
 
 SAMPLE = '{"input": {"prompt": "hello"}}'
 BYTE = re.compile(r"^(?:JSON is malformed: )?(?P<what>.*) \(byte (?P<at>\d+)\)$")
-#: A string whole, so that what stands inside it is passed over, or a number.
-TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|(?P<number>-?\d[\d.eE+-]*)')
+#: A string, so that what stands inside it is passed over, or a number that may be too large: one of
+#: many digits, or with an exponent of three.
+SUSPECT = re.compile(
+    rb'"[^"\\]*(?:\\.[^"\\]*)*"?'
+    rb"|(?P<number>(?<![\d.eE+-])-?(?:\d[\d.]{199}[\d.eE+-]*|\d[\d.]*[eE]\+?\d{3}\d*))"
+)
+#: Bytes and tokens of a body that are searched for such a number: some 30 ms at the worst.
+SEARCHED, MOST_TOKENS = 250_000, 10_000
 #: An escape: a surrogate pair, half of one alone, or any other.
 ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )
+#: Bytes of two escapes.
+PAIR = 12
 NOT_JSON = re.compile(rb"-?(?:NaN|Infinity|undefined|None|True|False)\b")
 WIDE = (b"\xff\xfe", b"\xfe\xff")
 
@@ -117,7 +126,7 @@ def _syntax(body: bytes, message: str) -> ApiError | None:
     what, at = found["what"], int(found["at"])
     if what.startswith("trailing comma"):
         return _bad_json(body, body.rfind(b",", 0, at), "a comma with nothing after it; remove it")
-    if "surrogate" in what and (lone := _surrogate(body)):
+    if "surrogate" in what and (lone := _surrogate(body, at)):
         return lone
     if what == "trailing characters":
         return _bad_json(body, at - 1, "something follows the end of the object; send one JSON object")
@@ -138,9 +147,13 @@ def _cure(body: bytes, at: int, what: str) -> str:
     return what
 
 
-def _surrogate(body: bytes) -> ApiError | None:
-    for escape in ESCAPE.finditer(body):
-        if escape["half"]:
+def _surrogate(body: bytes, end: int) -> ApiError | None:
+    """Half of a pair among the last two escapes before `end`, which is where the decoder gave up."""
+    first = max(end - PAIR, 0)
+    begin = max(first - PAIR, 0)  # so that a pair before those two is seen whole
+    begin -= (begin - len(body[:begin].rstrip(b"\\"))) % 2  # and no backslash is seen without its own
+    for escape in ESCAPE.finditer(body, begin, end):
+        if escape["half"] and escape.start() >= first:
             return _bad_json(
                 body,
                 escape.start(),
@@ -153,7 +166,7 @@ def _surrogate(body: bytes) -> ApiError | None:
 def _number(body: bytes, message: str) -> ApiError | None:
     if "out of range" not in message:
         return None
-    for token in TOKEN.finditer(body):
+    for token in islice(SUSPECT.finditer(body, 0, SEARCHED), MOST_TOKENS):
         if token["number"] and not _fits(token["number"]):
             return _bad_json(body, token.start(), "a number too large to be kept; send it as a string")
     return ApiError(400, "bad_json", "the body holds a number too large to be kept; send it as a string")
@@ -169,7 +182,7 @@ def _fits(number: bytes) -> bool:
 
 def _truncated(body: bytes) -> ApiError:
     # The decoder also reports a string that ends after half a pair as cut off.
-    return _surrogate(body) or _bad_json(
+    return _surrogate(body, len(body)) or _bad_json(
         body, len(body), "its end comes before the end of the JSON; was it cut off?"
     )
 

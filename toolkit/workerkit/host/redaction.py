@@ -52,9 +52,11 @@ class Redactor:
         return text if masked is data else masked.decode("utf-8", "surrogatepass")
 
     def tree(self, value: Any) -> Any:
-        """Mask in decoded JSON: strings, keys, and numbers that spell a secret."""
+        """Mask in decoded JSON, strings, keys, and numbers that spell a secret; and in JSON's bytes."""
         if isinstance(value, str):
             return self.text(value)
+        if isinstance(value, builtins.bytes):
+            return self.bytes(value)
         if isinstance(value, Mapping):
             return {self.text(key): self.tree(inner) for key, inner in value.items()}
         if isinstance(value, (list, tuple)):
@@ -92,9 +94,11 @@ def _secrets(value: Any) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[bytes]:
-    """The secret as it may appear: raw, in JSON once or twice, in a URL, in base64."""
+    """The secret as it may appear: raw, a line of it, in JSON once or twice, in a URL, in base64, in hex."""
     data = secret.encode("utf-8", "surrogatepass")
     yield data
+    yield from (line for line in data.splitlines() if len(line) >= SHORTEST)
+    yield from (data.hex().encode(), data.hex().upper().encode(), secret.encode("unicode_escape"))
     for ascii_only in (False, True):
         once = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
         twice = json.dumps(once, ensure_ascii=ascii_only)[1:-1]

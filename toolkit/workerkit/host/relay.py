@@ -11,8 +11,9 @@ from workerkit.host.worker import Run
 from workerkit.queue.base import Feed
 from workerkit.wire import Chunk, Progress
 
-#: Chunks of one run on their way to the disk, above which its worker waits.
-MOST_UNWRITTEN = 256
+#: Bytes of one run's chunks on their way to the disk, above which its worker waits; and what each
+#: chunk weighs beside its bytes.
+MOST_UNWRITTEN, CHUNK_WEIGHT = 8_000_000, 32_000
 
 
 class Relay:
@@ -24,11 +25,12 @@ class Relay:
 
     def chunk(self, run: Run, frame: Chunk) -> None:
         """Store one yielded value."""
-        value = run.redactor.bytes(frame.value) if run.redactor else frame.value
-        task = self._later(self._write(run, frame.n, value))
+        weight = len(frame.value) + CHUNK_WEIGHT
+        task = self._later(self._write(run, frame.n, run.clean(frame.value)))
         run.writes.add(task)
-        task.add_done_callback(lambda task: self._written(run, task))
-        if len(run.writes) >= MOST_UNWRITTEN:
+        task.add_done_callback(lambda task: self._written(run, task, weight))
+        run.unwritten_size += weight
+        if run.unwritten_size > MOST_UNWRITTEN:
             run.worker.pause()
 
     async def _write(self, run: Run, n: int, value: bytes) -> None:
@@ -37,14 +39,15 @@ class Relay:
         except QueueError as error:
             run.unwritten = run.unwritten or error
 
-    def _written(self, run: Run, task: asyncio.Task[None]) -> None:
+    def _written(self, run: Run, task: asyncio.Task[None], weight: int) -> None:
         run.writes.discard(task)
-        if len(run.writes) == MOST_UNWRITTEN // 2:
+        run.unwritten_size -= weight
+        if run.unwritten_size <= MOST_UNWRITTEN // 2:
             run.worker.resume()
 
     def progress(self, run: Run, frame: Progress) -> None:
         """Show a value meanwhile. Of those that come while one is being stored, the last counts."""
-        run.progress = run.redactor.bytes(frame.value) if run.redactor else frame.value
+        run.progress = run.clean(frame.value)
         if not run.showing:
             run.showing = True
             self._later(self._show(run))

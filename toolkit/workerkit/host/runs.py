@@ -14,10 +14,11 @@ from workerkit.host.crash import worker_died
 from workerkit.host.ends import Ends, timed_out
 from workerkit.host.relay import Relay
 from workerkit.host.status import joined
+from workerkit.host.stubborn import stubbornly
 from workerkit.host.supply import Slot, Supply
 from workerkit.host.vault import Vault
 from workerkit.host.worker import Run, Worker
-from workerkit.job import Request, Result, Status
+from workerkit.job import Result, Status
 from workerkit.queue.base import Blame, Claim, Feed, Record
 from workerkit.settings import Settings
 from workerkit.wire import Chunk, Descriptor, JobEnd, Progress, RunJob, Stop
@@ -51,6 +52,8 @@ class Runs:
         self._clock = clock
         self.supply = Supply(function.name, feed, holder, self._begin)
         self._active: dict[str, Run] = {}
+        #: Over in the worker, and their ends not stored yet.
+        self._finishing: set[Run] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._relay = Relay(feed, self._later)
         self._idle = asyncio.Event()
@@ -59,7 +62,8 @@ class Runs:
     @property
     def held(self) -> list[tuple[str, int]]:
         """The (id, attempt) of every run whose lease must be kept."""
-        return [(run.record.id, run.record.attempt) for run in self._active.values() if not run.over]
+        runs = (*self._active.values(), *self._finishing)
+        return [(run.record.id, run.record.attempt) for run in runs if not run.over]
 
     # -- begun -----------------------------------------------------------------------------------
 
@@ -67,13 +71,17 @@ class Runs:
         """Hand a claimed job to a worker, perhaps while its claim is still being committed."""
         record = claim.record
         try:
+            if record.restarts >= MOST_STARTS:
+                raise WorkerkitError(
+                    f"the job was started {record.restarts} times, and no run of it came to an end"
+                )
             fields, redactor = self._vault.open(record)
-            run = Run(record, self._ends.request(record), slot.worker, time.monotonic(), redactor)
         except WorkerkitError as error:
             self._cannot_begin(record, error)
             self.supply.offer(slot)
             return
-        slot.worker.busy[slot.number] = run
+        run = Run(record, self._ends.request(record), slot.worker, time.monotonic(), redactor)
+        slot.worker.take(slot.number, run)
         self._active[record.id] = run
         self._idle.clear()
         slot.worker.send(RunJob(slot.number, record.id, record.attempt, record.input, fields))
@@ -82,22 +90,38 @@ class Runs:
         claim.committed.add_done_callback(lambda settled: self._claim_settled(run, settled))
 
     def _cannot_begin(self, record: Record, error: WorkerkitError) -> None:
-        """The key of its secrets is gone, or its fields are not what the plugin wants any more."""
-        bare = Request(id=record.id, endpoint=record.endpoint, raw_input=record.input)
+        """It was started too often, or the key of its secrets is gone."""
         result = Result(status=Status.FAILED, attempt=record.attempt, error=str(error))
-        self._later(self._ends.end_stubbornly(record, result, bare))
+        self._later(self._ends.end_stubbornly(record, result))
 
     def _claim_settled(self, run: Run, settled: asyncio.Future[None]) -> None:
         """A claim that could not be stored never was: its run is stopped."""
         if not settled.cancelled() and settled.exception() is not None:
+            self.supply.refused()
             self._stop(run, "its claim could not be stored")
 
     # -- heard from ------------------------------------------------------------------------------
 
     def on_chunk(self, frame: Chunk) -> None:
         """A run has yielded."""
-        if (run := self._heard_from(frame)) is not None:
+        run = self._heard_from(frame)
+        if run is None:
+            return
+        run.size += len(frame.value)
+        if self._function.aggregate and run.size > self._settings.limits.output:
+            self._later(self._overflow(run))
+        else:
             self._relay.chunk(run, frame)
+
+    async def _overflow(self, run: Run) -> None:
+        """The chunks add up to more than an output may be: the job fails now, not when it ends."""
+        run.over = True
+        text = (
+            f"the chunks add up to more than limits.output, {self._settings.limits.output:,} bytes; "
+            "yield less, or use @worker_function(aggregate=False) to stream without collecting"
+        )
+        await self._ends.end_stubbornly(run.record, run.result(Status.FAILED, error=text), run.request)
+        self._stop(run, "its output is too large")
 
     def on_progress(self, frame: Progress) -> None:
         """A run has something to show."""
@@ -114,10 +138,14 @@ class Runs:
 
     def on_end(self, worker: Worker, frame: JobEnd, ended: Callable[[Worker, str | None], None]) -> None:
         """A run is over and its slot is free. `ended` hears of it when the end is stored."""
-        run = worker.busy.pop(frame.slot)
+        run = worker.busy.get(frame.slot)
+        if run is None or (run.record.id, run.record.attempt) != (frame.id, frame.attempt):
+            worker.misbehaved(f"reported the end of job {frame.id}, which its slot {frame.slot} does not run")
+            return
+        del worker.busy[frame.slot]
         self._forget(run)
-        run.seconds = time.monotonic() - run.started
-        self.supply.took(run.seconds)
+        run.seconds = frame.seconds
+        self.supply.took(frame.seconds)
         if frame.refresh is not None:
             worker.leaving = True
         elif not worker.leaving:
@@ -125,30 +153,20 @@ class Runs:
         self._later(self._finish(run, frame, ended))
 
     async def _finish(self, run: Run, frame: JobEnd, ended: Callable[[Worker, str | None], None]) -> None:
-        if not run.over:
-            await self._store(run, frame)
-        ended(run.worker, frame.refresh)
+        self._finishing.add(run)
+        try:
+            if not run.over:
+                await self._store(run, frame)
+        finally:
+            self._finishing.discard(run)
+            ended(run.worker, run.clean(frame.refresh))
 
     async def _store(self, run: Run, frame: JobEnd) -> None:
-        record, redact = run.record, run.redactor
         status, output, error = Status(frame.status), frame.output, frame.error
         if frame.chunks is not None:
             status, output, error = await self._chunked(run, frame)
-        if redact is not None:
-            output = None if output is None else redact.bytes(output)
-            error = None if error is None else redact.text(error)
-        result = Result(
-            status=status,
-            attempt=record.attempt,
-            output=output,
-            error=error,
-            delay_time=(record.started_at or record.submitted_at) - record.submitted_at,
-            execution_time=int(run.seconds * 1000),
-            worker_id=run.worker.id,
-            notes=redact.tree(frame.notes) if redact is not None else frame.notes,
-            refresh=frame.refresh,
-        )
-        await self._ends.end_stubbornly(record, result, run.request)
+        result = run.result(status, output=output, error=error, notes=frame.notes, refresh=frame.refresh)
+        await self._ends.end_stubbornly(run.record, result, run.request)
 
     async def _chunked(self, run: Run, frame: JobEnd) -> tuple[Status, bytes | None, str | None]:
         """A generator's output: the list of what was stored."""
@@ -159,12 +177,9 @@ class Runs:
             return Status.FAILED, None, f"a chunk of the output could not be stored: {run.unwritten}"
         if not self._function.aggregate or not frame.chunks:
             return status, (b"[]" if status is Status.COMPLETED else frame.output), error
-        output = joined(await self._feed.chunks(run.record.id, run.record.attempt))
-        limit = self._settings.limits.output
-        if len(output) > limit:
-            text = f"the chunks add up to {len(output)} bytes; limits.output is {limit} (aggregate=False leaves them out)"
-            return Status.FAILED, None, text
-        return status, output, error
+        id, attempt = run.record.id, run.record.attempt
+        chunks = await stubbornly(f"the output of job {id}", lambda: self._feed.chunks(id, attempt))
+        return status, joined(chunks), error
 
     # -- ended otherwise -------------------------------------------------------------------------
 
@@ -215,21 +230,14 @@ class Runs:
         record = run.record
         blame = Blame.NONE if run.worker.killed_for else Blame.CRASH
         allowed = self._function.max_starts or self._settings.workers.max_starts
-        if record.restarts + 1 >= MOST_STARTS or (blame is Blame.CRASH and record.crashes + 1 >= allowed):
+        if blame is Blame.CRASH and record.crashes + 1 >= allowed:
             error = worker_died(run.worker, await run.worker.process.last_words(), record)
-            if run.redactor is not None:
-                error = run.redactor.text(error)
-            result = Result(
-                status=Status.FAILED,
-                attempt=record.attempt,
-                error=error,
-                delay_time=(record.started_at or record.submitted_at) - record.submitted_at,
-                execution_time=int((time.monotonic() - run.started) * 1000),
-                worker_id=run.worker.id,
-            )
-            await self._ends.end_stubbornly(record, result, run.request)
+            await self._ends.end_stubbornly(record, run.result(Status.FAILED, error=error), run.request)
         else:
-            await self._feed.release(record.id, record.attempt, blame)
+            await stubbornly(
+                f"the return of job {record.id}",
+                lambda: self._feed.release(record.id, record.attempt, blame),
+            )
 
     # -- closing ---------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 CLAIM_WAIT, REFUSED_PAUSE = 60.0, 1.0
 #: A claim takes a commit. What is claimed ahead is about what the slots do meanwhile, and no more
 #: than `MOST_AHEAD` jobs; what no slot has taken after `UNUSED_AFTER` seconds goes back.
-AHEAD_SECONDS, MOST_AHEAD, UNUSED_AFTER = 0.01, 64, 0.05
+AHEAD_SECONDS, MOST_AHEAD, UNUSED_AFTER = 0.02, 64, 0.05
 #: The weight of the latest job in the pace.
 LATEST = 0.2
 
@@ -50,15 +50,24 @@ class Supply:
         self._returns: set[asyncio.Task[bool]] = set()
         #: Seconds that a job takes, as of late; long until something is known.
         self._pace = 1.0
+        self._pause = 0.0
 
     def offer(self, slot: Slot) -> None:
         """A slot is free."""
         self._free.append(slot)
         self._match()
 
+    def withdraw(self, worker: Worker) -> None:
+        """A worker is gone, and its free slots with it."""
+        self._free = deque(slot for slot in self._free if slot.worker is not worker)
+
     def took(self, seconds: float) -> None:
         """A job took this long."""
         self._pace += LATEST * (seconds - self._pace)
+
+    def refused(self) -> None:
+        """A claim that was given out could not be stored: the next one waits a while."""
+        self._pause = REFUSED_PAUSE
 
     async def run(self) -> None:
         """Claim for ever. Cancelling it loses nothing: what was claimed ahead goes back."""
@@ -67,6 +76,9 @@ class Supply:
                 while (wanted := self._wanted()) <= 0:
                     self._room.clear()
                     await self._room.wait()
+                pause, self._pause = self._pause, 0.0
+                if pause:
+                    await asyncio.sleep(pause)
                 await self._claim(wanted)
         finally:
             self._give_back()
@@ -86,7 +98,7 @@ class Supply:
             claims = []  # called off, not cancelled: what is wanted has changed
         except QueueError as error:
             log.error("no job can be taken from the queue, trying again: %s", error)
-            await asyncio.sleep(REFUSED_PAUSE)
+            self.refused()
             claims = []
         now = time.monotonic()
         self._ahead += ((now, claim) for claim in claims)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import attrs
 import msgspec
 
 from workerkit.host.process import WorkerProcess
 from workerkit.host.redaction import Redactor
-from workerkit.job import Request
+from workerkit.job import Request, Result, Status
 from workerkit.queue.base import Record
 from workerkit.wire import (
     PROTOCOL,
@@ -32,10 +34,13 @@ from workerkit.wire import (
     pack,
 )
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 #: Seconds to wait for the end of a dead worker's wire; a stray grandchild may hold it open.
 WIRE_END_WAIT = 0.5
+#: Of so many jobs with secrets the output is searched, the latest ones.
+LATE_REDACTORS = 64
 
 
 @attrs.define(eq=False)
@@ -51,13 +56,33 @@ class Run:
     #: Chunks on their way to the disk, and why one of them did not get there.
     writes: set[asyncio.Task[Any]] = attrs.field(factory=set)
     unwritten: Exception | None = None
+    #: Bytes of all chunks so far, and of those that are on their way.
+    size: int = 0
+    unwritten_size: int = 0
     #: The latest progress that is not being stored yet, and whether an earlier one is.
     progress: bytes | None = None
     showing: bool = False
-    #: How long it took, once it is over.
-    seconds: float = 0.0
+    #: How long it took, once it is over, as its worker measured it.
+    seconds: float | None = None
     #: The job has ended, or gone back, without this run; what it still says is ignored.
     over: bool = False
+
+    def clean(self, value: T) -> T:
+        """What came out of the run, without its secrets."""
+        return value if self.redactor is None else self.redactor.tree(value)
+
+    def result(self, status: Status, **known: Any) -> Result:
+        """The end of this run, with its times."""
+        record = self.record
+        seconds = time.monotonic() - self.started if self.seconds is None else self.seconds
+        return Result(
+            status=status,
+            attempt=record.attempt,
+            delay_time=(record.started_at or record.submitted_at) - record.submitted_at,
+            execution_time=int(seconds * 1000),
+            worker_id=self.worker.id,
+            **self.clean(known),
+        )
 
 
 class Owner(Protocol):
@@ -106,12 +131,16 @@ class Worker(asyncio.Protocol):
         self.process: WorkerProcess
         self._transport: asyncio.Transport | None = None
         self._paused = False
+        #: Lines come late: output is read beside the wire.
+        self._redactors: deque[Redactor] = deque(maxlen=LATE_REDACTORS)
+        #: Kills it when it is not ready in time.
+        self.starting: asyncio.TimerHandle | None = None
         self._unpacker = Unpacker()
         #: Its death has been reported to whoever owned it then.
         self.gone = False
 
     async def start(
-        self, first: Start, environment: Mapping[str, str], on_line: Callable[[str], None]
+        self, first: Start, environment: Mapping[str, str], on_line: Callable[[str], str]
     ) -> None:
         """Start the process and say what it shall load. Death is reported to the owner, once."""
         self.process = await WorkerProcess.start(environment, on_line)
@@ -119,6 +148,14 @@ class Worker(asyncio.Protocol):
         await loop.create_unix_connection(lambda: self, sock=self.process.wire)
         self.process.ended.add_done_callback(self._died)
         self.send(first)
+
+    def take(self, number: int, run: Run) -> None:
+        """Let a slot run a job. What was printed before it is no concern of a job that runs alone."""
+        if not self.busy:
+            self.process.tail.clear()
+        if run.redactor is not None:
+            self._redactors.append(run.redactor)
+        self.busy[number] = run
 
     def assign(self, endpoint: str, slots: int) -> None:
         """Have it serve a function."""
@@ -159,10 +196,9 @@ class Worker(asyncio.Protocol):
         return self.killed_for or self.fault or self.process.how_it_ended()
 
     def redacted(self, line: str) -> str:
-        """A printed line without the secrets of the jobs that run here."""
-        for run in self.busy.values():
-            if run.redactor is not None:
-                line = run.redactor.text(line)
+        """A printed line without the secrets of the jobs that run, or ran of late, in this worker."""
+        for redactor in self._redactors:
+            line = redactor.text(line)
         return line
 
     def _died(self, _: asyncio.Future[int]) -> None:
@@ -183,10 +219,10 @@ class Worker(asyncio.Protocol):
 
     def _wire_without_end(self) -> None:
         """The wire was closed and the process lives on: nobody can use it any more."""
-        if not self.process.ended.done():
-            self._misbehaved("closed its wire")
+        if not self.process.ended.done() and not self.drained:
+            self.misbehaved("closed its wire")
 
-    def _misbehaved(self, what: str) -> None:
+    def misbehaved(self, what: str) -> None:
         """It is killed, and unlike a worker that the host kills for its own ends, it is to blame."""
         log.error("worker %s %s and is killed", self.id, what)
         self.fault = self.fault or what
@@ -211,7 +247,7 @@ class Worker(asyncio.Protocol):
             for body in self._unpacker.feed(data):
                 self._received(decode_to_host(body))
         except (ValueError, msgspec.MsgspecError) as error:
-            self._misbehaved(f"sent what is no frame ({error})")
+            self.misbehaved(f"sent what is no frame ({error})")
 
     def _received(self, frame: Frame) -> None:
         match frame:

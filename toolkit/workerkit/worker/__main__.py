@@ -5,7 +5,6 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
-import signal
 import socket
 import sys
 
@@ -32,8 +31,6 @@ def main() -> int:
 
 def _prepare_process() -> None:
     faulthandler.enable()
-    # Ctrl-C in a terminal reaches the whole session; what it means is the host's to decide.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
     form = "%(levelname)s %(name)s %(job)s %(message)s"

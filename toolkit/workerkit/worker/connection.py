@@ -42,6 +42,10 @@ class Connection:
         with self._sending:
             self._socket.sendall(data)
 
+    def abandon(self) -> None:
+        """In a child that a handler has forked: the wire is its parent's."""
+        self._socket.close()
+
     def _take(self, size: int) -> bytes | bytearray:
         """The next `size` bytes, or fewer at the end of the stream."""
         end = self._at + size
@@ -62,6 +66,8 @@ class Connection:
         head = self._data[self._at :]
         self._data, self._at = b"", 0
         body[: len(head)] = head
+        end = len(head)
         with memoryview(body) as view:
-            got = self._socket.recv_into(view[len(head) :], 0, socket.MSG_WAITALL)
-        return body[: len(head) + got] if len(head) + got < size else body
+            while end < size and (got := self._socket.recv_into(view[end:])):
+                end += got
+        return body[:end]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import traceback
 
@@ -12,14 +13,12 @@ from workerkit.job import WorkerInfo
 from workerkit.loading import load_refs
 from workerkit.runner import Limits, Runner
 from workerkit.target import load_target
-from workerkit.wire import MAX_FRAME, PROTOCOL, Assign, Drain, Hello, Ready, RunJob, Start, Stop, Unfit
+from workerkit.wire import PROTOCOL, Assign, Drain, Hello, Ready, RunJob, Start, Stop, Unfit
 from workerkit.worker.connection import Connection
 from workerkit.worker.slots import Slots
 
 #: Exit code of a worker that cannot serve.
 UNFIT = 3
-#: Room for what surrounds an output in its frame.
-MARGIN = 1024 * 1024
 #: Lines of a traceback that go to the host with the reason.
 TRACE_LINES = 30
 
@@ -27,6 +26,7 @@ TRACE_LINES = 30
 def serve(connection: Connection) -> int:
     """Serve the host until it drains this worker or is gone; returns the exit code."""
     bridge = Bridge()
+    os.register_at_fork(after_in_child=connection.abandon)
     try:
         return _serve(connection, bridge)
     except WorkerkitError as error:
@@ -72,11 +72,7 @@ def _load(start: Start, bridge: Bridge) -> dict[str, Runner]:
             "install the same version of workerkit for both"
         )
     hooks = Hooks(load_refs(start.plugins), bridge)
-    limits = Limits(
-        output=min(start.output_limit, MAX_FRAME - MARGIN),
-        chunk=min(start.chunk_limit, MAX_FRAME - MARGIN),
-        depth=start.depth,
-    )
+    limits = Limits(output=start.output_limit, chunk=start.chunk_limit, depth=start.depth)
     return {
         name: Runner(
             function, hooks, bridge, limits=limits, worker_id=start.worker_id, tracebacks=start.tracebacks

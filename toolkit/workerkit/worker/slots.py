@@ -6,7 +6,11 @@ signal can interrupt it. With more, each slot is a thread; an async handler's sl
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
+import time
+import traceback
 from queue import SimpleQueue
 
 from workerkit.bridge import Cancel
@@ -56,23 +60,33 @@ class Slots:
             thread.join()
 
     def _serve_one(self) -> None:
-        """Run jobs until there are no more, or until the host is gone and nobody wants their ends."""
-        while (taken := self._waiting.get()) is not None:
-            frame, cancel = taken
-            run = self._run(frame, cancel)
-            del self._cancels[frame.id, frame.attempt]
-            try:
-                self._report(frame, run)
-            except OSError:
-                return
+        """Run jobs until there are no more.
 
-    def _report(self, frame: RunJob, run: Run) -> None:
+        Whatever gets past a run ends the process: the host is gone, or this is a child that a
+        handler forked, or a slot would be dead and look free.
+        """
         try:
-            self._connection.send(_ended(frame, run))
+            while (taken := self._waiting.get()) is not None:
+                self._serve_job(*taken)
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+
+    def _serve_job(self, frame: RunJob, cancel: Cancel) -> None:
+        began = time.monotonic()
+        run = self._run(frame, cancel)
+        seconds = time.monotonic() - began
+        del self._cancels[frame.id, frame.attempt]
+        self._report(frame, run, seconds)
+
+    def _report(self, frame: RunJob, run: Run, seconds: float) -> None:
+        try:
+            self._connection.send(_ended(frame, run, seconds))
         except OverflowError as error:
             # JSON holds integers of any size, and the wire those of 64 bits.
             lost = Run(status=Status.FAILED, error=f"the job's notes cannot be sent: {error}")
-            self._connection.send(_ended(frame, lost))
+            self._connection.send(_ended(frame, lost, seconds))
 
     def _run(self, frame: RunJob, cancel: Cancel) -> Run:
         send, ask = self._connection.send, (frame.id, frame.attempt)
@@ -89,7 +103,7 @@ class Slots:
         return self._runner.run(job, lambda n, value: send(Chunk(*ask, n, value)), cancel)
 
 
-def _ended(frame: RunJob, run: Run) -> JobEnd:
+def _ended(frame: RunJob, run: Run, seconds: float) -> JobEnd:
     return JobEnd(
         slot=frame.slot,
         id=frame.id,
@@ -100,4 +114,5 @@ def _ended(frame: RunJob, run: Run) -> JobEnd:
         notes=dict(run.notes),
         refresh=run.refresh,
         chunks=run.chunks,
+        seconds=seconds,
     )

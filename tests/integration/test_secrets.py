@@ -1,0 +1,124 @@
+"""Secrets of a request: given to its worker, found nowhere else, whatever the handler does with them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from receiver import Receiver
+from serving import Served
+
+SECRET = "canary/7f3+q Zr=9x?Lk"
+HANDLER = """
+import base64, json, logging, os, sys
+from urllib.parse import quote
+from workerkit import JobFailed, worker_function
+
+@worker_function(max_starts=1)
+def leak(job):
+    if job["input"] == "crash":
+        os._exit(9)
+    secret = job["s3Config"]["accessSecret"]
+    forms = [secret, "x" + secret + "y", quote(secret), base64.b64encode(secret.encode()).decode(), json.dumps(secret)]
+    how = job["input"]
+    print("printed", secret)
+    print("printed", secret, file=sys.stderr)
+    job.log.warning("logged %s", secret)
+    logging.getLogger("anyone").warning("logged %s", secret)
+    job.progress(forms)
+    job.note("noted", forms)
+    if how == "raise":
+        raise ValueError(f"raised {secret}")
+    if how == "fail":
+        raise JobFailed(f"failed {secret}", output=forms)
+    if how == "die":
+        os.write(2, f"last words {secret}\\n".encode())
+        os._exit(3)
+    if how == "refresh":
+        job.refresh_worker(f"because of {secret}")
+    return {"forms": forms, secret: 1}
+
+@worker_function
+def stream(job):
+    yield {"chunk": job["s3Config"]["accessSecret"]}
+    yield job["s3Config"]["accessSecret"]
+"""
+FORMS = [
+    form.encode()
+    for form in (
+        SECRET,
+        quote(SECRET),
+        quote(SECRET, safe=""),
+        base64.b64encode(SECRET.encode()).decode()[:-4],
+        json.dumps(SECRET)[1:-1],
+    )
+]
+
+
+def config(endpoint: str = "http://127.0.0.1:9") -> dict[str, str]:
+    return {"accessId": "someone", "accessSecret": SECRET, "bucketName": "b", "endpointUrl": endpoint}
+
+
+def leaks(data: bytes) -> list[bytes]:
+    return [form for form in FORMS if form in data]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Served]:
+    with Served(tmp_path, HANDLER) as server:
+        yield server
+
+
+def run(server: Served, receiver: Receiver, endpoint: str, how: Any) -> bytes:
+    """Every answer there is about one job, and its webhook."""
+    path = f"/{endpoint}-{how}"
+    body = {"input": how, "webhook": receiver.url + path, "s3Config": config()}
+    asked = server.http.request("POST", f"{server.url}/v2/{endpoint}/run", body=json.dumps(body)).data
+    id = json.loads(asked)["id"]
+    answers = [asked]
+    for place in (
+        f"/v2/{endpoint}/status-sync/{id}?wait=20000",
+        f"/v2/{endpoint}/status/{id}",
+        f"/v2/{endpoint}/stream/{id}",
+        f"/jobs/{id}",
+        f"/deliveries?job={id}",
+        "/jobs",
+    ):
+        answers.append(server.http.request("GET", server.url + place).data)
+    [received] = receiver.wait(1, path)
+    return b"\n".join([*answers, received.body, json.dumps(received.headers).encode()])
+
+
+def test_no_secret_comes_back_whatever_the_handler_does_with_it(server: Served, tmp_path: Path) -> None:
+    with Receiver() as receiver:
+        seen = [run(server, receiver, "leak", how) for how in ("return", "raise", "fail", "refresh", "die")]
+        seen.append(run(server, receiver, "stream", None))
+
+    assert b"***" in seen[0]
+    for answers in seen:
+        assert leaks(answers) == []
+    assert leaks(server.log().encode()) == []
+    assert "printed ***" in server.log()
+    for file in (tmp_path / ".workerkit").iterdir():
+        assert leaks(file.read_bytes()) == [], file.name
+
+
+def test_what_an_earlier_job_printed_is_not_in_another_jobs_error(server: Served) -> None:
+    body = {"input": "return", "s3Config": config()}
+    assert server.post("/v2/leak/runsync", body)[1]["status"] == "COMPLETED"
+
+    answer = server.post("/v2/leak/runsync", {"input": "crash"})[1]
+
+    error = json.loads(answer["error"])
+    assert error["error_type"] == "WorkerDied"
+    assert error["error_traceback"] == ""
+
+
+def test_a_planted_leak_is_found() -> None:
+    assert leaks(f"so {SECRET} is here".encode())
+    assert leaks(b"x" + base64.b64encode(SECRET.encode()))
