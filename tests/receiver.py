@@ -61,7 +61,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                length = int(self.headers.get("Content-Length", 0))
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # the sender was killed while it sent
                 received = Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
                 with receiver._arrived:
                     receiver.requests.append(received)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from serving import Served
+from waiting import until
 
 HANDLER = """
 from pathlib import Path
@@ -44,7 +46,7 @@ def test_jobs_are_listed_and_shown_alike_through_the_server_and_from_the_file(tm
         shown = json.loads(workerkit(tmp_path, "jobs", "show", first).stdout)
 
     assert [row["status"] for row in listed] == ["COMPLETED", "COMPLETED"]
-    assert listed[0]["id"] == first
+    assert listed[1]["id"] == first
     assert shown["job"]["output"] == {"n": 1}
     assert rows(tmp_path, "jobs", "list") == listed
     assert json.loads(workerkit(tmp_path, "jobs", "show", first).stdout) == shown
@@ -83,7 +85,7 @@ def test_without_a_server_a_job_is_cancelled_in_the_file_and_its_webhook_is_stor
     done = workerkit(tmp_path, "jobs", "cancel", waiting)
 
     assert done.stdout == f"{waiting} is CANCELLED\n", done.stderr
-    assert [row["status"] for row in rows(tmp_path, "jobs", "list")] == ["IN_QUEUE", "CANCELLED"]
+    assert [row["status"] for row in rows(tmp_path, "jobs", "list")] == ["CANCELLED", "IN_QUEUE"]
     [delivery] = rows(tmp_path, "deliveries", "list", "--job", waiting)
     assert (delivery["state"], delivery["target"]) == ("pending", FAR)
     again = workerkit(tmp_path, "jobs", "cancel", waiting)
@@ -95,15 +97,65 @@ def test_dead_deliveries_are_listed_with_the_reason(tmp_path: Path) -> None:
     settings = "[plugin.webhook]\nretry_delay = 0.05\n"
     with Served(tmp_path, HANDLER, settings=settings) as server:
         id = server.post("/v2/echo/runsync", {"input": 1, "webhook": FAR})[1]["id"]
-        dead: list[dict[str, Any]] = []
-        until = time.monotonic() + 30
-        while not dead and time.monotonic() < until:
-            dead = rows(tmp_path, "deliveries", "list", "--state", "dead")
+        dead = dead_deliveries(tmp_path, 1)
         shown = workerkit(tmp_path, "deliveries", "list").stdout
 
     assert [(row["job"], row["attempts"], row["limit"]) for row in dead] == [(id, 2, 2)]
     assert dead[0]["detail"]
     assert f"webhook to {FAR}: dead after 2 of 2 tries" in shown
+
+
+def test_a_failed_job_and_its_webhook_are_repeated_through_the_server_and_in_the_file(tmp_path: Path) -> None:
+    settings = "[plugin.webhook]\nattempts = 1\nretry_delay = 0.05\n"
+    with Served(tmp_path, HANDLER, settings=settings) as server:
+        id = server.post("/v2/gated/runsync", {"input": {}, "webhook": FAR})[1]["id"]
+        [dead] = dead_deliveries(tmp_path, 1)
+        again = workerkit(tmp_path, "deliveries", "redeliver", dead["id"])
+        assert again.stdout == f"{dead['id']} is pending\n", again.stderr
+        until("it was tried again", lambda: dead_deliveries(tmp_path, 1)[0]["attempts"] == 2)
+        retried = workerkit(tmp_path, "jobs", "retry", id)
+        assert retried.stdout == f"{id} is IN_QUEUE\n", retried.stderr
+        assert server.get(f"/v2/gated/status-sync/{id}")[1]["status"] == "FAILED"
+        assert [row["attempts"] for row in dead_deliveries(tmp_path, 2)] == [1, 2]
+
+    again = workerkit(tmp_path, "deliveries", "redeliver", dead["id"])
+    retried = workerkit(tmp_path, "jobs", "retry", id)
+    refused = workerkit(tmp_path, "jobs", "retry", id)
+
+    assert again.stdout == f"{dead['id']} is pending\n", again.stderr
+    assert retried.stdout == f"{id} is IN_QUEUE\n", retried.stderr
+    assert "the job is IN_QUEUE; only FAILED and TIMED_OUT jobs can be retried" in refused.stderr
+    assert "no delivery 'x'" in workerkit(tmp_path, "deliveries", "redeliver", "x").stderr
+
+
+def test_a_queue_that_a_plugin_opens_is_told_apart_from_one_that_is_missing(tmp_path: Path) -> None:
+    done = workerkit(tmp_path, "jobs", "list", "--queue", "redis://me:hunter2@here/0")
+
+    assert done.returncode == 1
+    assert "the queue redis://… is a plugin's" in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_a_server_for_everyone_tells_an_address_and_a_line_that_work(tmp_path: Path) -> None:
+    key = f"[server.keys.me]\nsha256 = '{hashlib.sha256(b'open sesame').hexdigest()}'\n"
+    with Served(tmp_path, HANDLER, settings=key, arguments=("--host", "0.0.0.0")) as server:
+        listed = workerkit(tmp_path, "jobs", "list")
+        until("it says how it is called", lambda: "curl" in server.log())
+        log = server.log()
+
+    assert f"{server.url} and every other address of this machine" in log
+    assert listed.returncode == 0, listed.stderr
+    assert """curl -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d""" in log
+    assert f"{server.url}/v2/echo/runsync" in log
+
+
+def dead_deliveries(folder: Path, count: int) -> list[dict[str, Any]]:
+    """Wait for as many."""
+    dead: list[dict[str, Any]] = []
+    end = time.monotonic() + 30
+    while len(dead) < count and time.monotonic() < end:
+        dead = rows(folder, "deliveries", "list", "--state", "dead")
+    return dead
 
 
 def test_an_unknown_job_is_a_sentence_with_and_without_a_server(tmp_path: Path) -> None:
@@ -123,7 +175,5 @@ def hold_the_worker(server: Served, folder: Path) -> tuple[str, str]:
     body = {"input": {"gate": str(gate)}, "webhook": FAR}
     held = server.post("/v2/gated/run", body)[1]["id"]
     waiting = server.post("/v2/gated/run", body)[1]["id"]
-    until = time.monotonic() + 30
-    while server.get(f"/v2/gated/status/{held}")[1]["status"] != "IN_PROGRESS":
-        assert time.monotonic() < until
+    until("it runs", lambda: server.get(f"/v2/gated/status/{held}")[1]["status"] == "IN_PROGRESS")
     return held, waiting

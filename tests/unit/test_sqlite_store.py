@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -168,9 +169,22 @@ def test_a_queue_without_a_server_can_be_read(tmp_path: Path) -> None:
 
     play(tmp_path, scenario)
     reader = Reader.open(tmp_path / "q.db")
-    assert [line.id for line in reader.jobs(None, None, 0, 9)] == [asked.id]
+    assert [line.id for line in reader.jobs(None, None, None, 9)] == [asked.id]
     assert reader.counts("render").in_queue == 1
     reader.close()
+
+
+def test_a_list_that_may_look_at_every_job_is_read_on_another_thread(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore) -> None:
+        asked = submission()
+        await store.submit([asked])
+        thread, lines = await store._reader.aside(
+            lambda reader: (threading.get_ident(), reader.jobs(None, None, None, 9))
+        )
+        assert thread != threading.get_ident()
+        assert [line.id for line in lines] == [asked.id]
+
+    play(tmp_path, scenario)
 
 
 def test_no_deleted_secret_stays_in_the_file(tmp_path: Path) -> None:
@@ -213,7 +227,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     assert child.returncode == -signal.SIGKILL
 
     async def scenario(store: SQLiteStore) -> None:
-        lines = await store.jobs(endpoint="render", status=None, after=0, limit=10**6)
+        lines = await store.jobs(endpoint="render", status=None, after=None, limit=10**6)
         assert set(acknowledged) <= {line.id for line in lines}
         assert (await store.counts("render")).in_queue == len(lines)
 

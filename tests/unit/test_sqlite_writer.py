@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -12,7 +13,7 @@ import pytest
 from workerkit.errors import QueueError
 from workerkit.queue.batch import Batch
 from workerkit.queue.file import connect, explain
-from workerkit.queue.writer import Follow, Lane, Writer
+from workerkit.queue.writer import MOST_PASSED, Follow, Lane, Writer
 
 
 def play(folder: Path, scenario: Callable[[Writer, list[str]], Awaitable[None]]) -> list[str]:
@@ -100,7 +101,7 @@ def test_what_gathers_before_a_close_is_committed_and_nothing_after_it(tmp_path:
     assert stored(tmp_path) == [0, 1, 2]
 
 
-def test_housekeeping_comes_behind_everything_else(tmp_path: Path) -> None:
+def test_housekeeping_comes_behind_what_gathered_with_it(tmp_path: Path) -> None:
     async def scenario(writer: Writer, log: list[str]) -> None:
         order: list[str] = []
 
@@ -113,6 +114,29 @@ def test_housekeeping_comes_behind_everything_else(tmp_path: Path) -> None:
         assert order == ["now", "now", "keep 0", "keep 1"]
 
     play(tmp_path, scenario)
+
+
+def test_housekeeping_gets_its_turn_however_much_else_there_is(tmp_path: Path) -> None:
+    async def scenario(writer: Writer, log: list[str]) -> None:
+        numbers = itertools.count()
+        kept = [
+            writer.do(
+                lambda batch: log.append(f"kept after {log.count('ran')} batches"), lane=Lane.HOUSEKEEPING
+            )
+            for _ in range(3)
+        ]
+
+        async def client() -> None:
+            while not kept[-1].done():
+                await writer.do(partial(insert, next(numbers)))
+
+        await asyncio.gather(*(client() for _ in range(8)))
+
+    log = play(tmp_path, scenario)
+    turns = [int(line.split()[2]) for line in log if line.startswith("kept")]
+    assert len(turns) == 3
+    assert turns[0] <= MOST_PASSED
+    assert all(later - earlier <= MOST_PASSED for earlier, later in itertools.pairwise(turns))
 
 
 def test_a_lock_held_by_another_process_never_blocks_the_loop(tmp_path: Path) -> None:

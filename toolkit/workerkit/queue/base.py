@@ -69,6 +69,7 @@ class Record:
     policy: Policy = attrs.field(factory=Policy)
     submitted_at: int = 0
     started_at: int | None = None
+    #: The end of its ttl; once it has ended, of its retention.
     expires_at: int = 0
     crashes: int = 0
     failures: int = 0
@@ -280,8 +281,11 @@ class Store(Feed, Protocol):
         """Listen for changes of a job."""
         ...
 
-    async def take_chunks(self, id: str, limit: int) -> list[bytes]:
-        """The next chunks of the current attempt that no call has returned before."""
+    async def take_chunks(self, id: str, limit: int, most_bytes: int) -> list[bytes]:
+        """The next chunks of the current attempt that no call has returned before.
+
+        Up to `limit` of them and `most_bytes` in all, but one at least, however large it is.
+        """
         ...
 
     async def retry(self, id: str) -> bool:
@@ -300,9 +304,9 @@ class Store(Feed, Protocol):
         ...
 
     async def jobs(
-        self, *, endpoint: str | None, status: Status | None, after: int, limit: int
+        self, *, endpoint: str | None, status: Status | None, after: int | None, limit: int
     ) -> list[JobLine]:
-        """Jobs in order of submission, after a `seq`."""
+        """Jobs, newest first. `after` is the `seq` of the last one seen: the list goes on behind it."""
         ...
 
     async def expired(self, limit: int) -> list[Record]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from workerkit.delivery import Delivery
 from workerkit.job import MOVES
+from workerkit.queue import outbox
 from workerkit.queue.base import End
 from workerkit.queue.batch import Batch
 from workerkit.queue.context import Context
-from workerkit.queue.rows import STATUS_CODE, Row
+from workerkit.queue.rows import STATUS_CODE
 
 #: The counter of retries comes after those of the statuses.
 RETRIED = len(STATUS_CODE)
@@ -38,9 +36,7 @@ def finish(batch: Batch, context: Context, end: End) -> bool:
     seq, endpoint, sealed = row
     batch.db.execute(context.sql["add_body"], (seq, end.seen_attempt, end.body))
     if end.deliveries:
-        deliveries = [_delivery(batch, seq, end, n, d) for n, d in enumerate(end.deliveries, start=1)]
-        batch.db.executemany(context.sql["add_delivery"], deliveries)
-        batch.rings = True
+        outbox.add(batch, context, seq, end)
     if sealed and not MOVES[end.status]:
         batch.db.execute(context.sql["wipe_secrets"], (seq,))
     batch.count(endpoint, seen, -1)
@@ -55,24 +51,6 @@ def _is_stored(batch: Batch, context: Context, end: End) -> bool:
     return row is not None and row[1:] == (STATUS_CODE[end.status], end.seen_attempt)
 
 
-def _delivery(batch: Batch, seq: int, end: End, n: int, delivery: Delivery) -> Row:
-    """The parameters of the statement `add_delivery`."""
-    id = f"msg_{end.id}_{end.seen_attempt}"
-    return (
-        id if n == 1 else f"{id}_{n}",
-        seq,
-        end.seen_attempt,
-        delivery.plugin,
-        delivery.target,
-        msgspec.json.encode(dict(delivery.headers)).decode(),
-        delivery.body,
-        delivery.lane,
-        delivery.attempts,
-        msgspec.json.encode(delivery.delays).decode(),
-        batch.now,
-    )
-
-
 def retry(batch: Batch, context: Context, id: str) -> bool:
     """See `Store.retry`."""
     row = batch.one(context.sql["retry"], (id, batch.now))
@@ -82,7 +60,7 @@ def retry(batch: Batch, context: Context, id: str) -> bool:
     batch.db.execute(context.sql["keep_bodies"], (seq,))
     batch.db.execute(context.sql["drop_body"], (seq,))
     batch.db.execute(context.sql["drop_chunks"], (seq,))
-    batch.db.execute(context.sql["cancel_deliveries"], (seq, batch.now))
+    outbox.cancel(batch, context, seq)
     batch.count(endpoint, 0, 1)
     batch.count(endpoint, RETRIED, 1)
     batch.wakes.append((id, None))

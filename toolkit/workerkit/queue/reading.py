@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from workerkit.errors import QueueError
 from workerkit.job import EMPTY, Status
@@ -14,6 +16,10 @@ from workerkit.queue.base import Counts, DeliveryLine, DeliveryState, JobLine, R
 from workerkit.queue.file import MIGRATIONS, check_version, connect, explain
 from workerkit.queue.rows import Row
 from workerkit.queue.sql import SQLITE, load, parse
+
+T = TypeVar("T")
+#: Behind every job: the largest number that SQLite has.
+LAST = 2**63 - 1
 
 
 class Reader:
@@ -34,10 +40,26 @@ class Reader:
             raise QueueError(f"there is no queue at {path}; check the [queue] url, or start a server first")
         try:
             reader = cls(path, parse(load("statements.sql"), SQLITE))
-            check_version(reader._db, path, len(MIGRATIONS))
+            try:
+                check_version(reader._db, path, len(MIGRATIONS))
+            except BaseException:
+                reader.close()
+                raise
         except sqlite3.Error as error:
             raise explain(path, error) from error
         return reader
+
+    async def aside(self, ask: Callable[[Reader], T]) -> T:
+        """Ask on a thread, on a connection of its own: for lists that may look at every row."""
+        return await asyncio.to_thread(self._aside, ask)
+
+    def _aside(self, ask: Callable[[Reader], T]) -> T:
+        try:
+            other = Reader(self._path, self._sql)
+        except sqlite3.Error as error:
+            raise explain(self._path, error) from error
+        with closing(other):
+            return ask(other)
 
     def close(self) -> None:
         """Close the connection. May be called twice."""
@@ -79,15 +101,22 @@ class Reader:
         """See `Store.endpoints`."""
         return dict(self.rows("endpoints"))
 
-    def jobs(self, endpoint: str | None, status: Status | None, after: int, limit: int) -> list[JobLine]:
+    def jobs(
+        self, endpoint: str | None, status: Status | None, after: int | None, limit: int
+    ) -> list[JobLine]:
         """See `Store.jobs`."""
         code = None if status is None else rows.STATUS_CODE[status]
-        return [rows.job_line(row) for row in self.rows("jobs", endpoint, code, after, limit)]
+        before = LAST if after is None else after
+        return [rows.job_line(row) for row in self.rows("jobs", endpoint, code, before, limit)]
 
     def deliveries(self, state: DeliveryState | None, job: str | None, limit: int) -> list[DeliveryLine]:
         """See `Store.deliveries`."""
         code = None if state is None else rows.STATE_CODE[state]
-        return [rows.delivery_line(row) for row in self.rows("deliveries", code, job, limit)]
+        if job is None:
+            found = self.rows("deliveries", code, limit)
+        else:
+            found = self.rows("deliveries_of", job, code, limit)
+        return [rows.delivery_line(row) for row in found]
 
     def delivery(self, id: str) -> tuple[DeliveryLine, bytes] | None:
         """See `Store.delivery`."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
-from workerkit.queue import rows
+from workerkit.queue import outbox, rows
 from workerkit.queue.base import Blame
 from workerkit.queue.batch import Batch
 from workerkit.queue.context import Context
@@ -84,8 +85,7 @@ def recover(batch: Batch, context: Context, holder: str) -> int:
     found = batch.db.execute(context.sql["recover"], (holder,)).fetchall()
     for seq, endpoint in found:
         _back_in_queue(batch, context, seq, endpoint)
-    batch.db.execute(context.sql["recover_deliveries"], (batch.now,))
-    batch.rings = True
+    outbox.recover(batch, context)
     return len(found)
 
 
@@ -122,9 +122,16 @@ def chunks(batch: Batch, context: Context, id: str, attempt: int) -> list[bytes]
     return [value for (value,) in batch.db.execute(context.sql["chunks"], (id, attempt)).fetchall()]
 
 
-def take_chunks(batch: Batch, context: Context, id: str, limit: int) -> list[bytes]:
-    """See `Store.take_chunks`."""
-    found = batch.db.execute(context.sql["new_chunks"], (id, limit)).fetchall()
+def take_chunks(batch: Batch, context: Context, id: str, limit: int, most_bytes: int) -> list[bytes]:
+    """See `Store.take_chunks`. No more is read than is returned, whatever is stored."""
+    found: list[rows.Row] = []
+    size = 0
+    with closing(batch.db.execute(context.sql["new_chunks"], (id, limit))) as cursor:
+        for row in cursor:
+            size += len(row[2])
+            if found and size > most_bytes:
+                break
+            found.append(row)
     if found:
         seq, last, _ = found[-1]
         batch.db.execute(context.sql["take_chunks"], (seq, last + 1))

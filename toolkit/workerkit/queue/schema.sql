@@ -83,6 +83,13 @@ CREATE INDEX delivery_job ON delivery (job);
 CREATE INDEX delivery_lane ON delivery (lane, next_at, seq) WHERE state = 0;
 CREATE INDEX delivery_unsettled ON delivery (state) WHERE state IN (1, 2);
 
+-- When a lane has something to send: one row for each that has a pending delivery.
+CREATE TABLE lane (
+    name   TEXT PRIMARY KEY,
+    due_at BIGINT NOT NULL
+);
+CREATE INDEX lane_due ON lane (due_at);
+
 CREATE TABLE endpoint (
     name       TEXT PRIMARY KEY,
     descriptor {blob} NOT NULL

@@ -214,11 +214,11 @@ class SQLiteStore:
         """See `Store.watch`."""
         return self._watches.watch(id)
 
-    async def take_chunks(self, id: str, limit: int) -> list[bytes]:
+    async def take_chunks(self, id: str, limit: int, most_bytes: int) -> list[bytes]:
         """See `Store.take_chunks`."""
         if not self._reader.rows("new_chunks", id, 1):
             return []
-        return await self._write(running.take_chunks, id, limit)
+        return await self._write(running.take_chunks, id, limit, most_bytes)
 
     async def retry(self, id: str) -> bool:
         """See `Store.retry`."""
@@ -233,10 +233,10 @@ class SQLiteStore:
         return self._reader.counts(endpoint)
 
     async def jobs(
-        self, *, endpoint: str | None, status: Status | None, after: int, limit: int
+        self, *, endpoint: str | None, status: Status | None, after: int | None, limit: int
     ) -> list[JobLine]:
         """See `Store.jobs`."""
-        return self._reader.jobs(endpoint, status, after, limit)
+        return await self._reader.aside(lambda reader: reader.jobs(endpoint, status, after, limit))
 
     # -- housekeeping ----------------------------------------------------------------------------
 
@@ -267,7 +267,7 @@ class SQLiteStore:
 
     async def claim_deliveries(self, limit: int, busy_lanes: Sequence[str]) -> list[Delivery]:
         """See `Store.claim_deliveries`."""
-        return await self._write(outbox.claim_deliveries, limit, frozenset(busy_lanes))
+        return await self._write(outbox.claim, limit, frozenset(busy_lanes))
 
     async def settle_delivery(
         self, id: str, number: int, state: DeliveryState, detail: str, next_at: int | None
@@ -277,7 +277,7 @@ class SQLiteStore:
 
     async def next_delivery(self, busy_lanes: Sequence[str]) -> int | None:
         """See `Store.next_delivery`."""
-        lanes = self._reader.rows("next_by_lane")
+        lanes = self._reader.rows("next_lanes", len(busy_lanes) + 1)
         return next((due for lane, due in lanes if lane not in busy_lanes), None)
 
     async def delivery_due(self, timeout: float) -> bool:
@@ -288,7 +288,7 @@ class SQLiteStore:
         self, *, state: DeliveryState | None, job: str | None, limit: int
     ) -> list[DeliveryLine]:
         """See `Store.deliveries`."""
-        return self._reader.deliveries(state, job, limit)
+        return await self._reader.aside(lambda reader: reader.deliveries(state, job, limit))
 
     async def delivery(self, id: str) -> tuple[DeliveryLine, bytes] | None:
         """See `Store.delivery`."""

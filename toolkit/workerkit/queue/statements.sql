@@ -88,9 +88,10 @@ WHERE job = (SELECT seq FROM job WHERE id = :id) AND attempt = :attempt ORDER BY
 -- name: new_chunks
 -- takes: id, n
 -- Chunks of the current attempt that no reader has taken.
-SELECT job.seq, chunk.n, chunk.value FROM job
-JOIN chunk ON chunk.job = job.seq AND chunk.attempt = job.attempt AND chunk.n >= job.next_chunk
-WHERE job.id = :id ORDER BY chunk.n LIMIT :n;
+SELECT job, n, value FROM chunk
+WHERE (job, attempt) = (SELECT seq, attempt FROM job WHERE id = :id)
+    AND n >= (SELECT next_chunk FROM job WHERE id = :id)
+ORDER BY n LIMIT :n;
 
 -- name: take_chunks
 -- takes: job, next_chunk
@@ -152,7 +153,8 @@ DELETE FROM body WHERE job = :job;
 -- takes: job, now
 UPDATE delivery
 SET state = 5, next_at = NULL, updated_at = {now}, detail = 'the job was retried'
-WHERE job = :job AND state IN (0, 2);
+WHERE job = :job AND state IN (0, 2)
+RETURNING lane;
 
 -- name: view
 -- takes: id
@@ -184,10 +186,11 @@ SELECT {record} FROM job JOIN payload ON payload.job = job.seq
 WHERE status < 2 AND status = 1 AND lease_until <= {now} LIMIT :n;
 
 -- name: jobs
--- takes: endpoint, status, after, n
+-- takes: endpoint, status, before, n
+-- For operators, on a connection of its own: with a filter it may look at every job.
 SELECT seq, id, endpoint, status, attempt, submitted_at, started_at, finished_at FROM job
-WHERE seq > :after AND (:endpoint IS NULL OR endpoint = :endpoint) AND (:status IS NULL OR status = :status)
-ORDER BY seq LIMIT :n;
+WHERE seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint) AND (:status IS NULL OR status = :status)
+ORDER BY seq DESC LIMIT :n;
 
 -- name: over
 -- takes: now, n
@@ -263,17 +266,27 @@ INSERT INTO delivery (id, job, job_attempt, plugin, target, headers, body, lane,
 VALUES (:id, :job, :job_attempt, :plugin, :target, :headers, :body, :lane, 0, 0,
         :attempt_limit, :delays, {now}, {now}, {now});
 
--- name: next_by_lane
--- When each lane has something to send, the longest waiting lane first. Steps from lane to lane in
--- the index, so that a lane with many deliveries costs no more than one with few.
-WITH RECURSIVE waiting (lane) AS (
-    SELECT min(lane) FROM delivery WHERE state = 0
-    UNION ALL
-    SELECT (SELECT min(lane) FROM delivery WHERE state = 0 AND lane > waiting.lane)
-    FROM waiting WHERE waiting.lane IS NOT NULL
-)
-SELECT lane, (SELECT min(next_at) FROM delivery WHERE state = 0 AND delivery.lane = waiting.lane) AS due
-FROM waiting WHERE lane IS NOT NULL ORDER BY due;
+-- name: due_lane
+-- takes: lane, due_at
+-- Another delivery of a lane is pending.
+INSERT INTO lane (name, due_at) VALUES (:lane, :due_at)
+ON CONFLICT (name) DO UPDATE SET due_at = excluded.due_at WHERE excluded.due_at < lane.due_at;
+
+-- name: note_lane
+-- takes: lane
+-- When a lane has something to send, looked up; changes nothing when nothing is pending.
+INSERT INTO lane (name, due_at)
+SELECT lane, next_at FROM delivery WHERE state = 0 AND lane = :lane ORDER BY next_at LIMIT 1
+ON CONFLICT (name) DO UPDATE SET due_at = excluded.due_at;
+
+-- name: drop_lane
+-- takes: lane
+DELETE FROM lane WHERE name = :lane;
+
+-- name: next_lanes
+-- takes: n
+-- The longest waiting lane first. It does not matter how many deliveries wait in one.
+SELECT name, due_at FROM lane ORDER BY due_at LIMIT :n;
 
 -- name: claim_deliveries
 -- takes: lane, now, n
@@ -294,7 +307,7 @@ UPDATE delivery
 SET state = :state, detail = :detail, next_at = :next_at, updated_at = {now},
     attempts = attempts - CASE WHEN :state = 2 THEN 1 ELSE 0 END
 WHERE id = :id AND state = 1 AND attempts = :number
-RETURNING seq;
+RETURNING lane;
 
 -- name: outdated_delivery
 -- takes: id
@@ -310,7 +323,8 @@ SET state = CASE WHEN attempts >= attempt_limit THEN 4 ELSE 0 END,
     next_at = CASE WHEN attempts >= attempt_limit THEN NULL ELSE {now} END,
     detail = CASE WHEN state = 1 THEN 'the host ended while this was being sent' ELSE detail END,
     updated_at = {now}
-WHERE state IN (1, 2);
+WHERE state IN (1, 2)
+RETURNING lane;
 
 -- name: redeliver
 -- takes: id, now
@@ -318,12 +332,19 @@ UPDATE delivery
 SET state = 0, next_at = {now}, updated_at = {now},
     attempt_limit = CASE WHEN state = 2 AND attempt_limit > attempts THEN attempt_limit ELSE attempts + 1 END
 WHERE id = :id AND state >= 2
-RETURNING seq;
+RETURNING lane;
 
 -- name: deliveries
--- takes: state, job, n
+-- takes: state, n
+-- For operators, on a connection of its own: with a state it may look at every delivery.
 SELECT {delivery} FROM delivery JOIN job ON job.seq = delivery.job
-WHERE (:state IS NULL OR delivery.state = :state) AND (:job IS NULL OR job.id = :job)
+WHERE :state IS NULL OR delivery.state = :state
+ORDER BY delivery.seq DESC LIMIT :n;
+
+-- name: deliveries_of
+-- takes: job, state, n
+SELECT {delivery} FROM delivery JOIN job ON job.seq = delivery.job
+WHERE delivery.job = (SELECT seq FROM job WHERE id = :job) AND (:state IS NULL OR delivery.state = :state)
 ORDER BY delivery.seq DESC LIMIT :n;
 
 -- name: delivery

@@ -26,6 +26,8 @@ T = TypeVar("T")
 #: What one transaction may hold: operations, and bytes that they said they bring.
 BATCH_OPERATIONS = 256
 BATCH_BYTES = 8_000_000
+#: Batches that housekeeping lets pass before it rides along with one.
+MOST_PASSED = 8
 #: How long another process may hold the write lock, in milliseconds.
 PATIENCE = 10_000
 
@@ -75,6 +77,8 @@ class Writer:
         self._explain = explain
         self._loop = asyncio.get_running_loop()
         self._lanes: tuple[deque[_Entry], deque[_Entry]] = (deque(), deque())
+        #: Batches since housekeeping had its turn, while some of it waits.
+        self._passed = 0
         self._busy = False
         self._closing: asyncio.Future[None] | None = None
         self._tasks: SimpleQueue[tuple[Callable[[], None], Callable[[sqlite3.Error | None], None]] | None]
@@ -156,13 +160,19 @@ class Writer:
         return None
 
     def _next(self, count: int, size: int) -> _Entry | None:
-        """The next operation of this batch; housekeeping comes one at a time, behind all else."""
+        """The next operation of this batch.
+
+        Housekeeping comes one at a time, when nothing else waits; under constant load, at the end
+        of a batch after it has let some pass.
+        """
         now, housekeeping = self._lanes
-        if count >= BATCH_OPERATIONS or size >= BATCH_BYTES:
-            return None
-        if now:
+        if now and count < BATCH_OPERATIONS and size < BATCH_BYTES:
             return now.popleft()
-        return housekeeping.popleft() if housekeeping and not count else None
+        if housekeeping and (not count or self._passed >= MOST_PASSED):
+            self._passed = 0
+            return housekeeping.popleft()
+        self._passed += bool(housekeeping)
+        return None
 
     def _commit(self, batch: Batch, ran: list[_Entry], *, written: bool) -> None:
         self._follow.ran(batch)

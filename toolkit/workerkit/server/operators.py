@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 from starlette.requests import Request
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from workerkit.host.jobs import Jobs
 
+D = TypeVar("D", int, None)
 GET = frozenset({"GET"})
 POST = frozenset({"POST"})
 LONGEST_LIST = 1000
@@ -48,7 +49,7 @@ def operator_routes(jobs: Jobs, gate: Gate) -> ASGIApp:
         return await jobs.list_jobs(
             query.get("endpoint"),
             query.get("status"),
-            _whole(query, "after", 0),
+            _whole(query, "after", None, 1),
             _whole(query, "limit", 100, 1, LONGEST_LIST),
         )
 
@@ -114,7 +115,7 @@ def _query(request: Request, *known: str) -> Mapping[str, str]:
     return request.query_params
 
 
-def _whole(query: Mapping[str, str], name: str, default: int, least: int = 0, most: int = 2**62) -> int:
+def _whole(query: Mapping[str, str], name: str, default: D, least: int, most: int = 2**62) -> int | D:
     text = query.get(name)
     if text is None:
         return default

@@ -77,6 +77,37 @@ class DeliveryContract(UpkeepContract):
 
         self.play(tmp_path, scenario)
 
+    def test_a_busy_lane_with_much_to_send_hides_no_other(self, tmp_path: Path) -> None:
+        """`claim_deliveries` and `next_delivery`, behind more of one lane than anybody would read."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            await self.ended(store, *[delivery("busy") for _ in range(2_000)])
+            clock.advance(1)
+            await self.ended(store, delivery("other"))
+            assert await store.next_delivery(["busy"]) == clock.time
+            (one,) = await store.claim_deliveries(1, ["busy"])
+            assert one.lane == "other"
+            assert await store.claim_deliveries(1, ["busy"]) == []
+            assert await store.next_delivery(["busy"]) is None
+
+        self.play(tmp_path, scenario)
+
+    def test_each_lane_is_due_when_its_first_delivery_is(self, tmp_path: Path) -> None:
+        """`next_delivery` after a retry was put off, sent again by hand, and cancelled."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            id = await self.ended(store, delivery("a"), delivery("b"), status=Status.FAILED)
+            first, second = sorted(await store.claim_deliveries(9, []), key=lambda d: d.lane)
+            await store.settle_delivery(second.id, 1, DeliveryState.PENDING, "503", clock.time + 9)
+            await store.settle_delivery(first.id, 1, DeliveryState.DEAD, "500", None)
+            assert await store.next_delivery([]) == clock.time + 9
+            assert await store.redeliver(first.id)
+            assert await store.next_delivery([]) == clock.time
+            assert await store.retry(id)
+            assert await store.next_delivery([]) is None
+
+        self.play(tmp_path, scenario)
+
     def test_a_try_is_settled_once_and_by_its_number(self, tmp_path: Path) -> None:
         """`settle_delivery` refuses another number and a second answer; HELD gives the try back."""
 

@@ -148,13 +148,26 @@ class JobContract(FeedContract):
             id = claim.record.id
             for n in range(3):
                 await store.chunk(id, 1, n, b"%d" % n)
-            assert await store.take_chunks(id, 2) == [b"0", b"1"]
+            assert await store.take_chunks(id, 2, 99) == [b"0", b"1"]
             await store.release(id, 1, Blame.NONE)
             (claim,) = await store.claim("render", 1, "host", 5)
             await store.chunk(id, 2, 0, b"anew")
             await store.finish(end(claim))
-            assert await store.take_chunks(id, 5) == [b"anew"]
-            assert await store.take_chunks(id, 5) == []
+            assert await store.take_chunks(id, 5, 99) == [b"anew"]
+            assert await store.take_chunks(id, 5, 99) == []
+
+        self.play(tmp_path, scenario)
+
+    def test_chunks_are_taken_by_their_size_and_at_least_one(self, tmp_path: Path) -> None:
+        """`take_chunks` never returns much more than was asked for, and never stands still."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            id = (await self.running(store)).record.id
+            chunks = [b"1" * 40, b"2" * 40, b"3" * 21, b"4" * 200, b"5"]
+            for n, chunk in enumerate(chunks):
+                await store.chunk(id, 1, n, chunk)
+            taken = [await store.take_chunks(id, 9, 100) for _ in range(5)]
+            assert taken == [chunks[:2], chunks[2:3], chunks[3:4], chunks[4:], []]
 
         self.play(tmp_path, scenario)
 
@@ -213,19 +226,20 @@ class JobContract(FeedContract):
 
         self.play(tmp_path, scenario)
 
-    def test_jobs_are_listed_in_order_and_page_by_page(self, tmp_path: Path) -> None:
+    def test_jobs_are_listed_newest_first_and_page_by_page(self, tmp_path: Path) -> None:
         """`jobs` with each filter."""
 
         async def scenario(store: Store, clock: ManualClock) -> None:
             asked = [submission(), submission("caption"), submission()]
             await store.submit(asked)
-            everything = await store.jobs(endpoint=None, status=None, after=0, limit=9)
-            assert [line.id for line in everything] == [s.id for s in asked]
+            everything = await store.jobs(endpoint=None, status=None, after=None, limit=9)
+            assert [line.id for line in everything] == [s.id for s in reversed(asked)]
             page = await store.jobs(
                 endpoint="render", status=Status.IN_QUEUE, after=everything[0].seq, limit=1
             )
-            assert [line.id for line in page] == [asked[2].id]
-            assert await store.jobs(endpoint=None, status=Status.FAILED, after=0, limit=9) == []
+            assert [line.id for line in page] == [asked[0].id]
+            assert await store.jobs(endpoint=None, status=None, after=page[-1].seq, limit=9) == []
+            assert await store.jobs(endpoint=None, status=Status.FAILED, after=None, limit=9) == []
 
         self.play(tmp_path, scenario)
 

@@ -80,7 +80,7 @@ class UpkeepContract(JobContract):
             clock.advance(1)
             assert await store.sweep(2) == 2
             assert await store.sweep(9) == 1
-            left = await store.jobs(endpoint=None, status=None, after=0, limit=9)
+            left = await store.jobs(endpoint=None, status=None, after=None, limit=9)
             assert [line.id for line in left] == [waiting.id]
             again = await store.submit([submission(idempotency=("k0", b"other"))])
             assert again[0].outcome is Outcome.INSERTED
