@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import urllib3
 
-from workerkit.errors import ApiError
+from workerkit.errors import ApiError, QueueError
 from workerkit.server import Api, bind, serve
 from workerkit.settings import LimitsSettings, ServerSettings, Settings
 
@@ -62,6 +62,8 @@ class MemoryJobs:
         return said("stream", endpoint, id, seconds)
 
     async def cancel(self, endpoint: str, id: str) -> bytes:
+        if id == "locked":
+            raise QueueError("another process holds the lock")
         return said("cancel", endpoint, id)
 
     async def retry(self, endpoint: str, id: str) -> bytes:
@@ -89,6 +91,8 @@ class MemoryJobs:
         return said("show_delivery", id)
 
     async def redeliver(self, id: str) -> bytes:
+        if id == "locked":
+            raise QueueError("another process holds the lock")
         return said("redeliver", id)
 
     def readiness(self) -> tuple[bool, bytes]:

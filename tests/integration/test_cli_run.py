@@ -32,6 +32,10 @@ def crash(job):
     return 1 / 0
 
 @worker_function
+def vague(job):
+    job.progress({1, 2})
+
+@worker_function
 def fresh(job):
     return {"done": True, "refresh_worker": True}
 
@@ -62,7 +66,7 @@ def test_stdout_holds_the_output_and_nothing_else(folder: Path) -> None:
     assert json.loads(done.stdout) == {"got": {"a": [1, "é"]}, "hook": None}
     assert "printed by the handler" in done.stderr
     assert "written to descriptor 1" in done.stderr
-    assert 'progress: {"percent": 50}' in done.stderr
+    assert 'progress: {"percent":50}' in done.stderr
     assert "COMPLETED in" in done.stderr
 
 
@@ -121,6 +125,13 @@ def test_an_exception_is_shown_as_a_traceback(folder: Path) -> None:
     assert done.stdout == ""
     assert "ZeroDivisionError" in done.stderr
     assert 'handler.py", line' in done.stderr
+
+
+def test_progress_that_is_no_json_fails_the_job_as_in_a_worker(folder: Path) -> None:
+    done = run(folder, "handler.py:vague", "--input", "{}")
+
+    assert done.returncode == 1
+    assert "progress is of type set, which JSON cannot hold; return a list" in done.stderr
 
 
 def test_the_refresh_flag_is_taken_out_and_told(folder: Path) -> None:

@@ -99,17 +99,12 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(
     ],
 )
 def test_a_failure_is_one_sentence_and_exit_code_1(
-    arguments: list[str],
-    sentence: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], sentence: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     function = "@worker_function\ndef {}(job):\n    return job['input']\n"
     head = "from workerkit import worker_function\n"
-    (tmp_path / "handler.py").write_text(head + function.format("echo"))
-    (tmp_path / "two.py").write_text(head + function.format("a") + function.format("b"))
-    monkeypatch.chdir(tmp_path)
+    (folder / "handler.py").write_text(head + function.format("echo"))
+    (folder / "two.py").write_text(head + function.format("a") + function.format("b"))
 
     code = run(arguments)
 

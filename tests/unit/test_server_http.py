@@ -32,7 +32,7 @@ ROUTES = [
     ("POST", "/v2/render/purge-queue", ["purge", "render"]),
     ("GET", "/v2/render/health", ["health", "render"]),
     ("GET", "/healthz", {"status": "ok"}),
-    ("GET", "/jobs", ["list_jobs", None, None, 0, 100]),
+    ("GET", "/jobs", ["list_jobs", None, None, None, 100]),
     ("GET", "/jobs?endpoint=a&status=FAILED&after=3&limit=9", ["list_jobs", "a", "FAILED", 3, 9]),
     ("GET", "/jobs/7", ["show_job", "7"]),
     ("POST", "/jobs/7/cancel", ["cancel_job", "7"]),
@@ -64,6 +64,7 @@ WRONG = [
     ("POST", "/v2/nobody/run", 404, "unknown_endpoint", "known: render"),
     ("POST", "/v2/render/runsync?wait=soon", 400, "bad_wait", "'soon'; it must be a whole number of milli"),
     ("GET", "/jobs?statuss=FAILED", 400, "bad_query", "did you mean 'status'?"),
+    ("GET", "/jobs?after=0", 400, "bad_query", "after is '0'; it must be a whole number from 1"),
     ("GET", "/jobs?limit=0", 400, "bad_query", "limit is '0'; it must be a whole number from 1 to 1000"),
     ("GET", "/v2/render/status/bug", 500, "internal", "its log says why"),
 ]
@@ -77,6 +78,13 @@ def test_every_mistake_is_answered_with_a_sentence_and_a_code(site: Site) -> Non
         assert sentence in error["error"]
         assert len(error["error"]) < 700
     assert site.ask("GET", "/v2/render/run").headers["allow"] == "POST"
+
+
+def test_a_queue_that_cannot_be_used_is_a_503_that_says_to_come_again(site: Site) -> None:
+    for path in ("/v2/render/cancel/locked", "/deliveries/locked/redeliver"):
+        answer = site.ask("POST", path)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json() == {"error": "another process holds the lock", "code": "queue_unavailable"}
 
 
 def test_readiness_is_503_until_workers_are_ready(site: Site) -> None:

@@ -8,8 +8,10 @@ import attrs
 import pytest
 
 from workerkit.errors import SettingsError
+from workerkit.failures import MOST
 from workerkit.job import Secret
-from workerkit.settings import Settings, build, load_settings, worker_environment
+from workerkit.settings import LimitsSettings, Settings, build, load_settings, worker_environment
+from workerkit.wire import MAX_FRAME, MAX_PAYLOAD, JobEnd, RunJob, pack
 
 FILE = """
 [server]
@@ -106,6 +108,64 @@ def test_a_wrong_file_is_refused_with_the_place_and_the_cure(
     (tmp_path / "workerkit.toml").write_text(text)
     with pytest.raises(SettingsError, match=sentence.replace("?", r"\?")):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "sentence"),
+    [
+        ("server.port", "70000", "server.port is 70000; it must be from 0 to 65535"),
+        ("server.body_timeout", 0, "server.body_timeout is 0.0; it must be from 0.001 to 604,800 seconds"),
+        ("queue.lease", 0, "queue.lease is 0.0; it must be from 1 to 86,400 seconds"),
+        ("queue.lease", float("nan"), "queue.lease is nan; it must be from 1 to 86,400 seconds"),
+        ("queue.keep", float("inf"), "queue.keep is inf; it must be from 1 to 315,360,000 seconds"),
+        ("workers.stop_grace", -1, "workers.stop_grace is -1.0; it must be from 0 to 604,800 seconds"),
+        ("workers.max_starts", 0, "workers.max_starts is 0; it must be from 1 to 1000"),
+        ("policy.execution_timeout", 1, "policy.execution_timeout is 1.0; it must be from 5 to 604,800 sec"),
+        ("policy.ttl", 1, "policy.ttl is 1.0; it must be from 10 to 604,800 seconds"),
+        ("limits.run_body", 10**8, "limits.run_body is 100,000,000; it must be from 1 to 66,060,288 bytes"),
+        ("limits.chunk", -1, "limits.chunk is -1; it must be from 1 to 66,060,288 bytes"),
+        ("limits.depth", 10_000, "limits.depth is 10000; it must be from 1 to 500"),
+        ("limits.queue_length", 0, "limits.queue_length is 0; it must be from 1 to 1000000000"),
+        (
+            "limits.output",
+            66_000_000,
+            "limits.output is 66,000,000 bytes and chunk 1,000,000; a worker may send both at once",
+        ),
+        ("limits.chunk", 60_000_000, "limits.chunk is 60,000,000 bytes and output 20,000,000; a worker"),
+    ],
+)
+def test_a_number_out_of_its_range_is_named_with_the_range(
+    tmp_path: Path, flag: str, value: Any, sentence: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, flags={flag: value})
+    assert str(caught.value).startswith(f"flags: {sentence}")
+
+
+def test_a_value_out_of_range_names_the_source_that_set_it(tmp_path: Path) -> None:
+    (tmp_path / "workerkit.toml").write_text("[server]\nhost = '::1'")
+    with pytest.raises(SettingsError, match=r"^WORKERKIT_SERVER__PORT: server\.port is -1; it must be"):
+        load(tmp_path, {"WORKERKIT_SERVER__PORT": "-1"})
+
+
+def test_a_body_and_an_output_at_their_limits_fit_a_frame() -> None:
+    limits = LimitsSettings(run_body=MAX_PAYLOAD, output=MAX_PAYLOAD - 10**6, chunk=10**6)
+    body, output, notes = (b"1" * size for size in (limits.run_body, limits.output, limits.chunk - 10))
+    end = JobEnd(0, "j" * 50, 1, "FAILED", output, "e" * MOST, {"n": notes.decode()}, "r" * MOST)
+    for frame in (RunJob(0, "j" * 50, 1, body, {"webhook": b"1"}), end):
+        assert len(pack(frame)) <= MAX_FRAME
+
+
+def test_one_word_where_a_list_belongs_is_answered_with_the_list(tmp_path: Path) -> None:
+    def refusal(*given: Any) -> str:
+        with pytest.raises(SettingsError) as caught:
+            load(tmp_path, *given)
+        return str(caught.value).partition("; write a list: ")[2]
+
+    assert refusal({}, {"plugins.disable": "s3"}) == """--set 'plugins.disable=["s3"]'"""
+    assert refusal({"WORKERKIT_PLUGINS__LOAD": "m:A"}) == """WORKERKIT_PLUGINS__LOAD='["m:A"]'"""
+    (tmp_path / "workerkit.toml").write_text("[plugins]\nautoload = 'mine'")
+    assert refusal() == 'autoload = ["mine"]'
 
 
 @pytest.mark.parametrize(

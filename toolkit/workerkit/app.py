@@ -1,9 +1,10 @@
-"""The composition root: settings in, one running application out. Only here are concrete queues named."""
+"""The composition root: settings in, one running application out."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import secrets
 import signal
@@ -16,16 +17,13 @@ from typing import Any
 import attrs
 
 from workerkit.bridge import Bridge
-from workerkit.errors import QueueError
 from workerkit.hooks import Hooks, PluginRow
 from workerkit.host.host import Host
 from workerkit.host.intake import Intake
 from workerkit.host.jobs import Jobs
 from workerkit.host.sealing import Sealer
 from workerkit.loading import load_plugins, worker_refs
-from workerkit.queue.base import Store
-from workerkit.queue.file import Location, sqlite_path
-from workerkit.queue.sqlite import SQLiteStore
+from workerkit.opening import file_of, publish, store_of
 from workerkit.server import Api, bind, serve
 from workerkit.settings import Settings, worker_environment
 from workerkit.wire import Descriptor
@@ -39,9 +37,15 @@ SWITCH_INTERVAL = 0.0005
 
 @attrs.frozen
 class Started:
-    """What start-up tells the person who typed the command."""
+    """What start-up tells the person who typed the command.
+
+    `url` is good on this machine; `everywhere` says that others reach the server at its other
+    addresses, `needs_key` that every caller must send a key.
+    """
 
     url: str
+    everywhere: bool
+    needs_key: bool
     functions: Sequence[Descriptor]
     plugins: Sequence[PluginRow]
     queue: str
@@ -63,12 +67,10 @@ class App:
         settings, bridge = self._settings, Bridge()
         plugins = load_plugins(settings)
         hooks = Hooks(plugins, bridge)
-        url = settings.queue.url
-        file = sqlite_path(url) if url.startswith("sqlite:") else None
         with bind(settings.server) as listening:
-            store = self._store(hooks, file)
+            store = store_of(settings, hooks, self._holder)
             await store.open()
-            sealer = Sealer.from_settings(settings.queue, None if file is None else file.path)
+            sealer = Sealer.from_settings(settings.queue, file_of(settings.queue))
             host = Host(
                 settings=settings,
                 target=self._target,
@@ -86,41 +88,21 @@ class App:
                 await store.close()
                 bridge.close()
 
-    def _store(self, hooks: Hooks, file: Location | None) -> Store:
-        queue = self._settings.queue
-        if file is not None:
-            return SQLiteStore(
-                file.path,
-                unsafe_filesystem=file.unsafe_filesystem,
-                lease_ms=int(queue.lease * 1000),
-                keep_ms=int(queue.keep * 1000),
-                queue_length=self._settings.limits.queue_length,
-                holder=self._holder,
-            )
-        opened = hooks.open_queue(queue.url)
-        if isinstance(opened, Store):
-            return opened
-        raise QueueError(
-            f"no plugin opens the queue {queue.url.partition(':')[0]}://…; "
-            "write sqlite:///file.db, or install the plugin that knows it"
-        )
-
     async def _serve(self, host: Host, intake: Intake, listening: socket.socket) -> None:
         """The API answers from the first moment; the workers follow."""
         token, stop_api = secrets.token_urlsafe(32), asyncio.Event()
-        url = _url(listening)
+        url, everywhere = _address(listening)
         jobs = Jobs(host, intake)
         serving = asyncio.create_task(
             serve(Api(jobs, self._settings, token), listening, self._settings, stop_api)
         )
-        if isinstance(host.store, SQLiteStore):
-            host.store.owner.publish(url, token)
+        publish(host.store, url, token)
         log.info("listening on %s, loading %s", url, self._target)
         try:
             with _signals() as (stop, hurry):
                 try:
                     if await _before(host.start(), stop, serving):
-                        self._announce(host, url)
+                        self._announce(host, url, everywhere)
                         await _before(stop.wait(), stop, serving)
                         log.info("stopping: running jobs have %g s", self._settings.workers.shutdown_grace)
                 finally:
@@ -129,10 +111,18 @@ class App:
             stop_api.set()
             await serving
 
-    def _announce(self, host: Host, url: str) -> None:
+    def _announce(self, host: Host, url: str, everywhere: bool) -> None:
         settings = self._settings
         self._on_start(
-            Started(url, host.catalogue.functions, host.hooks.describe(), settings.queue.url, settings.source)
+            Started(
+                url=url,
+                everywhere=everywhere,
+                needs_key=bool(settings.server.keys),
+                functions=host.catalogue.functions,
+                plugins=host.hooks.describe(),
+                queue=settings.queue.url,
+                source=settings.source,
+            )
         )
 
     async def _close(self, host: Host, hurry: asyncio.Event) -> None:
@@ -180,7 +170,10 @@ def _signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
             loop.remove_signal_handler(number)
 
 
-def _url(listening: socket.socket) -> str:
+def _address(listening: socket.socket) -> tuple[str, bool]:
+    """A url that can be called from this machine, and whether all its other addresses serve too."""
     host, port = listening.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}"
+    everywhere = ipaddress.ip_address(host.partition("%")[0]).is_unspecified
+    if everywhere:
+        host = "::1" if ":" in host else "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}", everywhere

@@ -18,7 +18,21 @@ from workerkit.errors import SettingsError, suggest
 from workerkit.job import Secret
 
 T = TypeVar("T")
+#: What msgspec says of one word where a list is wanted.
+_NO_LIST = re.compile(r"^expected `(?:bool \| )?array`, got `str`$")
 _PLACE = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<path>.*)`$", re.DOTALL)
+
+
+class OutOfRange(ValueError):
+    """Raised by a field's validator, with a sentence that begins with the field's name."""
+
+    def __init__(self, field: str, fault: str) -> None:
+        super().__init__(f"{field} {fault}")
+        self.field = field
+
+
+def _any_list(path: str) -> str:
+    return '["a", "b"]'
 
 
 def build(
@@ -26,8 +40,10 @@ def build(
     values: Mapping[str, Any],
     where: Callable[[str], str],
     environ: Mapping[str, str] | None,
+    as_list: Callable[[str], str] = _any_list,
 ) -> T:
-    """Convert `values` to `cls`. `where` names the source of a dotted path, for error sentences.
+    """Convert `values` to `cls`. For error sentences, `where` names the source of a dotted path and
+    `as_list` shows how a list is written there.
 
     Without an `environ`, secrets are taken literally.
     """
@@ -41,7 +57,7 @@ def build(
     try:
         return msgspec.convert(values, cls, strict=False, dec_hook=decode)
     except msgspec.ValidationError as exc:
-        raise SettingsError(_sentence(str(exc), where)) from exc
+        raise SettingsError(_sentence(exc, where, as_list)) from exc
 
 
 def plain(value: Any, *, reveal: bool = False) -> Any:
@@ -95,8 +111,16 @@ def _tables(hint: Any, value: Any) -> Iterator[tuple[Any, str, Mapping[str, Any]
                 yield inner, key, nested
 
 
-def _sentence(message: str, where: Callable[[str], str]) -> str:
-    found = _PLACE.match(message)
-    what, path = (found["what"], found["path"]) if found else (message, "")
+def _sentence(
+    error: msgspec.ValidationError, where: Callable[[str], str], as_list: Callable[[str], str]
+) -> str:
+    found = _PLACE.match(str(error))
+    what, path = (found["what"], found["path"]) if found else (str(error), "")
+    fault = error.__cause__
+    if isinstance(fault, OutOfRange):
+        section = f"{path}." if path else ""
+        return f"{where(section + fault.field)}: {section}{what}"
     what = what[:1].lower() + what[1:]
+    if _NO_LIST.match(what):
+        what += f"; write a list: {as_list(path)}"
     return f"{where(path)}: {path}: {what}" if path else f"{where(path)}: {what}"

@@ -62,14 +62,17 @@ def encode(value: Any, *, depth: int, root: str = "output") -> bytes:
 
 def too_deep(value: Any, limit: int) -> bool:
     """Whether decoded JSON is nested in more than `limit` levels; `[]` is one level."""
-    if type(value) not in CONTAINERS:
-        return False
-    if limit == 0:
-        return True
-    children = value.values() if type(value) is dict else value
-    if CONTAINERS.isdisjoint(map(type, children)):
-        return False
-    return any(too_deep(child, limit - 1) for child in children)
+    level = [value] if type(value) in CONTAINERS else []
+    for _ in range(limit):
+        if not level:
+            return False
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if type(parent) is dict else parent)
+            if type(child) in CONTAINERS
+        ]
+    return bool(level)
 
 
 def convert_field(name: str, value: Any, field: Field) -> Any:

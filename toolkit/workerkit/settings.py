@@ -7,16 +7,48 @@ This is the only module that reads the environment. What comes later wins: the f
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 
 from workerkit import building, sources
+from workerkit.building import OutOfRange
 from workerkit.job import EMPTY, Secret
+from workerkit.wire import MAX_PAYLOAD
 
 T = TypeVar("T")
+Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+#: Seconds.
+DAY, YEAR = 86_400, 31_536_000
+
+
+def _within(least: float, most: float, unit: str = "") -> Validator:
+    """A validator for a number with bounds; a sentence says both."""
+
+    def check(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:
+        if not least <= value <= most:
+            bare, low, high = (format(number, "," if unit else "") for number in (value, least, most))
+            raise OutOfRange(attribute.name, f"is {bare}; it must be from {low} to {high}{unit}")
+
+    return check
+
+
+def _fit_one_frame(limits: LimitsSettings, attribute: attrs.Attribute[Any], chunk: int) -> None:
+    """The end of a run carries an output and notes, which may be as large as a chunk."""
+    if limits.output + chunk > MAX_PAYLOAD:
+        larger, smaller = ("output", "chunk") if limits.output > chunk else ("chunk", "output")
+        raise OutOfRange(
+            larger,
+            f"is {getattr(limits, larger):,} bytes and {smaller} {getattr(limits, smaller):,}; "
+            f"a worker may send both at once, so together they must be at most {MAX_PAYLOAD:,}",
+        )
+
+
+_time = _within(0.001, 7 * DAY, " seconds")
+_grace = _within(0, 7 * DAY, " seconds")
+_payload = _within(1, MAX_PAYLOAD, " bytes, which a worker can be sent")
 
 
 @attrs.frozen(kw_only=True)
@@ -35,11 +67,11 @@ class ServerSettings:
     """`[server]`: where the job API listens, and who may use it."""
 
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: int = attrs.field(default=8000, validator=_within(0, 65_535))
     keys: Mapping[str, KeySettings] = EMPTY
     #: Seconds in which a request's header, then its body, must have arrived.
-    header_timeout: float = 10.0
-    body_timeout: float = 60.0
+    header_timeout: float = attrs.field(default=10.0, validator=_time)
+    body_timeout: float = attrs.field(default=60.0, validator=_time)
 
 
 @attrs.frozen(kw_only=True)
@@ -47,9 +79,10 @@ class QueueSettings:
     """`[queue]`: where jobs are kept. Times are seconds."""
 
     url: str = "sqlite:///.workerkit/queue.db"
-    lease: float = 30.0
+    #: How long a run lives without a sign of its host, which gives one three times in that time.
+    lease: float = attrs.field(default=30.0, validator=_within(1, DAY, " seconds"))
     #: How long results are kept after a job's end.
-    keep: float = 86_400.0
+    keep: float = attrs.field(default=86_400.0, validator=_within(1, 10 * YEAR, " seconds"))
     #: Base64 of 32 random bytes, several with commas; the first seals. `WORKERKIT_SECRET_KEY`.
     secret_key: Secret | None = None
 
@@ -61,13 +94,13 @@ class WorkersSettings:
     #: How many for each function: a number, or `name=number` pairs joined by commas.
     count: str = "1"
     #: From a cancel or timeout until the worker is killed, for async handlers.
-    stop_grace: float = 5.0
+    stop_grace: float = attrs.field(default=5.0, validator=_grace)
     #: From SIGTERM until running jobs go back to the queue.
-    shutdown_grace: float = 30.0
+    shutdown_grace: float = attrs.field(default=30.0, validator=_grace)
     #: Starts that may end with a dead worker before the job is FAILED.
-    max_starts: int = 3
+    max_starts: int = attrs.field(default=3, validator=_within(1, 1000))
     #: How long the target may take to import, and `worker_start` to pass.
-    start_timeout: float = 600.0
+    start_timeout: float = attrs.field(default=600.0, validator=_time)
     #: Tracebacks in the errors of failed jobs.
     tracebacks: bool = True
 
@@ -76,21 +109,22 @@ class WorkersSettings:
 class PolicySettings:
     """`[policy]`: what holds for a request without a `policy` of its own. Times are seconds."""
 
-    execution_timeout: float = 600.0
-    ttl: float = 86_400.0
+    execution_timeout: float = attrs.field(default=600.0, validator=_within(5, 7 * DAY, " seconds"))
+    ttl: float = attrs.field(default=86_400.0, validator=_within(10, 7 * DAY, " seconds"))
 
 
 @attrs.frozen(kw_only=True)
 class LimitsSettings:
     """`[limits]`: sizes in bytes."""
 
-    run_body: int = 10_000_000
-    runsync_body: int = 20_000_000
-    output: int = 20_000_000
-    chunk: int = 1_000_000
-    depth: int = 100
+    run_body: int = attrs.field(default=10_000_000, validator=_payload)
+    runsync_body: int = attrs.field(default=20_000_000, validator=_payload)
+    output: int = attrs.field(default=20_000_000, validator=_payload)
+    chunk: int = attrs.field(default=1_000_000, validator=[_payload, _fit_one_frame])
+    #: Levels of nesting in bodies and outputs.
+    depth: int = attrs.field(default=100, validator=_within(1, 500))
     #: Waiting jobs of one endpoint above which a submit is answered 429.
-    queue_length: int = 1_000_000
+    queue_length: int = attrs.field(default=1_000_000, validator=_within(1, 1_000_000_000))
 
 
 @attrs.frozen(kw_only=True)
@@ -145,7 +179,7 @@ def load_settings(
     tree.read_environment(environ, _fields())
     tree.read_flags(flags)
     values = {**tree.values, "source": source}
-    return building.build(Settings, values, tree.where, environ)
+    return building.build(Settings, values, tree.where, environ, tree.as_list)
 
 
 def build(cls: type[T], values: Mapping[str, Any], where: str, *, literal: bool = False) -> T:

@@ -13,6 +13,8 @@ import msgspec
 from workerkit.errors import SettingsError
 
 PREFIX = "WORKERKIT_"
+#: What error sentences call the command line.
+FLAGS = "flags"
 #: Variables with a name of their own, and the setting they stand for.
 SHORT_NAMES = {"WORKERKIT_SECRET_KEY": "queue.secret_key"}
 
@@ -32,6 +34,15 @@ class Tree:
             path = path.rpartition(".")[0]
         return "settings"
 
+    def as_list(self, path: str) -> str:
+        """How the value at a dotted path is written as a list of one, where it was given."""
+        parent, _, name = path.rpartition(".")
+        listed = msgspec.json.encode([self._table(parent, "")[name]]).decode()
+        where = self.where(path)
+        if where == FLAGS:
+            return f"--set '{path}={listed}'"
+        return f"{where}='{listed}'" if where.startswith(PREFIX) else f"{name} = {listed}"
+
     def read_file(self, config: str | None, cwd: Path) -> str:
         """Read the settings file; returns its name, empty when there is none."""
         path, table = _find_file(config, cwd)
@@ -50,7 +61,7 @@ class Tree:
         """Read command line flags by dotted path; None was not given."""
         for path, value in flags.items():
             if value is not None:
-                self._set(path, value, "flags")
+                self._set(path, value, FLAGS)
 
     def _merge(self, table: Mapping[str, Any], prefix: str, origin: str) -> None:
         for key, value in table.items():
@@ -117,6 +128,8 @@ def _variable_path(name: str, fields: Mapping[str, Sequence[str]]) -> str:
     if name in SHORT_NAMES:
         return SHORT_NAMES[name]
     section, *rest = name[len(PREFIX) :].lower().split("__")
+    if section == "plugin" and len(rest) > 1:  # the long form of a plugin's
+        section, *rest = rest
     known = [f"{PREFIX}{s}__{f}".upper() for s, names in fields.items() for f in names] + [*SHORT_NAMES]
     if not section or not rest or not all(rest) or (section in fields and rest[0] not in fields[section]):
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)

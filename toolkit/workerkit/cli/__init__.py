@@ -16,8 +16,8 @@ from workerkit.errors import WorkerkitError, suggest
 COMMANDS = {
     "serve": "Serve the functions of HANDLER: job API, queue and workers.",
     "run": "Run one job of HANDLER in this process and print its output.",
-    "jobs": "List, show and cancel jobs.",
-    "deliveries": "List what plugins send when jobs end, such as webhooks.",
+    "jobs": "List, show, cancel and retry jobs.",
+    "deliveries": "List or repeat what plugins send when jobs end, such as webhooks.",
     "plugins": "Show the active plugins, their order, hooks and settings.",
     "key": "Make API keys.",
 }

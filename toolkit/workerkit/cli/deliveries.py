@@ -18,7 +18,7 @@ STATES = ("pending", "sending", "held", "delivered", "dead", "cancelled")
 
 @click.group("deliveries", cls=Suggesting)
 def command() -> None:
-    """List what plugins send when jobs end, such as webhooks."""
+    """List or repeat what plugins send when jobs end, such as webhooks."""
 
 
 @command.command("list")
@@ -44,6 +44,16 @@ def list_(
         click.echo(json.dumps(row) if as_json else paragraph(row))
     if not rows and not as_json:
         click.echo("no such deliveries", err=True)
+
+
+@command.command("redeliver")
+@click.argument("id")
+@queue_option
+@settings_options
+def redeliver(id: str, queue: str | None, config: str | None, assignments: Sequence[str]) -> None:
+    """Send a delivery again, with one try more."""
+    with looking(settings_of(config, assignments, queue__url=queue)) as view:
+        click.echo(f"{id} is {view.redeliver(id)['state']}")
 
 
 def paragraph(row: Mapping[str, Any]) -> str:

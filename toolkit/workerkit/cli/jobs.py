@@ -1,4 +1,4 @@
-"""`workerkit jobs`: list, show and cancel jobs, through the running server or in the queue's file."""
+"""`workerkit jobs`: list, show, cancel and retry jobs, through the running server or in the queue's file."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ COLUMNS: Columns = {
 
 @click.group("jobs", cls=Suggesting)
 def command() -> None:
-    """List, show and cancel jobs."""
+    """List, show, cancel and retry jobs."""
 
 
 @command.command("list")
 @click.option("--endpoint", metavar="NAME", help="Of this function only.")
 @click.option("--status", type=click.Choice(STATUSES, case_sensitive=False), help="In this state only.")
-@click.option("--after", type=int, default=0, metavar="SEQ", help="Submitted after the job with this `seq`.")
+@click.option(
+    "--after", type=click.IntRange(1), metavar="SEQ", help="Go on behind the job with this `seq`: older ones."
+)
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @queue_option
@@ -39,14 +41,14 @@ def command() -> None:
 def list_(
     endpoint: str | None,
     status: str | None,
-    after: int,
+    after: int | None,
     limit: int,
     as_json: bool,
     queue: str | None,
     config: str | None,
     assignments: Sequence[str],
 ) -> None:
-    """Jobs in order of submission."""
+    """Jobs, newest first."""
     with looking(settings_of(config, assignments, queue__url=queue)) as view:
         rows = view.jobs(endpoint, status, after, limit)
     show(rows, COLUMNS, as_json=as_json, nothing="no such jobs")
@@ -72,3 +74,13 @@ def cancel(id: str, queue: str | None, config: str | None, assignments: Sequence
     """End a job that waits or runs."""
     with looking(settings_of(config, assignments, queue__url=queue)) as view:
         click.echo(f"{id} is {view.cancel(id)['status']}")
+
+
+@command.command("retry")
+@click.argument("id")
+@queue_option
+@settings_options
+def retry(id: str, queue: str | None, config: str | None, assignments: Sequence[str]) -> None:
+    """Run a job again that FAILED or TIMED_OUT."""
+    with looking(settings_of(config, assignments, queue__url=queue)) as view:
+        click.echo(f"{id} is {view.retry(id)['status']}")

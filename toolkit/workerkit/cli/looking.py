@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-from workerkit.errors import QueueError, WorkerkitError, suggest
+from workerkit.errors import WorkerkitError, suggest
 
 if TYPE_CHECKING:
+    from workerkit.queue.base import View as JobView
     from workerkit.queue.reading import Reader
     from workerkit.settings import Settings
 
@@ -20,8 +20,10 @@ TIMEOUT = 30.0
 class View(Protocol):
     """What the commands ask; answers are those of the operators' routes."""
 
-    def jobs(self, endpoint: str | None, status: str | None, after: int, limit: int) -> list[dict[str, Any]]:
-        """Jobs in order of submission."""
+    def jobs(
+        self, endpoint: str | None, status: str | None, after: int | None, limit: int
+    ) -> list[dict[str, Any]]:
+        """Jobs, newest first; with `after` those behind that one."""
         ...
 
     def job(self, id: str) -> dict[str, Any]:
@@ -32,32 +34,33 @@ class View(Protocol):
         """End a job that has not ended."""
         ...
 
+    def retry(self, id: str) -> dict[str, Any]:
+        """Put a FAILED or TIMED_OUT job back in the queue."""
+        ...
+
     def deliveries(self, state: str | None, job: str | None, limit: int) -> list[dict[str, Any]]:
         """Deliveries, newest first."""
+        ...
+
+    def redeliver(self, id: str) -> dict[str, Any]:
+        """Send a delivery again, with one attempt more."""
         ...
 
 
 @contextmanager
 def looking(settings: Settings) -> Iterator[View]:
     """The server that owns the queue, else the file."""
-    from workerkit.queue.file import sqlite_path
-    from workerkit.queue.owner import find_owner
-    from workerkit.queue.reading import Reader
+    from workerkit.opening import reader_of, server_of
 
-    path = sqlite_path(settings.queue.url).path.absolute()
-    owner = find_owner(path)
-    if owner is None:
-        reader = Reader.open(path)
-        try:
-            yield FileView(reader, path, settings)
-        finally:
-            reader.close()
-    elif "url" not in owner:
-        raise QueueError(
-            f"process {owner.get('pid')} owns the queue {path} and is still starting; try again in a moment"
-        )
-    else:
-        yield ServerView(owner["url"], owner["token"])
+    server = server_of(settings.queue)
+    if server is not None:
+        yield ServerView(*server)
+        return
+    reader = reader_of(settings.queue)
+    try:
+        yield FileView(reader, settings)
+    finally:
+        reader.close()
 
 
 class ServerView:
@@ -71,8 +74,10 @@ class ServerView:
             retries=False, timeout=TIMEOUT, headers={"Authorization": f"Bearer {token}"}
         )
 
-    def jobs(self, endpoint: str | None, status: str | None, after: int, limit: int) -> list[dict[str, Any]]:
-        """Jobs in order of submission."""
+    def jobs(
+        self, endpoint: str | None, status: str | None, after: int | None, limit: int
+    ) -> list[dict[str, Any]]:
+        """Jobs, newest first; with `after` those behind that one."""
         rows: list[dict[str, Any]] = self._call(
             "GET", "/jobs", endpoint=endpoint, status=status, after=after, limit=limit
         )["jobs"]
@@ -86,12 +91,20 @@ class ServerView:
         """End a job that has not ended."""
         return self._call("POST", f"/jobs/{quote(id, safe='')}/cancel")
 
+    def retry(self, id: str) -> dict[str, Any]:
+        """Put a FAILED or TIMED_OUT job back in the queue."""
+        return self._call("POST", f"/v2/{self.job(id)['endpoint']}/retry/{quote(id, safe='')}")
+
     def deliveries(self, state: str | None, job: str | None, limit: int) -> list[dict[str, Any]]:
         """Deliveries, newest first."""
         rows: list[dict[str, Any]] = self._call("GET", "/deliveries", state=state, job=job, limit=limit)[
             "deliveries"
         ]
         return rows
+
+    def redeliver(self, id: str) -> dict[str, Any]:
+        """Send a delivery again, with one attempt more."""
+        return self._call("POST", f"/deliveries/{quote(id, safe='')}/redeliver")
 
     def _call(self, method: str, path: str, **query: Any) -> dict[str, Any]:
         import urllib3
@@ -110,13 +123,14 @@ class ServerView:
 class FileView:
     """Reads the queue's file; no server runs."""
 
-    def __init__(self, reader: Reader, path: Path, settings: Settings) -> None:
+    def __init__(self, reader: Reader, settings: Settings) -> None:
         self._reader = reader
-        self._path = path
         self._settings = settings
 
-    def jobs(self, endpoint: str | None, status: str | None, after: int, limit: int) -> list[dict[str, Any]]:
-        """Jobs in order of submission."""
+    def jobs(
+        self, endpoint: str | None, status: str | None, after: int | None, limit: int
+    ) -> list[dict[str, Any]]:
+        """Jobs, newest first; with `after` those behind that one."""
         import msgspec
 
         from workerkit.job import Status
@@ -135,9 +149,7 @@ class FileView:
 
         from workerkit.host.status import body_of
 
-        view = self._reader.view(id)
-        if view is None:
-            raise self._unknown(id)
+        view = self._check(id)
         return {
             "endpoint": view.endpoint,
             "attempt": view.attempt,
@@ -151,9 +163,17 @@ class FileView:
 
         from workerkit.cli.offline import cancel
 
-        if self._reader.view(id) is None:
-            raise self._unknown(id)
-        return asyncio.run(cancel(self._settings, self._path, id))
+        self._check(id)
+        return asyncio.run(cancel(self._settings, id))
+
+    def retry(self, id: str) -> dict[str, Any]:
+        """Put a FAILED or TIMED_OUT job back in the queue; the next server runs it."""
+        import asyncio
+
+        from workerkit.cli.offline import retry
+
+        self._check(id)
+        return asyncio.run(retry(self._settings, id))
 
     def deliveries(self, state: str | None, job: str | None, limit: int) -> list[dict[str, Any]]:
         """Deliveries, newest first."""
@@ -165,7 +185,19 @@ class FileView:
         rows: list[dict[str, Any]] = msgspec.to_builtins(self._reader.deliveries(wanted, job, limit))
         return rows
 
-    def _unknown(self, id: str) -> WorkerkitError:
-        return WorkerkitError(
-            f"there is no job {id!r} in {self._path}; `workerkit jobs list` shows those there are"
-        )
+    def redeliver(self, id: str) -> dict[str, Any]:
+        """Have the next server send a delivery again, with one attempt more."""
+        import asyncio
+
+        from workerkit.cli.offline import redeliver
+
+        return asyncio.run(redeliver(self._settings, id))
+
+    def _check(self, id: str) -> JobView:
+        view = self._reader.view(id)
+        if view is None:
+            queue = self._settings.queue.url
+            raise WorkerkitError(
+                f"there is no job {id!r} in {queue}; `workerkit jobs list` shows those there are"
+            )
+        return view

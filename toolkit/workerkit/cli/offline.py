@@ -2,42 +2,81 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from workerkit.errors import WorkerkitError
 
 if TYPE_CHECKING:
+    from workerkit.hooks import Hooks
+    from workerkit.queue.base import Record, Store
     from workerkit.settings import Settings
 
+HOLDER = "workerkit command line"
 
-async def cancel(settings: Settings, path: Path, id: str) -> dict[str, Any]:
-    """End a job as CANCELLED, through `post_job`, so that its webhook is stored with its end."""
+
+@asynccontextmanager
+async def owning(settings: Settings) -> AsyncIterator[tuple[Store, Hooks]]:
+    """The open queue, with the plugins that take part in a job's end."""
     from workerkit.bridge import Bridge
     from workerkit.hooks import Hooks
-    from workerkit.host.ends import Ends, cancelled
     from workerkit.loading import load_plugins
-    from workerkit.queue.sqlite import SQLiteStore
+    from workerkit.opening import store_of
 
-    bridge, holder = Bridge(), "workerkit jobs cancel"
-    hooks = Hooks(load_plugins(settings), bridge)
-    store = SQLiteStore(
-        path,
-        lease_ms=int(settings.queue.lease * 1000),
-        keep_ms=int(settings.queue.keep * 1000),
-        queue_length=settings.limits.queue_length,
-        holder=holder,
-    )
-    await store.open()
+    bridge = Bridge()
     try:
-        await store.recover(holder)  # what its last server was running waits again
-        record = await store.record(id)
-        if record is None or record.status.ended:
-            state = "gone" if record is None else record.status.value
-            raise WorkerkitError(f"the job is {state}; it cannot be cancelled any more")
+        hooks = Hooks(load_plugins(settings), bridge)
+        store = store_of(settings, hooks, HOLDER)
+        await store.open()
+        try:
+            await store.recover(HOLDER)  # what its last server was running waits again
+            yield store, hooks
+        finally:
+            await store.close()
+    finally:
+        bridge.close()
+
+
+async def cancel(settings: Settings, id: str) -> dict[str, Any]:
+    """End a job as CANCELLED, through `post_job`, so that its webhook is stored with its end."""
+    from workerkit.host.ends import Ends, cancelled
+
+    async with owning(settings) as (store, hooks):
+        record = await _record(store, id)
+        if record.status.ended:
+            raise WorkerkitError(f"the job is {record.status.value}; it cannot be cancelled any more")
         if not await Ends(store, hooks).end(record, cancelled(record, store.now())):
             raise WorkerkitError("the job moved while it was being cancelled; try again")
-    finally:
-        await store.close()
-        bridge.close()
     return {"id": id, "status": "CANCELLED"}
+
+
+async def retry(settings: Settings, id: str) -> dict[str, Any]:
+    """Put a FAILED or TIMED_OUT job back in the queue, for the next server to run."""
+    from workerkit.host.sealing import Sealer
+    from workerkit.host.vault import Vault
+    from workerkit.opening import file_of
+
+    async with owning(settings) as (store, hooks):
+        record = await _record(store, id)
+        Vault(Sealer.from_settings(settings.queue, file_of(settings.queue)), hooks).can_open(record)
+        if not await store.retry(id):
+            raise WorkerkitError(
+                f"the job is {record.status.value}; only FAILED and TIMED_OUT jobs can be retried"
+            )
+    return {"id": id, "status": "IN_QUEUE"}
+
+
+async def redeliver(settings: Settings, id: str) -> dict[str, Any]:
+    """Have the next server send a delivery again, with one attempt more."""
+    async with owning(settings) as (store, _):
+        if not await store.redeliver(id):
+            raise WorkerkitError(f"there is no delivery {id!r} that could be sent")
+    return {"id": id, "state": "pending"}
+
+
+async def _record(store: Store, id: str) -> Record:
+    record = await store.record(id)
+    if record is None:
+        raise WorkerkitError("the job is gone")
+    return record

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from workerkit.function import WorkerFunction
     from workerkit.hooks import Hooks
     from workerkit.job import Job
-    from workerkit.runner import Run
+    from workerkit.runner import Run, Runner
     from workerkit.settings import Settings
 
 SAMPLE = "test_input.json"
+#: Declared fields as JSON, by name.
+Fields = Mapping[str, bytes]
 
 
 @click.command("run")
@@ -110,7 +112,8 @@ def once(handler: str, body: bytes, settings: Settings) -> tuple[Run, bytes | No
             output=settings.limits.output, chunk=settings.limits.chunk, depth=settings.limits.depth
         )
         runner = Runner(function, hooks, bridge, limits=limits, tracebacks=settings.workers.tracebacks)
-        job = admitted(function.name, body, hooks, settings)
+        id, input, fields = admitted(function.name, body, hooks, settings)
+        job = runner.job(id=id, input=input, fields=fields, progress=show_progress)
         info = WorkerInfo(id=job.worker_id, endpoint=function.name)
         runner.hooks.worker_start(info)
         try:
@@ -132,40 +135,29 @@ def chosen(functions: Mapping[str, WorkerFunction[..., Any]], handler: str) -> W
     )
 
 
-def admitted(endpoint: str, body: bytes, hooks: Hooks, settings: Settings) -> Job:
-    """The job that a request body makes: checked, and its fields seen by `accept`, as by a server."""
+def admitted(endpoint: str, body: bytes, hooks: Hooks, settings: Settings) -> tuple[str, bytes, Fields]:
+    """A request body as a server admits it, seen by `accept`: the job's id, its input and its fields."""
     import msgspec
 
     from workerkit.host.intake import Intake
     from workerkit.host.sealing import Sealer
-    from workerkit.job import Job
-    from workerkit.payload import convert_field
 
     sealer = Sealer([os.urandom(32)])
     admission = asyncio.run(Intake(hooks, sealer, settings).admit(endpoint, body, sync=False))
     for name in admission.ignored:
         tell(f"ignored: no plugin declares {name!r}")
     sent = admission.submission
-    raw = {name: sealer.open(sent.id, name, sealed) for name, sealed in sent.sealed.items()}
-    values = {
-        **msgspec.json.decode(sent.fields or b"{}"),
-        **{k: msgspec.json.decode(v) for k, v in raw.items()},
-    }
-    return Job(
-        id=sent.id,
-        endpoint=endpoint,
-        input=msgspec.json.decode(sent.input),
-        fields={name: convert_field(name, value, hooks.fields[name]) for name, value in values.items()},
-        raw_fields=values,
-        send_progress=lambda value: tell(f"progress: {json.dumps(value, default=repr)}"),
-    )
+    public = msgspec.json.decode(sent.fields or b"{}", type=dict[str, msgspec.Raw])
+    fields = {name: bytes(value) for name, value in public.items()}
+    fields |= {name: sealer.open(sent.id, name, sealed) for name, sealed in sent.sealed.items()}
+    return sent.id, sent.input, fields
 
 
-def followed(runner: Any, job: Job) -> tuple[Run, bytes | None]:
+def followed(runner: Runner, job: Job) -> tuple[Run, bytes | None]:
     """Run the job and say how it went."""
     chunks: list[bytes] = []
     started = time.perf_counter()
-    run: Run = runner.run(job, lambda _, chunk: chunks.append(chunk))
+    run = runner.run(job, lambda _, chunk: chunks.append(chunk))
     tell(f"{run.status.value} in {(time.perf_counter() - started) * 1000:.0f} ms")
     if run.refresh:
         tell(f"a worker would be replaced by a fresh process now: {run.refresh}")
@@ -192,6 +184,11 @@ def say_what_was_left_out(hooks: Hooks, job: Job) -> None:
     for row in hooks.describe():
         for name in set(row.fields) & set(job.fields) if "deliver" in row.hooks else ():
             tell(f"the {name} was not sent; `workerkit serve` sends it when a job ends")
+
+
+def show_progress(value: bytes) -> None:
+    """What the handler says while it runs."""
+    tell(f"progress: {value.decode()}")
 
 
 def tell(sentence: str) -> None:

@@ -56,7 +56,7 @@ def announce(started: Started) -> None:
 def lines(started: Started) -> list[str]:
     """The start-up lines."""
     rows = [
-        ("API", started.url),
+        ("API", started.url + (" and every other address of this machine" if started.everywhere else "")),
         *(("function" if not n else "", line) for n, line in enumerate(called(started.functions))),
         ("plugins", ", ".join(row.name for row in started.plugins) or "none"),
         ("queue", started.queue),
@@ -77,4 +77,5 @@ def example(started: Started) -> list[str]:
     if not started.functions:
         return []
     url = f"{started.url}/v2/{started.functions[0].name}/runsync"
-    return ["  Try it:", f"""  curl -H 'Content-Type: application/json' -d '{{"input": {{}}}}' {url}"""]
+    key = ' -H "Authorization: Bearer $KEY"' if started.needs_key else ""
+    return ["  Try it:", f"""  curl{key} -H 'Content-Type: application/json' -d '{{"input": {{}}}}' {url}"""]

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import attrs
 
-from workerkit.errors import ApiError, suggest
+from workerkit.errors import ApiError, QueueError, suggest
 from workerkit.server.answers import ignored_header, send_error, send_json
 from workerkit.server.auth import CLIENT, Gate
 from workerkit.server.body import ClientGone, read_body
@@ -88,6 +88,9 @@ class Api:
                 await self._others(scope, receive, send)
         except ApiError as error:
             await send_error(send, error)
+        except QueueError as error:
+            log.warning("%s %s: %s", scope["method"], scope["path"], error)
+            await send_error(send, ApiError(503, "queue_unavailable", str(error), {"Retry-After": "1"}))
         except ClientGone:
             pass  # there is nobody to tell
         except asyncio.CancelledError:

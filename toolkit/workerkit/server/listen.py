@@ -9,7 +9,7 @@ import socket
 from workerkit.errors import SettingsError
 from workerkit.settings import ServerSettings
 
-BACKLOG, MOST_PORT = 2048, 65_535
+BACKLOG = 2048
 
 
 def bind(settings: ServerSettings) -> socket.socket:
@@ -40,8 +40,6 @@ def bind(settings: ServerSettings) -> socket.socket:
 
 
 def _resolve(settings: ServerSettings) -> tuple[socket.AddressFamily, tuple[str, int]]:
-    if not 0 <= settings.port <= MOST_PORT:
-        raise SettingsError(f"there is no port {settings.port}; choose one from 0 to {MOST_PORT} with --port")
     try:
         found = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workerkit.bridge import Bridge
+from workerkit.errors import QueueError
+from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
+from workerkit.opening import file_of, reader_of, server_of, store_of
+from workerkit.queue.base import Store
+from workerkit.queue.sqlite import SQLiteStore
+from workerkit.settings import QueueSettings, Settings
+
+FOREIGN = QueueSettings(url="redis://me:hunter2@here/0")
+
+
+class Redis:
+    """Opens every queue, as this one."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @hookimpl
+    def open_queue(self, url: str) -> Store:
+        return self.store
+
+
+def opened(queue: QueueSettings, *plugins: object) -> Store:
+    hooks = Hooks([LoadedPlugin(name="p", plugin=plugin) for plugin in plugins], Bridge())
+    return store_of(Settings(queue=queue), hooks, "me")
+
+
+def test_a_sqlite_url_is_a_file_with_what_the_url_says_of_it() -> None:
+    store = opened(QueueSettings(url="sqlite:///jobs.db?unsafe_filesystem=1"))
+
+    assert isinstance(store, SQLiteStore)
+    assert store.path == Path("jobs.db").absolute() == file_of(QueueSettings(url="sqlite:///jobs.db"))
+    assert store._location.unsafe_filesystem
+
+
+def test_another_url_is_a_plugins_to_open(tmp_path: Path) -> None:
+    store = opened(QueueSettings(url=f"sqlite:///{tmp_path}/other.db"))
+
+    assert opened(FOREIGN, Redis(store)) is store
+    assert file_of(FOREIGN) is None
+
+
+def test_a_queue_that_nobody_here_can_open_is_named_without_its_password() -> None:
+    for ask in (opened, server_of, reader_of):
+        with pytest.raises(QueueError, match=r"redis://…") as caught:
+            ask(FOREIGN)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_a_url_without_a_scheme_is_answered_with_how_one_is_written() -> None:
+    with pytest.raises(QueueError, match=r"write sqlite:///queue\.db"):
+        opened(QueueSettings(url="jobs.db"))

@@ -1,0 +1,88 @@
+"""From `[queue]` settings to a queue. Only here are concrete queues named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workerkit.errors import QueueError
+from workerkit.hooks import Hooks
+from workerkit.queue.base import Store
+from workerkit.queue.file import Location, sqlite_path
+from workerkit.queue.owner import find_owner
+from workerkit.queue.reading import Reader
+from workerkit.queue.sqlite import SQLiteStore
+from workerkit.settings import QueueSettings, Settings
+
+
+def file_of(queue: QueueSettings) -> Path | None:
+    """The queue's own file, or None when the queue is a plugin's."""
+    location = _sqlite(queue)
+    return None if location is None else location.path.absolute()
+
+
+def store_of(settings: Settings, hooks: Hooks, holder: str) -> Store:
+    """The store that the settings name, not yet open. Raises `QueueError` when nobody knows its url."""
+    queue, location = settings.queue, _sqlite(settings.queue)
+    if location is not None:
+        return SQLiteStore(
+            location.path,
+            unsafe_filesystem=location.unsafe_filesystem,
+            lease_ms=int(queue.lease * 1000),
+            keep_ms=int(queue.keep * 1000),
+            queue_length=settings.limits.queue_length,
+            holder=holder,
+        )
+    opened = hooks.open_queue(queue.url)
+    if isinstance(opened, Store):
+        return opened
+    raise QueueError(
+        f"no plugin opens the queue {_shown(queue)}; "
+        "write sqlite:///file.db, or install the plugin that knows it"
+    )
+
+
+def publish(store: Store, url: str, token: str) -> None:
+    """Tell this machine's command line where the server of an open store answers, and its key."""
+    if isinstance(store, SQLiteStore):
+        store.owner.publish(url, token)
+
+
+def server_of(queue: QueueSettings) -> tuple[str, str] | None:
+    """What the server that has the queue open published: url and token; None when there is none.
+
+    Raises `QueueError` when it is still starting, and for a queue that is a plugin's.
+    """
+    path = _required_file(queue)
+    owner = find_owner(path)
+    if owner is None:
+        return None
+    if "url" not in owner:
+        raise QueueError(
+            f"process {owner.get('pid')} owns the queue {path} and is still starting; try again in a moment"
+        )
+    return owner["url"], owner["token"]
+
+
+def reader_of(queue: QueueSettings) -> Reader:
+    """Looks into a queue that no server has open. Raises `QueueError` when there is none."""
+    return Reader.open(_required_file(queue))
+
+
+def _sqlite(queue: QueueSettings) -> Location | None:
+    scheme, mark, _ = queue.url.partition("://")
+    return None if mark and scheme != "sqlite" else sqlite_path(queue.url)
+
+
+def _shown(queue: QueueSettings) -> str:
+    """A plugin's url without what may be a password."""
+    return f"{queue.url.partition('://')[0]}://…"
+
+
+def _required_file(queue: QueueSettings) -> Path:
+    path = file_of(queue)
+    if path is None:
+        raise QueueError(
+            f"the queue {_shown(queue)} is a plugin's, and this command knows only queues in SQLite files; "
+            "ask the API of a server that has it open, with an operator's key: GET /jobs and GET /deliveries"
+        )
+    return path
