@@ -47,7 +47,8 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     port = free_port()
     server = S3Server(f"http://127.0.0.1:{port}", "test-access-id", "test/secret+key=0123456789", folder)
     command = [str(binary), "serve", "s3", "--addr", f"127.0.0.1:{port}"]
-    command += ["--auth-key", f"{server.access_id},{server.access_secret}", "--dir-cache-time", "0s"]
+    # Folders are made behind its back. With 0s its timer for forgetting them would leave it no time for requests.
+    command += ["--auth-key", f"{server.access_id},{server.access_secret}", "--dir-cache-time", "1ms"]
     command += [
         "--config",
         str(folder.parent / "no-rclone.conf"),

@@ -1,4 +1,4 @@
-"""A real server for tests: `python -m workerkit serve` in a process and a folder of its own.
+"""A real server for tests: `workerkit serve` in a process and a folder of its own.
 
 with Served(tmp_path, HANDLER_SOURCE) as server:
     status, answer = server.post("/v2/render/runsync", {"input": 1})
@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from typing import Any
 
 import urllib3
 
+#: Unlike `python -m workerkit`, it does not look for modules in the working directory.
+PROGRAM = Path(sysconfig.get_path("scripts"), "workerkit")
 READY_WITHIN = 30.0
 STOPPED_WITHIN = 30.0
 URL = re.compile(r"http://(?:127\.0\.0\.1|localhost):(\d+)")
@@ -57,7 +60,7 @@ class Served:
 
     def start(self) -> None:
         """Start the process and wait until it is ready; a free port is chosen anew."""
-        command = [sys.executable, "-m", "workerkit", "serve", "handler.py", "--port", "0", *self._arguments]
+        command = [PROGRAM, "serve", "handler.py", "--port", "0", *self._arguments]
         begin = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(

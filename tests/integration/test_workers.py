@@ -157,5 +157,5 @@ def test_several_workers_are_named_by_function(tmp_path: Path) -> None:
 def test_a_file_named_like_a_standard_module_does_not_break_the_worker(tmp_path: Path) -> None:
     for name in ("queue", "logging", "signal"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('the wrong module')\n")
-    with Served(tmp_path, HANDLERS, environ={"PYTHONSAFEPATH": "1"}) as server:
+    with Served(tmp_path, HANDLERS) as server:
         assert whoami(server)["pid"] != server.pid

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import traceback
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -12,7 +11,8 @@ import msgspec
 
 from workerkit import __version__
 
-PACKAGE = str(Path(__file__).parent) + os.sep
+#: Packages whose frames say nothing to the author of a handler.
+OURS = ("workerkit", "workerkit_plugins")
 #: Characters of an error that are kept; nobody reads more, and it travels with every status.
 MOST = 100_000
 
@@ -20,7 +20,7 @@ MOST = 100_000
 def describe(error: BaseException, *, worker_id: str, tracebacks: bool) -> str:
     """A handler's exception as the `error` of its job.
 
-    The traceback begins in the handler: our own frames say nothing to its author.
+    The traceback begins in code that is not ours: our own frames say nothing to its author.
     """
     facts = {"error_type": str(type(error)), "error_message": _message(error)}
     if tracebacks:
@@ -46,6 +46,10 @@ def _message(error: BaseException) -> str:
 
 def _from_handler(trace: TracebackType | None) -> TracebackType | None:
     first = trace
-    while first is not None and first.tb_frame.f_code.co_filename.startswith(PACKAGE):
+    while first is not None and _package(first) in OURS:
         first = first.tb_next
     return first or trace
+
+
+def _package(trace: TracebackType) -> str:
+    return str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0]

@@ -66,7 +66,7 @@ class WorkerFunction(Generic[P, R]):
     def bind(self, job: Job) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
         """The arguments with which a run of `job` calls the function.
 
-        Raises `WorkerkitError` when no plugin provided a resource that it asks for.
+        Raises `JobFailed` when no plugin provided a resource that it asks for.
         """
         if self._filling.job_only:
             return (job,), EMPTY

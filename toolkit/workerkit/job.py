@@ -8,12 +8,12 @@ from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import attrs
 import msgspec
 
-from workerkit.errors import WorkerkitError
+from workerkit.errors import JobFailed
 
 T = TypeVar("T")
 EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -166,8 +166,13 @@ class Resource:
     """Base of what plugins provide to handlers.
 
     A handler parameter annotated with a subclass is filled by what a plugin gave to
-    `job.provide()` in `pre_job`; `job.use(Type)` asks for the same thing by hand.
+    `job.provide()` in `pre_job`; `job.use(Type)` asks for the same thing by hand. `cure` ends the
+    sentence with which a job fails when nobody provided it.
     """
+
+    cure: ClassVar[str] = (
+        "is the plugin that provides it active, and did the request carry what it needs?"
+    )
 
 
 class Job(Mapping[str, Any]):
@@ -221,14 +226,12 @@ class Job(Mapping[str, Any]):
         self._resources.append(value)
 
     def use(self, kind: type[T]) -> T:
-        """The last provided value of type `kind`; raises `WorkerkitError` when there is none."""
+        """The last provided value of type `kind`; raises `JobFailed` when there is none."""
         for value in reversed(self._resources):
             if isinstance(value, kind):
                 return value
-        raise WorkerkitError(
-            f"no plugin provided a {kind.__name__} for this job; "
-            "is the plugin that provides it active, and did the request carry what it needs?"
-        )
+        cure = kind.cure if issubclass(kind, Resource) else Resource.cure
+        raise JobFailed(f"no plugin provided a {kind.__name__} for this job; {cure}")
 
     @property
     def directory(self) -> Path:

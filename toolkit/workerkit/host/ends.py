@@ -39,7 +39,11 @@ class Ends:
             body=ended_body(record, result),
             deliveries=[attrs.evolve(delivery, plugin=plugin) for plugin, delivery in asked],
         )
-        return await self._feed.finish(end)
+        stored = await self._feed.finish(end)
+        if stored and result.status in (Status.FAILED, Status.TIMED_OUT):
+            # Not what it said: an error may quote the job's input.
+            log.warning("job %s of %s is %s", record.id, record.endpoint, result.status.value)
+        return stored
 
     async def end_stubbornly(self, record: Record, result: Result, request: Request | None = None) -> bool:
         """The same for a result that must not be lost: repeated while the queue cannot take it."""

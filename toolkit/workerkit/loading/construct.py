@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import logging
+import sys
 from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any, get_type_hints
 
 import attrs
 
-from workerkit.errors import PluginError, SettingsError
+from workerkit.errors import PluginError, SettingsError, suggest
 from workerkit.hooks import LoadedPlugin
 from workerkit.settings import build
 
@@ -28,18 +29,21 @@ class Candidate:
     def __str__(self) -> str:
         return str(LoadedPlugin(name=self.name, plugin=None, dist=self.dist, ref=self.ref))
 
-    def imported(self) -> Candidate:
-        """The same, with the object that `ref` names; raises `PluginError`."""
-        module, _, attribute = self.ref.partition(":")
+    def imported(self, setting: str = "") -> Candidate:
+        """The same, with the object that `ref` names; raises `PluginError`.
+
+        `setting` is the one that named it, when it was not installed.
+        """
+        module, _, attribute = (part.strip() for part in self.ref.partition(":"))
         try:
-            value: Any = importlib.import_module(module.strip())
+            value: Any = importlib.import_module(module)
             if attribute:
-                value = attrgetter(attribute.strip())(value)
+                value = attrgetter(attribute)(value)
         except Exception as exc:
-            raise PluginError(
-                f"{self} did not load: {type(exc).__name__}: {exc}; repair or uninstall it, "
-                "or name it in [plugins] disable"
-            ) from exc
+            cure = "repair or uninstall it, or name it in [plugins] disable"
+            if setting:
+                cure = _cure(module, attribute, exc, setting)
+            raise PluginError(f"{self} did not load: {type(exc).__name__}: {exc}; {cure}") from exc
         return attrs.evolve(self, value=value)
 
     def built(self, values: Mapping[str, Any], *, literal: bool = False) -> LoadedPlugin:
@@ -96,3 +100,14 @@ class Candidate:
             return self.value(**wanted)
         except Exception as exc:
             raise PluginError(f"{self} could not be built: {type(exc).__name__}: {exc}") from exc
+
+
+def _cure(module: str, attribute: str, fault: Exception, setting: str) -> str:
+    """What to do about a `module:attribute` that a setting names and that cannot be had."""
+    found = sys.modules.get(module)
+    if found is not None and attribute and not hasattr(found, attribute):
+        names = (n for n, v in vars(found).items() if getattr(v, "__module__", "") == module)
+        return f"correct {setting}{suggest(attribute, names)}"
+    if isinstance(fault, ModuleNotFoundError) and f"{module}.".startswith(f"{fault.name}."):
+        return f"correct {setting}, or start workerkit in the folder that holds it"
+    return f"repair it, or take it out of {setting}"

@@ -96,14 +96,14 @@ def _used(installed: Installed, chosen: PluginsSettings) -> dict[str, Candidate]
                 f"[plugins] use = {{{slot} = {target!r}}}: no plugin of that name is installed"
                 f"{suggest(target, installed)}; write module:Class for one that is not"
             )
-        found[slot] = candidate.imported()
+        found[slot] = candidate.imported("" if candidate.dist else "[plugins] use")
     return found
 
 
 def _add_loaded(found: dict[str, Candidate], ref: str) -> None:
     attribute = ref.rpartition(":")[2].rpartition(".")[2]
     guess = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", attribute).lower()
-    candidate = Candidate(guess, ref).imported()
+    candidate = Candidate(guess, ref).imported("[plugins] load")
     name = getattr(candidate.value, "name", None)
     candidate = attrs.evolve(candidate, name=name if isinstance(name, str) else guess)
     if candidate.name in found:
