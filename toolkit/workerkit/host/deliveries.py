@@ -13,6 +13,7 @@ from workerkit.errors import QueueError
 from workerkit.hooks import Hooks
 from workerkit.hooks.patience import Patience
 from workerkit.host.stubborn import stubbornly
+from workerkit.host.tasks import background
 from workerkit.queue.base import DeliveryState, Store
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ class Deliveries:
 
     def _begin(self, delivery: Delivery) -> None:
         self._lanes[delivery.lane] += 1
-        task = asyncio.get_running_loop().create_task(self._try(delivery))
+        task = background(self._try(delivery), f"delivery {delivery.id}")
         self._tries.add(task)
         task.add_done_callback(lambda task: self._done(task, delivery.lane))
 
@@ -93,8 +94,6 @@ class Deliveries:
         if not self._lanes[lane]:
             del self._lanes[lane]
         self._one_done.set()
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a delivery's outcome is not stored", exc_info=task.exception())
 
     async def _try(self, delivery: Delivery) -> None:
         try:

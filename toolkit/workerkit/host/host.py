@@ -16,6 +16,7 @@ from workerkit.host.pool import Agency, Pool
 from workerkit.host.runs import Runs
 from workerkit.host.sealing import Sealer
 from workerkit.host.sizes import sizes
+from workerkit.host.tasks import background
 from workerkit.host.vault import Vault
 from workerkit.host.worker import Worker
 from workerkit.queue.base import Store
@@ -74,10 +75,10 @@ class Host:
         if returned:
             log.info("%d jobs of an earlier run are back in the queue", returned)
         await self.catalogue.load()
-        for work in (self._deliveries.run(), self._housekeeping.run()):
-            task = asyncio.get_running_loop().create_task(work)
-            task.add_done_callback(_report)
-            self._tasks.append(task)
+        self._tasks = [
+            background(self._deliveries.run(), "sending deliveries"),
+            background(self._housekeeping.run(), "housekeeping"),
+        ]
 
     async def start(self) -> None:
         """Find the functions and hire the workers.
@@ -133,12 +134,6 @@ class Host:
 
     def _all_runs(self) -> Iterator[Runs]:
         return (pool.runs for pool in self.pools.values())
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    """Work that goes on for ever has ended: say so at once, not when the host closes."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("a part of the host has failed; restart it", exc_info=error)
 
 
 class _Discovery:

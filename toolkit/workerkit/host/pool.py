@@ -11,6 +11,7 @@ import msgspec
 
 from workerkit.host.runs import Runs
 from workerkit.host.supply import Slot
+from workerkit.host.tasks import background
 from workerkit.host.worker import Owner, Worker
 from workerkit.settings import WorkersSettings
 from workerkit.wire import Chunk, Descriptor, JobEnd, Progress, Start
@@ -63,6 +64,8 @@ class Pool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._supplying: asyncio.Task[None] | None = None
         self._failures = 0
+        #: Why the last one could not serve, so that it is said once.
+        self._unfit = ""
         self._hiring = 0
         self._closing = False
         self._empty = asyncio.Event()
@@ -84,7 +87,7 @@ class Pool:
 
     def start(self, first: Worker | None = None) -> None:
         """Begin to take jobs, with `first` as a worker that has loaded the target already."""
-        self._supplying = asyncio.get_running_loop().create_task(self.runs.supply.run())
+        self._supplying = background(self.runs.supply.run(), f"taking jobs of {self.function.name}")
         if first is not None and not first.gone:
             first.owner = self
             self._adopt(first)
@@ -181,7 +184,12 @@ class Pool:
         if not worker.was_ready and not self._closing:
             self._failures += 1
         if worker.unfit:
-            log.error("%s cannot serve: %s", worker.id, worker.unfit)
+            again = worker.unfit == self._unfit
+            reason = "as before" if again else worker.unfit
+            log.error(
+                "%s cannot serve: %s; next try in %g s", worker.id, reason, _pause(max(self._failures, 1))
+            )
+            self._unfit = worker.unfit
         elif not worker.drained and not self._closing:
             log.warning("%s %s", worker.id, worker.how_it_ended)
         self.runs.lost(worker)

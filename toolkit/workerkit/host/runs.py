@@ -16,6 +16,7 @@ from workerkit.host.relay import Relay
 from workerkit.host.status import joined
 from workerkit.host.stubborn import stubbornly
 from workerkit.host.supply import Slot, Supply
+from workerkit.host.tasks import background
 from workerkit.host.vault import Vault
 from workerkit.host.worker import Run, Worker
 from workerkit.job import Result, Status
@@ -272,12 +273,7 @@ class Runs:
             self._idle.set()
 
     def _later(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.get_running_loop().create_task(work)
+        task = background(work, f"a step of a job of {self._function.name}")
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._tasks.discard)
         return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a step of a job failed", exc_info=task.exception())
