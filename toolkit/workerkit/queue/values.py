@@ -1,0 +1,180 @@
+"""The values that a queue takes and gives. Times are integer milliseconds since the epoch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from enum import Enum
+
+import attrs
+
+from workerkit.delivery import Delivery
+from workerkit.job import EMPTY, Policy, Status
+
+
+@attrs.frozen(kw_only=True)
+class Submission:
+    """A checked request on its way into the queue. `sealed` holds the secret fields, encrypted."""
+
+    id: str
+    endpoint: str
+    input: bytes = attrs.field(repr=False)
+    fields: bytes | None = attrs.field(default=None, repr=False)
+    sealed: Mapping[str, bytes] = attrs.field(default=EMPTY, repr=False)
+    policy: Policy = attrs.field(factory=Policy)
+    #: The client's `Idempotency-Key` and the digest of its body, when it sent a key.
+    idempotency: tuple[str, bytes] | None = None
+
+
+class Outcome(str, Enum):
+    """What became of a submission."""
+
+    INSERTED = "inserted"
+    #: The id, or the idempotency key with the same body, was there already; nothing was changed.
+    EXISTED = "existed"
+    #: The idempotency key was used with another body.
+    CONFLICT = "conflict"
+    #: The endpoint's queue is at its limit.
+    FULL = "full"
+
+
+@attrs.frozen
+class Submitted:
+    """Answer to one submission: the id under which the job is stored, and what happened."""
+
+    id: str
+    outcome: Outcome
+
+
+@attrs.frozen(kw_only=True)
+class Record:
+    """A job as the queue holds it, with all that a run or an end of it needs."""
+
+    id: str
+    endpoint: str
+    status: Status
+    attempt: int
+    input: bytes = attrs.field(repr=False)
+    fields: bytes | None = attrs.field(default=None, repr=False)
+    sealed: Mapping[str, bytes] = attrs.field(default=EMPTY, repr=False)
+    policy: Policy = attrs.field(factory=Policy)
+    submitted_at: int = 0
+    started_at: int | None = None
+    #: The end of its ttl; once it has ended, of its retention.
+    expires_at: int = 0
+    crashes: int = 0
+    failures: int = 0
+    returns: int = 0
+
+    @property
+    def restarts(self) -> int:
+        """How often a run went back to the queue since the job was submitted or retried by hand."""
+        return self.crashes + self.failures + self.returns
+
+
+@attrs.frozen
+class Claim:
+    """A job handed to a host. It may be handed over while the claim is still being committed.
+
+    `committed` resolves when the claim is durable, and fails when it could not be stored; then
+    the run must be stopped, and what it reports will be refused by the fence.
+    """
+
+    record: Record
+    committed: asyncio.Future[None]
+
+
+class Blame(str, Enum):
+    """Why a run goes back to the queue without an end."""
+
+    #: Through no fault of the job: the host stopped, a neighbour's worker was killed.
+    NONE = "none"
+    #: It was claimed and no worker has seen it; this does not count as a start.
+    UNUSED = "unused"
+    #: The worker died while it ran the job.
+    CRASH = "crash"
+
+
+@attrs.frozen(kw_only=True)
+class End:
+    """The end of a job: applied only to the row as it was seen, in one transaction.
+
+    `body` is the status object, frozen; `/status` and deliveries without a body of their own carry
+    these bytes. The secret fields are wiped when `status` cannot be retried.
+    """
+
+    id: str
+    seen_status: Status
+    seen_attempt: int
+    status: Status
+    body: bytes = attrs.field(repr=False)
+    deliveries: Sequence[Delivery] = ()
+
+
+@attrs.frozen
+class View:
+    """What `/status` needs. `body` is set once the job has ended."""
+
+    id: str
+    endpoint: str
+    status: Status
+    attempt: int
+    submitted_at: int
+    started_at: int | None = None
+    progress: bytes | None = attrs.field(default=None, repr=False)
+    body: bytes | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class Counts:
+    """Jobs of an endpoint: two levels of now, five totals since the queue was made."""
+
+    in_queue: int = 0
+    in_progress: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    timed_out: int = 0
+    retried: int = 0
+
+
+@attrs.frozen
+class JobLine:
+    """A job in an operator's list."""
+
+    seq: int
+    id: str
+    endpoint: str
+    status: Status
+    attempt: int
+    submitted_at: int
+    started_at: int | None
+    finished_at: int | None
+
+
+class DeliveryState(str, Enum):
+    """Where a delivery is in its life."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    HELD = "held"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+@attrs.frozen(kw_only=True)
+class DeliveryLine:
+    """A delivery in an operator's list: `attempts` of `limit` were made; a URL's query is masked."""
+
+    id: str
+    job: str
+    plugin: str
+    target: str
+    state: DeliveryState
+    attempts: int
+    limit: int
+    next_at: int | None
+    created_at: int
+    updated_at: int
+    detail: str = ""
