@@ -17,7 +17,7 @@ help: ## show this list
 
 setup: $(VENV)/.check ## install everything a contributor needs into .venv
 
-demo: $(VENV)/.demo ## watch one tour of it all: jobs, progress, webhook, S3, refresh (a minute)
+demo: $(VENV)/.demo ## watch one tour of it all: jobs, progress, webhook, S3, refresh
 	@$(BIN)/python examples/demo/tour.py
 
 test: $(VENV)/.test ## run the tests, but for the faults that need root

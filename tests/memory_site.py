@@ -28,6 +28,7 @@ class MemoryJobs:
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
         self.ended = False
+        self.stream_begun = threading.Event()
         self.streams_cancelled = threading.Event()
 
     async def submit(
@@ -55,6 +56,7 @@ class MemoryJobs:
 
     async def stream(self, endpoint: str, id: str, seconds: float) -> bytes:
         if id == "held":
+            self.stream_begun.set()
             try:
                 await asyncio.Event().wait()
             finally:
@@ -124,16 +126,20 @@ class Site:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
     async def _run(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._stop, self._hurry = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         self._started.set()
         api = Api(self.jobs, self._settings, self._token)  # type: ignore[arg-type]
-        await serve(api, self.sock, self._settings, self._stop, grace=self._grace)
+        await serve(api, self.sock, self._settings, self._stop, self._hurry, grace=self._grace)
 
     def stop(self) -> None:
         """End the service; once is enough."""
         if not self._stopping:
             self._stopping = True
             self._loop.call_soon_threadsafe(self._stop.set)
+
+    def hurry(self) -> None:
+        """Give requests that are held no more time."""
+        self._loop.call_soon_threadsafe(self._hurry.set)
 
     def __enter__(self) -> Site:
         self._thread.start()

@@ -3,9 +3,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,7 @@ def test_without_a_server_a_job_is_cancelled_in_the_file_and_its_webhook_is_stor
     done = workerkit(tmp_path, "jobs", "cancel", waiting)
 
     assert done.stdout == f"{waiting} is CANCELLED\n", done.stderr
+    assert done.stderr == "1 delivery waits for the next `workerkit serve`\n"
     assert [row["status"] for row in rows(tmp_path, "jobs", "list")] == ["CANCELLED", "IN_QUEUE"]
     [delivery] = rows(tmp_path, "deliveries", "list", "--job", waiting)
     assert (delivery["state"], delivery["target"]) == ("pending", FAR)
@@ -99,9 +102,13 @@ def test_dead_deliveries_are_listed_with_the_reason(tmp_path: Path) -> None:
         id = server.post("/v2/echo/runsync", {"input": 1, "webhook": FAR})[1]["id"]
         dead = dead_deliveries(tmp_path, 1)
         shown = workerkit(tmp_path, "deliveries", "list").stdout
+        job = json.loads(workerkit(tmp_path, "jobs", "show", id).stdout)
 
     assert [(row["job"], row["attempts"], row["limit"]) for row in dead] == [(id, 2, 2)]
     assert dead[0]["detail"]
+    assert re.search(rf"of job {id}, \d+ s ago\n", shown)
+    made = datetime.fromisoformat(job["deliveries"][0]["created_at"])
+    assert made.timestamp() * 1000 == dead[0]["created_at"]
     assert f"webhook to {FAR}: dead after 2 of 2 tries" in shown
 
 
@@ -145,8 +152,10 @@ def test_a_server_for_everyone_tells_an_address_and_a_line_that_work(tmp_path: P
 
     assert f"{server.url} and every other address of this machine" in log
     assert listed.returncode == 0, listed.stderr
-    assert """curl -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d""" in log
-    assert f"{server.url}/v2/echo/runsync" in log
+    assert (
+        f"""curl -H "Authorization: Bearer $KEY" -d '{{"input": {{"prompt": "hello"}}}}' {server.url}/v2/echo/runsync"""
+        in log
+    )
 
 
 def dead_deliveries(folder: Path, count: int) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,22 @@ async def fail(job):
 @worker_function
 def crash(job):
     return 1 / 0
+
+@worker_function
+def spoken(job):
+    job.log.info("said by the handler")
+
+@worker_function
+def waits(job):
+    import threading
+    print("it waits", flush=True)
+    threading.Event().wait(60)
+
+@worker_function
+async def waits_async(job):
+    import asyncio
+    print("it waits", flush=True)
+    await asyncio.sleep(60)
 
 @worker_function
 def vague(job):
@@ -171,3 +188,42 @@ def test_a_handler_that_does_not_import_is_one_sentence_with_the_line(folder: Pa
     assert "no_such_module" in done.stderr
     assert "line 3" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_a_handler_logs_reaches_stderr(folder: Path) -> None:
+    done = run(folder, "handler.py:spoken", "--input", "{}")
+
+    assert "INFO    said by the handler" in done.stderr
+
+
+def test_a_request_without_a_bucket_is_told_what_to_send_and_nothing_else(folder: Path) -> None:
+    done = run(folder, "handler.py:store", "--input", "{}")
+
+    assert done.returncode == 1
+    assert "send `s3Config` with the request" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("function", ["waits", "waits_async"])
+def test_ctrl_c_ends_the_command_with_130_and_no_traceback(folder: Path, function: str) -> None:
+    command = [sys.executable, "-m", "workerkit", "run", f"handler.py:{function}", "--input", "{}"]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "it waits\n"
+
+    process.send_signal(signal.SIGINT)
+
+    assert "Traceback" not in process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+
+
+def test_a_settings_file_beside_the_handler_that_is_not_read_is_named(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "workerkit.toml").write_text("")
+
+    elsewhere = run(folder / "sub", "../handler.py:echo", "--input", "{}")
+    given = run(folder / "sub", "../handler.py:echo", "--input", "{}", "--config", "../workerkit.toml")
+    here = run(folder, "handler.py:echo", "--input", "{}")
+
+    assert "../workerkit.toml is not read; start workerkit in that folder" in elsewhere.stderr
+    assert "is not read" not in given.stderr + here.stderr

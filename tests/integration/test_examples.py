@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from serving import Served
+from waiting import until
+from workerkit import Delivery, Receipt
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TOUR = EXAMPLES / "demo" / "tour.py"
@@ -58,12 +61,29 @@ def test_own_plugin_writes_how_each_job_ended(tmp_path: Path) -> None:
     with Served(tmp_path, handler, settings=settings) as server:
         good = server.post("/v2/square/runsync", {"input": {"number": 12}})[1]
         bad = server.post("/v2/square/runsync", {"input": {}})[1]
+        log = tmp_path / "audit.log"
+        until("both are written", lambda: log.exists() and log.read_text().count("\n") == 2)
 
-    lines = (tmp_path / "audit.log").read_text().splitlines()
+    lines = sorted(log.read_text().splitlines())
     assert good["output"] == 144
     assert bad["status"] == "FAILED"
     assert [line.split()[:2] for line in lines] == [["square", "COMPLETED"], ["square", "FAILED"]]
-    assert float(lines[0].split()[2]) >= 0
+    assert all(float(line.split()[2]) >= 0 for line in lines)
+
+
+def test_own_plugin_writes_a_delivery_that_comes_twice_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES / "own_plugin"))
+    from audit import Audit, Settings
+
+    plugin = Audit(Settings(file=str(tmp_path / "audit.log")))
+    delivery = Delivery(target="audit.log", body=b"square COMPLETED 1 ms", id="d1")
+
+    receipts = [plugin.deliver(delivery), plugin.deliver(delivery)]
+
+    assert receipts == [Receipt.delivered(), Receipt.delivered("it was there already")]
+    assert (tmp_path / "audit.log").read_text() == "square COMPLETED 1 ms d1\n"
 
 
 def tour(**environ: str) -> subprocess.Popen[str]:
@@ -146,3 +166,33 @@ def test_every_handler_and_plugin_in_the_readme_loads(tmp_path: Path) -> None:
         path.write_text(source)
         done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
+
+
+def test_the_readmes_settings_can_be_pasted_beside_its_plugin(tmp_path: Path) -> None:
+    [plugin] = [block for block in blocks("python") if "class Clock" in block]
+    [settings] = blocks("toml")
+    (tmp_path / "clock.py").write_text(plugin)
+    (tmp_path / "workerkit.toml").write_text(settings)
+
+    command = [sys.executable, "-m", "workerkit", "plugins"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 0, done.stderr
+    assert "clock" in done.stdout
+
+
+def test_the_readmes_receiver_acknowledges_a_webhook(tmp_path: Path) -> None:
+    [script] = [block for block in blocks("bash") if "cat > receiver.py" in block]
+    source = script.partition("<<'PY'\n")[2].partition("\nPY\n")[0].replace("9000", "0")
+    source = source.replace("HTTPServer((", "server = HTTPServer((").replace(
+        ").serve_forever()", ")\nprint(server.server_port, flush=True)\nserver.serve_forever()"
+    )
+    receiver = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True)
+    try:
+        assert receiver.stdout is not None
+        port = int(receiver.stdout.readline())
+        answer = urllib3.request("POST", f"http://127.0.0.1:{port}/done", body=b"{}", timeout=20)
+        assert answer.status == 200
+    finally:
+        receiver.kill()
+        receiver.communicate()

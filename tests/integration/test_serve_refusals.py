@@ -80,6 +80,7 @@ def test_a_handler_file_that_is_not_there_names_the_one_that_is(tmp_path: Path) 
     assert code == 1
     assert "handlr.py" in refused(output)
     assert "handler.py" in refused(output)
+    assert "listening" not in output
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:
@@ -102,6 +103,27 @@ def test_a_queue_that_another_server_owns(tmp_path: Path) -> None:
         assert str(server.pid) in refused(output)
         assert "queue.db" in refused(output)
         assert server.post("/v2/hello/runsync", {"input": 1})[1]["output"] == 1
+
+
+def test_the_same_command_typed_twice_names_the_server_that_is_there(tmp_path: Path) -> None:
+    with Served(tmp_path, GOOD) as server:
+        code, output = serve(tmp_path, "handler.py", "--port", server.url.rpartition(":")[2])
+
+    assert code == 1
+    assert f"process {server.pid} serves the queue" in refused(output)
+    assert f"at {server.url} already" in refused(output)
+
+
+def test_a_key_that_cannot_be_right_stops_the_start_before_there_is_a_queue(tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(GOOD)
+    (tmp_path / "workerkit.toml").write_text("[server.keys.me]\nsha256 = 'open sesame'\n")
+
+    code, output = serve(tmp_path, "handler.py", "--port", "0")
+
+    assert code == 1
+    assert "[server.keys.me] sha256 must be 64 hexadecimal digits" in output
+    assert output == refused(output) + "\n"
+    assert not (tmp_path / ".workerkit").exists()
 
 
 def test_a_queue_file_that_is_no_database(tmp_path: Path) -> None:
@@ -191,4 +213,4 @@ def test_a_known_endpoint_takes_jobs_while_its_worker_loads_and_a_removed_one_is
         status, answer = server.post("/v2/gone/run", {"input": 1})
         assert (status, answer["code"]) == (404, "unknown_endpoint")
         assert server.get(f"/jobs/{left}")[1]["job"]["status"] == "IN_QUEUE"
-        assert "1 jobs wait for 'gone'" in server.log()
+        assert "jobs that wait for 'gone', which handler.py does not hold: 1" in server.log()

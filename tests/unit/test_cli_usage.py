@@ -59,6 +59,7 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
         (["run", "handler.py", "--input", "@nowhere.json"], "there is no file 'nowhere.json'"),
         (["plugins", "--set", "port=1"], "write SECTION.FIELD=VALUE"),
         (["plugins", "--set", "plugins.disable=[s3]"], "the value is not valid JSON"),
+        (["run", "handler.py", "--input", "hi"], """not valid JSON; strings need quotes: '"hi"';"""),
         (["jobs", "list", "--status", "DONE"], "'DONE' is not one of"),
         (["key", "new", "my key"], "'my key' cannot name a key"),
     ],
@@ -116,12 +117,8 @@ def test_a_failure_is_one_sentence_and_exit_code_1(
     assert printed.out == ""
 
 
-def test_windows_is_refused_with_a_sentence_that_names_wsl(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "platform", "win32")
-
-    code = run(["--help"])
+def test_windows_is_refused_with_a_sentence_that_names_wsl(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["--help"], platform="win32")
 
     assert code == 1
     assert "WSL" in capsys.readouterr().err

@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from workerkit import (
+    Bucket,
     Field,
     Job,
     JobFailed,
@@ -254,6 +255,28 @@ def test_an_exception_becomes_runpods_json_string(bench: Bench) -> None:
     }
     assert trace.splitlines()[0] == "Traceback (most recent call last):"
     assert "test_runner.py" in trace.splitlines()[1], "it begins in the handler, not in our frames"
+
+
+def test_a_traceback_does_not_begin_in_a_built_in_plugin(bench: Bench) -> None:
+    from workerkit_plugins.s3 import S3
+
+    error = json.loads(bench.run(raising(ValueError("bad")), S3()).error or "")
+
+    assert "test_runner.py" in error["error_traceback"].splitlines()[1]
+    assert "workerkit_plugins" not in error["error_traceback"].splitlines()[1]
+
+
+def test_a_resource_that_nobody_provided_is_a_sentence_with_the_cure(bench: Bench) -> None:
+    def handler(job: Job) -> None:
+        job.use(Bucket)
+
+    run = bench.run(handler)
+
+    assert (run.status, run.error) == (
+        Status.FAILED,
+        "no plugin provided a Bucket for this job; send `s3Config` with the request "
+        "(`workerkit plugins` shows whether s3 is active)",
+    )
 
 
 def test_tracebacks_can_be_left_out(bench: Bench) -> None:

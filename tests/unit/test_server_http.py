@@ -168,6 +168,44 @@ def test_what_is_not_http_and_endless_headers_are_refused(site: Site) -> None:
     assert b'"code":"bad_header"' in site.raw(b"GET / HTTP/1.1\r\nx: " + b"y" * 66_000)
 
 
+def test_a_header_is_bounded_also_when_it_comes_in_one_piece(site: Site) -> None:
+    fields = b"".join(b"x-%d: %s\r\n" % (n, b"y" * 1000) for n in range(100))
+    for head in (b"GET /healthz HTTP/1.1\r\n" + fields, b"GET /" + b"y" * 66_000 + b" HTTP/1.1\r\n"):
+        answer = site.raw(head + b"Host: localhost\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        assert answer.count(b"HTTP/1.1") == 1
+        assert b"send at most 65536 bytes" in answer
+
+
+def test_a_body_does_not_count_as_the_next_requests_header(site: Site) -> None:
+    head = b"POST /v2/render/runsync HTTP/1.1\r\nHost: localhost\r\n"
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + (b"1\r\nx\r\n" * 1500) + b"0\r\n\r\n"
+    last = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    with site.connect() as connection:
+        connection.sendall(chunked * 10 + last)
+        connection.sendall(b"Connection: close\r\n\r\n")
+        answers = until(connection, b'{"status":"ok"}')
+    assert b" 431 " not in answers
+    assert b'{"status":"ok"}' in answers
+
+
+def test_two_host_headers_are_refused(site: Site) -> None:
+    hosts = b"Host: evil.example\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    for path in (b"/v2/render/health", b"/jobs"):
+        answer = site.raw(b"GET %s HTTP/1.1\r\n%s" % (path, hosts))
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b'"code":"bad_host"' in answer
+
+
+def test_in_a_hurry_held_requests_are_answered_at_once() -> None:
+    with Site(settings(), grace=60) as site, site.connect() as connection:
+        connection.sendall(b"GET /v2/render/stream/held HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert site.jobs.stream_begun.wait(10)
+        site.stop()
+        site.hurry()
+        assert b"HTTP/1.1 503" in until(connection, b"the server is stopping")
+
+
 def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
     one = b"GET /v2/render/status/%d HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
     answers = site.raw(one % (1, b"") + one % (2, b"") + one % (3, b"Connection: close\r\n"))

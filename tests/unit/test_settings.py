@@ -216,6 +216,12 @@ def test_secrets_come_from_variables_and_files(tmp_path: Path, monkeypatch: pyte
         build(Plugin, {}, "here")
 
 
+def test_a_plugins_setting_has_a_short_and_a_long_variable(tmp_path: Path) -> None:
+    settings = load(tmp_path, {"WORKERKIT_WEBHOOK__ATTEMPTS": "5", "WORKERKIT_PLUGIN__WEBHOOK__TIMEOUT": "2"})
+
+    assert settings.plugin == {"webhook": {"attempts": "5", "timeout": "2"}}
+
+
 def test_a_worker_gets_the_environment_without_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKERKIT_SECRET_KEY", "k")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")

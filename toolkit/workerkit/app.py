@@ -11,21 +11,23 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from workerkit.bridge import Bridge
+from workerkit.errors import QueueError, SettingsError
 from workerkit.hooks import Hooks, PluginRow
 from workerkit.host.host import Host
 from workerkit.host.intake import Intake
 from workerkit.host.jobs import Jobs
 from workerkit.host.sealing import Sealer
 from workerkit.loading import load_plugins, worker_refs
-from workerkit.opening import file_of, publish, store_of
+from workerkit.opening import file_of, publish, rival_on, store_of
 from workerkit.server import Api, bind, serve
 from workerkit.settings import Settings, worker_environment
+from workerkit.target import check_file
 from workerkit.wire import Descriptor
 
 log = logging.getLogger(__name__)
@@ -40,13 +42,14 @@ class Started:
     """What start-up tells the person who typed the command.
 
     `url` is good on this machine; `everywhere` says that others reach the server at its other
-    addresses, `needs_key` that every caller must send a key.
+    addresses, `needs_key` that every caller must send a key. `workers` counts them by function.
     """
 
     url: str
     everywhere: bool
     needs_key: bool
     functions: Sequence[Descriptor]
+    workers: Mapping[str, int]
     plugins: Sequence[PluginRow]
     queue: str
     source: str
@@ -65,9 +68,10 @@ class App:
         """Serve until SIGTERM or SIGINT. Raises a `WorkerkitError` for whatever stops the start."""
         sys.setswitchinterval(SWITCH_INTERVAL)
         settings, bridge = self._settings, Bridge()
+        check_file(self._target)
         plugins = load_plugins(settings)
         hooks = Hooks(plugins, bridge)
-        with bind(settings.server) as listening:
+        with _bound(settings) as listening:
             store = store_of(settings, hooks, self._holder)
             await store.open()
             sealer = Sealer.from_settings(settings.queue, file_of(settings.queue))
@@ -92,24 +96,23 @@ class App:
         """The API answers from the first moment; the workers follow."""
         token, stop_api = secrets.token_urlsafe(32), asyncio.Event()
         url, everywhere = _address(listening)
-        jobs = Jobs(host, intake)
-        serving = asyncio.create_task(
-            serve(Api(jobs, self._settings, token), listening, self._settings, stop_api)
-        )
-        publish(host.store, url, token)
-        log.info("listening on %s, loading %s", url, self._target)
-        try:
-            with _signals() as (stop, hurry):
-                try:
-                    if await _before(host.start(), stop, serving):
-                        self._announce(host, url, everywhere)
-                        await _before(stop.wait(), stop, serving)
-                        log.info("stopping: running jobs have %g s", self._settings.workers.shutdown_grace)
-                finally:
-                    await self._close(host, hurry)
-        finally:
-            stop_api.set()
-            await serving
+        with _signals() as (stop, hurry):
+            api = Api(Jobs(host, intake), self._settings, token)
+            serving = asyncio.create_task(serve(api, listening, self._settings, stop_api, hurry))
+            publish(host.store, url, token)
+            log.info("listening on %s, loading %s", url, self._target)
+            started = False
+            try:
+                if started := await _before(host.start(), stop, serving):
+                    self._announce(host, url, everywhere)
+                    await _before(stop.wait(), stop, serving)
+                    _say_what_runs(host, self._settings.workers.shutdown_grace)
+            finally:
+                await self._close(host, hurry)
+                stop_api.set()
+                await serving
+            if started:
+                await _say_what_waits(host)
 
     def _announce(self, host: Host, url: str, everywhere: bool) -> None:
         settings = self._settings
@@ -119,6 +122,7 @@ class App:
                 everywhere=everywhere,
                 needs_key=bool(settings.server.keys),
                 functions=host.catalogue.functions,
+                workers={name: pool.size for name, pool in host.pools.items()},
                 plugins=host.hooks.describe(),
                 queue=settings.queue.url,
                 source=settings.source,
@@ -168,6 +172,34 @@ def _signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+def _bound(settings: Settings) -> socket.socket:
+    """The listening socket; a port that this queue's own server has is told apart from others."""
+    try:
+        return bind(settings.server)
+    except SettingsError as error:
+        rival = rival_on(settings.queue, settings.server.port)
+        raise (error if rival is None else rival) from error.__cause__
+
+
+def _say_what_runs(host: Host, grace: float) -> None:
+    running = sum(len(worker.busy) for pool in host.pools.values() for worker in pool.workers)
+    if running:
+        have = "1 running job has" if running == 1 else f"{running} running jobs have"
+        them = "it" if running == 1 else "them"
+        log.info("stopping: %s %g s; Ctrl-C again to put %s back into the queue now", have, grace, them)
+
+
+async def _say_what_waits(host: Host) -> None:
+    waiting = 0
+    try:
+        for name in await host.store.endpoints():
+            waiting += (await host.store.counts(name)).in_queue
+    except QueueError as error:
+        log.warning("stopped; how many jobs wait is not known: %s", error)
+        return
+    log.info("stopped; %s in the queue", "1 job waits" if waiting == 1 else f"{waiting} jobs wait")
 
 
 def _address(listening: socket.socket) -> tuple[str, bool]:

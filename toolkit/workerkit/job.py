@@ -170,9 +170,7 @@ class Resource:
     sentence with which a job fails when nobody provided it.
     """
 
-    cure: ClassVar[str] = (
-        "is the plugin that provides it active, and did the request carry what it needs?"
-    )
+    cure: ClassVar[str] = "is the plugin that provides it active, and did the request carry what it needs?"
 
 
 class Job(Mapping[str, Any]):

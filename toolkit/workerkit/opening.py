@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workerkit.errors import QueueError
+from workerkit.errors import QueueError, QueueOwned
 from workerkit.hooks import Hooks
 from workerkit.queue.base import Store
 from workerkit.queue.file import Location, sqlite_path
@@ -61,6 +61,19 @@ def server_of(queue: QueueSettings) -> tuple[str, str] | None:
             f"process {owner.get('pid')} owns the queue {path} and is still starting; try again in a moment"
         )
     return owner["url"], owner["token"]
+
+
+def rival_on(queue: QueueSettings, port: int) -> QueueOwned | None:
+    """The error that says that the server of this very queue has `port`, when it is so."""
+    path = file_of(queue)
+    owner = None if path is None else find_owner(path)
+    url = "" if owner is None else owner.get("url", "")
+    if owner is None or not url.endswith(f":{port}"):
+        return None
+    return QueueOwned(
+        f"process {owner['pid']} serves the queue {path} at {url} already; use that server, stop it first, "
+        "or give this one another --port and --queue"
+    )
 
 
 def reader_of(queue: QueueSettings) -> Reader:

@@ -128,10 +128,11 @@ def _variable_path(name: str, fields: Mapping[str, Sequence[str]]) -> str:
     if name in SHORT_NAMES:
         return SHORT_NAMES[name]
     section, *rest = name[len(PREFIX) :].lower().split("__")
-    if section == "plugin" and len(rest) > 1:  # the long form of a plugin's
-        section, *rest = rest
+    if section == "plugin" and len(rest) > 1 and all(rest):  # a plugin's, written as in the file
+        return ".".join([section, *rest])
     known = [f"{PREFIX}{s}__{f}".upper() for s, names in fields.items() for f in names] + [*SHORT_NAMES]
-    if not section or not rest or not all(rest) or (section in fields and rest[0] not in fields[section]):
+    unknown = section == "plugin" or (section in fields and rest[:1] and rest[0] not in fields[section])
+    if not section or not rest or not all(rest) or unknown:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
         hint = f"; did you mean {near[0]}?" if near else f"; settings are named {PREFIX}SECTION__FIELD"
         raise SettingsError(f"the environment variable {name} is no setting{hint}")

@@ -35,8 +35,7 @@ def load_target(spec: str) -> Target:
     `TargetError` with a sentence; an exception of the target's own code is chained to it.
     """
     place, _, wanted = spec.partition(":")
-    is_file = place.endswith(".py") or os.sep in place
-    module = _load_file(Path(place)) if is_file else _load_module(place)
+    module = _load_file(Path(place)) if _is_file(place) else _load_module(place)
     functions = _functions(place, module)
     if wanted:
         chosen = _choose(place, module, functions, wanted)
@@ -44,9 +43,19 @@ def load_target(spec: str) -> Target:
     return Target(spec, functions)
 
 
+def check_file(spec: str) -> None:
+    """Raise `TargetError` when `spec` names a file that is not there; loads nothing."""
+    place = spec.partition(":")[0]
+    if _is_file(place) and not Path(place).is_file():
+        raise TargetError(_missing_file(Path(place)))
+
+
+def _is_file(place: str) -> bool:
+    return place.endswith(".py") or os.sep in place
+
+
 def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise TargetError(_missing_file(path))
+    check_file(str(path))
     path = path.resolve()
     _first_on_path(path.parent)
     # The name that `import` would give it, unless another module has that already.

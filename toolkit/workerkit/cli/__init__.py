@@ -63,9 +63,9 @@ def cli() -> None:
     """Decorate one function; serve it as a worker with a durable queue, a job API and plugins."""
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], platform: str = sys.platform) -> int:
     """One command line. Returns the exit code: 0, 1 for a failure, 2 for wrong usage."""
-    if sys.platform == "win32":
+    if platform == "win32":
         return complain(WINDOWS, 1)
     try:
         code = cli.main(list(arguments), prog_name="workerkit", standalone_mode=False)

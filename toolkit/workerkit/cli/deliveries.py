@@ -57,11 +57,12 @@ def redeliver(id: str, queue: str | None, config: str | None, assignments: Seque
 
 
 def paragraph(row: Mapping[str, Any]) -> str:
-    """A delivery in three lines: its id, how it stands, why."""
+    """A delivery in some lines: its id, where it comes from, how it stands, why."""
     state = f"{row['state']} after {row['attempts']} of {row['limit']} tries"
     if row["next_at"] is not None:
         state += f", the next one {age(row['next_at'])}"
-    lines = [row["id"], f"    {row['plugin']} to {row['target']}: {state}"]
+    lines = [row["id"], f"    of job {row['job']}, {age(row['created_at'])}"]
+    lines.append(f"    {row['plugin']} to {row['target']}: {state}")
     if row["detail"]:
         lines.append(f"    {row['detail']}")
     return "\n".join(lines)

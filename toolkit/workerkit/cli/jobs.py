@@ -10,7 +10,7 @@ import click
 from workerkit.cli import Suggesting
 from workerkit.cli.looking import looking
 from workerkit.cli.options import queue_option, settings_of, settings_options
-from workerkit.cli.tables import Columns, age, show
+from workerkit.cli.tables import Columns, age, show, with_times
 
 STATUSES = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT")
 COLUMNS: Columns = {
@@ -63,7 +63,7 @@ def list_(
 def show_(id: str, queue: str | None, config: str | None, assignments: Sequence[str]) -> None:
     """A job as /status shows it, and its deliveries."""
     with looking(settings_of(config, assignments, queue__url=queue)) as view:
-        click.echo(json.dumps(view.job(id), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(with_times(view.job(id)), indent=2, ensure_ascii=False))
 
 
 @command.command("cancel")
@@ -73,7 +73,11 @@ def show_(id: str, queue: str | None, config: str | None, assignments: Sequence[
 def cancel(id: str, queue: str | None, config: str | None, assignments: Sequence[str]) -> None:
     """End a job that waits or runs."""
     with looking(settings_of(config, assignments, queue__url=queue)) as view:
-        click.echo(f"{id} is {view.cancel(id)['status']}")
+        answer = view.cancel(id)
+    click.echo(f"{id} is {answer['status']}")
+    if count := answer.get("deliveries", 0):
+        wait = "1 delivery waits" if count == 1 else f"{count} deliveries wait"
+        click.echo(f"{wait} for the next `workerkit serve`", err=True)
 
 
 @command.command("retry")

@@ -3,12 +3,93 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from logging.handlers import QueueHandler
+from queue import Full, Queue
+
+#: Lines that wait for a slow reader of stderr; seconds that they have when the command ends.
+MOST_WAITING, LAST_WAIT = 10_000, 1.0
+
+Records = Queue["logging.LogRecord | None"]
 
 
-def show_logs(level: int = logging.INFO) -> None:
-    """Print the toolkit's records on stderr; other libraries' from warnings on."""
+@contextmanager
+def logs_on_stderr() -> Iterator[None]:
+    """Print the toolkit's records on stderr, and other libraries' from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("workerkit").setLevel(level)
+    handler.setFormatter(_form())
+    with _handled_by(handler):
+        yield
+
+
+@contextmanager
+def logs_aside(most: int = MOST_WAITING) -> Iterator[None]:
+    """The same from a thread: a reader of stderr who stalls stops nobody.
+
+    When more than `most` lines wait, new ones are dropped; how many is told once there is room.
+    """
+    records: Records = Queue(most)
+    printer = threading.Thread(target=_print, args=(records,), name="workerkit-log", daemon=True)
+    printer.start()
+    try:
+        with _handled_by(Dropping(records)):
+            yield
+    finally:
+        try:
+            records.put(None, timeout=LAST_WAIT)
+            printer.join(LAST_WAIT)
+        except Full:
+            pass  # nobody reads, so nobody misses the rest
+
+
+class Dropping(QueueHandler):
+    """Puts records into a bounded queue and never waits for room."""
+
+    def __init__(self, records: Records) -> None:
+        super().__init__(records)
+        self._records = records
+        self._dropped = 0
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Queue a record; before it, how many there was no room for."""
+        try:
+            if self._dropped:
+                self._records.put_nowait(_told(self._dropped))
+                self._dropped = 0
+            self._records.put_nowait(record)
+        except Full:
+            self._dropped += 1
+
+
+def _told(dropped: int) -> logging.LogRecord:
+    sentence = f"log lines dropped, because nobody read them in time: {dropped}"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, sentence, None, None)
+
+
+def _print(records: Records) -> None:
+    """Print until there is None. Neither a handler nor sys.stderr: the exit would wait for their locks."""
+    form = _form()
+    while (record := records.get()) is not None:
+        with suppress(OSError):  # the reader has gone
+            os.write(2, (form.format(record) + "\n").encode(errors="backslashreplace"))
+
+
+def _form() -> logging.Formatter:
+    return logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+
+
+@contextmanager
+def _handled_by(handler: logging.Handler) -> Iterator[None]:
+    ours, root = logging.getLogger("workerkit"), logging.getLogger()
+    before = ours.level
+    ours.setLevel(logging.INFO)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        ours.setLevel(before)

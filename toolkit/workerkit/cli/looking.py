@@ -164,7 +164,8 @@ class FileView:
         from workerkit.cli.offline import cancel
 
         self._check(id)
-        return asyncio.run(cancel(self._settings, id))
+        answer = asyncio.run(cancel(self._settings, id))
+        return {**answer, "deliveries": len(self.deliveries("pending", id, 1000))}
 
     def retry(self, id: str) -> dict[str, Any]:
         """Put a FAILED or TIMED_OUT job back in the queue; the next server runs it."""

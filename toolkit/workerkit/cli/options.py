@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from workerkit.cli.samples import folder_of
+
 if TYPE_CHECKING:
     from workerkit.settings import Settings
 
@@ -20,7 +22,7 @@ def settings_options(function: F) -> F:
     function = click.option(
         "--config",
         metavar="FILE",
-        help="Settings file; else workerkit.toml or pyproject.toml, if there is one.",
+        help="Settings file; else workerkit.toml or pyproject.toml in the working directory.",
     )(function)
     return click.option(
         "--set", "assignments", multiple=True, metavar="SECTION.FIELD=VALUE",
@@ -41,6 +43,13 @@ def settings_of(config: str | None, assignments: Sequence[str], **flags: Any) ->
 
     given = {name.replace("__", "."): value for name, value in flags.items() if value is not None}
     return load_settings(config=config, flags={**dict(map(assignment, assignments)), **given}, cwd=Path.cwd())
+
+
+def warn_of_unread(handler: str, settings: Settings) -> None:
+    """Say that a settings file beside the handler was not read, when it was not."""
+    path = folder_of(handler) / "workerkit.toml"
+    if path.is_file() and not (settings.source and path.samefile(settings.source)):
+        click.echo(f"{path} is not read; start workerkit in that folder, or give --config {path}", err=True)
 
 
 def assignment(text: str) -> tuple[str, Any]:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import os
+import shlex
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workerkit.cli.options import settings_of, settings_options
+from workerkit.cli.logs import logs_on_stderr
+from workerkit.cli.options import settings_of, settings_options, warn_of_unread
+from workerkit.cli.samples import SAMPLE, request_body, sample_of
 from workerkit.errors import TargetError, suggest
 
 if TYPE_CHECKING:
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
     from workerkit.runner import Run, Runner
     from workerkit.settings import Settings
 
-SAMPLE = "test_input.json"
 #: Declared fields as JSON, by name.
 Fields = Mapping[str, bytes]
 
@@ -42,7 +45,8 @@ def command(handler: str, source: str | None, config: str | None, assignments: S
     """
     body = request_body(read(source, handler))
     settings = settings_of(config, assignments)
-    with quiet_stdout():
+    warn_of_unread(handler, settings)
+    with logs_on_stderr(), quiet_stdout():
         run, output = once(handler, body, settings)
     if output is not None:
         click.echo(json.dumps(json.loads(output), indent=2, ensure_ascii=False))
@@ -60,26 +64,45 @@ def read(source: str | None, handler: str) -> bytes:
         if not path.is_file():
             raise click.UsageError(f"--input {source}: there is no file {str(path)!r}")
         return path.read_bytes()
+    if source[:1] not in ("{", "["):  # what is wrong inside of those, the intake tells by line and column
+        _check_scalar(source)
     return source.encode()
+
+
+def _check_scalar(source: str) -> None:
+    try:
+        json.loads(source)
+    except ValueError:
+        quoted = shlex.quote(json.dumps(source, ensure_ascii=False))
+        raise click.UsageError(f"--input is not valid JSON; strings need quotes: {quoted}") from None
 
 
 def sample(handler: str) -> Path:
     """`test_input.json`, beside the handler or in the working directory."""
-    for folder in (Path(handler.partition(":")[0]).parent, Path()):
-        if (path := folder / SAMPLE).is_file():
-            return path
+    path = sample_of(handler, Path())
+    if path is not None:
+        return path
     raise click.UsageError(
         f"""there is no {SAMPLE} beside {handler} or here; give --input '{{"prompt": "hello"}}', @FILE, or - for stdin"""
     )
 
 
-def request_body(text: bytes) -> bytes:
-    """`text` itself when it is a request body, else a body around it. What is no JSON is left to the intake."""
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends a job as any exception does, plugins and all; here it then ends the command too."""
+    came: list[int] = []
+
+    def received(number: int, _: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, received)
     try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return text if isinstance(value, dict) and "input" in value else b'{"input":' + text + b"}"
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
@@ -157,7 +180,8 @@ def followed(runner: Runner, job: Job) -> tuple[Run, bytes | None]:
     """Run the job and say how it went."""
     chunks: list[bytes] = []
     started = time.perf_counter()
-    run = runner.run(job, lambda _, chunk: chunks.append(chunk))
+    with interruptible():
+        run = runner.run(job, lambda _, chunk: chunks.append(chunk))
     tell(f"{run.status.value} in {(time.perf_counter() - started) * 1000:.0f} ms")
     if run.refresh:
         tell(f"a worker would be replaced by a fresh process now: {run.refresh}")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from workerkit.cli.options import queue_option, settings_of, settings_options
+from workerkit.cli.options import queue_option, settings_of, settings_options, warn_of_unread
+from workerkit.cli.samples import request_body, sample_of
 
 if TYPE_CHECKING:
     from workerkit.app import Started
-    from workerkit.wire import Descriptor
+
+#: Bytes of a sample that are shown.
+LONGEST_SAMPLE = 500
 
 
 @click.command("serve")
@@ -37,45 +43,60 @@ def command(
     settings = settings_of(
         config, assignments, server__host=host, server__port=port, workers__count=workers, queue__url=queue
     )
+    warn_of_unread(handler, settings)
     # Imported here, so that `workerkit serve --help` and a wrong flag answer at once.
     import uvloop
 
     from workerkit.app import App
-    from workerkit.cli.logs import show_logs
+    from workerkit.cli.logs import logs_aside
 
-    show_logs()
-    uvloop.run(App(settings, handler, announce).run())
+    with logs_aside():
+        uvloop.run(App(settings, handler, partial(announce, handler)).run())
 
 
-def announce(started: Started) -> None:
+def announce(handler: str, started: Started) -> None:
     """Say on stderr where everything is."""
-    for line in lines(started):
-        click.echo(line, err=True)
+    click.echo("\n".join(lines(handler, started)), err=True)
 
 
-def lines(started: Started) -> list[str]:
+def lines(handler: str, started: Started) -> list[str]:
     """The start-up lines."""
     rows = [
         ("API", started.url + (" and every other address of this machine" if started.everywhere else "")),
-        *(("function" if not n else "", line) for n, line in enumerate(called(started.functions))),
+        *(("function" if not n else "", line) for n, line in enumerate(called(started))),
         ("plugins", ", ".join(row.name for row in started.plugins) or "none"),
         ("queue", started.queue),
         ("settings", started.source or "defaults; put others into workerkit.toml"),
     ]
-    return ["", *(f"  {name:9} {value}" for name, value in rows), "", *example(started), ""]
+    return ["", *(f"  {name:9} {value}" for name, value in rows), "", *example(handler, started), ""]
 
 
-def called(functions: Sequence[Descriptor]) -> list[str]:
+def called(started: Started) -> list[str]:
     """Each function's path, and how it is called."""
-    paths = [f"/v2/{function.name}" for function in functions]
+    paths = [f"/v2/{function.name}" for function in started.functions]
     width = max(map(len, paths), default=0)
-    return [f"{path:{width}}  {function.usage}" for path, function in zip(paths, functions, strict=True)]
+    return [
+        f"{path:{width}}  {function.usage}"
+        + ("" if started.workers[function.name] else "  no workers: jobs only wait")
+        for path, function in zip(paths, started.functions, strict=True)
+    ]
 
 
-def example(started: Started) -> list[str]:
+def example(handler: str, started: Started) -> list[str]:
     """A line to paste into another terminal."""
     if not started.functions:
         return []
     url = f"{started.url}/v2/{started.functions[0].name}/runsync"
     key = ' -H "Authorization: Bearer $KEY"' if started.needs_key else ""
-    return ["  Try it:", f"""  curl{key} -H 'Content-Type: application/json' -d '{{"input": {{}}}}' {url}"""]
+    return ["  Try it:", f"  curl{key} -d {shlex.quote(json.dumps(sample_body(handler)))} {url}"]
+
+
+def sample_body(handler: str) -> dict[str, Any]:
+    """What `test_input.json` has for the handler when that is short; nothing but the input, for logs are kept."""
+    path = sample_of(handler)
+    if path is not None and path.stat().st_size <= LONGEST_SAMPLE:
+        try:
+            return {"input": json.loads(request_body(path.read_bytes()))["input"]}
+        except ValueError:
+            click.echo(f"{path} is not valid JSON", err=True)
+    return {"input": {"prompt": "hello"}}

@@ -73,7 +73,7 @@ class Host:
         """Take over the queue: what an earlier run left goes on, and known endpoints accept jobs."""
         returned = await self.store.recover(self._holder)
         if returned:
-            log.info("%d jobs of an earlier run are back in the queue", returned)
+            log.info("jobs of an earlier run that are back in the queue: %d", returned)
         await self.catalogue.load()
         self._tasks = [
             background(self._deliveries.run(), "sending deliveries"),
@@ -117,7 +117,7 @@ class Host:
         for name in await self.catalogue.discovered(functions):
             waiting = (await self.store.counts(name)).in_queue
             if waiting:
-                log.warning("%d jobs wait for %r, which %s does not hold", waiting, name, self._target)
+                log.warning("jobs that wait for %r, which %s does not hold: %d", name, self._target, waiting)
         return worker
 
     def stop_run(self, id: str, attempt: int, reason: str) -> None:

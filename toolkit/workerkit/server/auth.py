@@ -44,6 +44,8 @@ class Gate:
 
     def check(self, scope: Scope, headers: Mapping[bytes, bytes], role: str, endpoint: str = "") -> None:
         """Whether the request may do what `role` allows, on `endpoint`."""
+        if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+            raise ApiError(400, "bad_host", "the request has two Host headers; send one")
         if not self._keys:
             _check_local(scope, headers)
             return

@@ -7,6 +7,7 @@ import ipaddress
 import socket
 
 from workerkit.errors import SettingsError
+from workerkit.server.auth import Gate
 from workerkit.settings import ServerSettings
 
 BACKLOG = 2048
@@ -15,9 +16,10 @@ BACKLOG = 2048
 def bind(settings: ServerSettings) -> socket.socket:
     """Bind and listen on `[server]` host and port; port 0 picks a free one.
 
-    Raises `SettingsError` for a port that is taken, an address that is not this machine's, and an
-    address that others can reach while no key is set.
+    Raises `SettingsError` for a port that is taken, an address that is not this machine's, an
+    address that others can reach while no key is set, and a key that cannot be right.
     """
+    Gate(settings.keys, None)
     family, address = _resolve(settings)
     if not settings.keys and not ipaddress.ip_address(address[0].partition("%")[0]).is_loopback:
         raise SettingsError(

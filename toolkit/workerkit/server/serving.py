@@ -24,11 +24,18 @@ HEADER, BODY, NOTHING = "header", "body", ""
 
 
 async def serve(
-    api: Api, sock: socket.socket, settings: Settings, stop: asyncio.Event, *, grace: float = GRACE
+    api: Api,
+    sock: socket.socket,
+    settings: Settings,
+    stop: asyncio.Event,
+    hurry: asyncio.Event | None = None,
+    *,
+    grace: float = GRACE,
 ) -> None:
     """Serve `api` on `sock` until `stop` is set; then answer what is running and close the socket.
 
-    A request still held after `grace` seconds is cut short: `Api` answers it as it is then.
+    A request still held after `grace` seconds, or once `hurry` is set, is cut short: `Api` answers
+    it as it is then.
     """
 
     def protocol(**arguments: Any) -> Connection:
@@ -47,15 +54,18 @@ async def serve(
         date_header=False,
         timeout_keep_alive=KEEP_ALIVE,
     )
-    await Server(config, stop, grace).serve(sockets=[sock])
+    await Server(config, stop, hurry or asyncio.Event(), grace).serve(sockets=[sock])
 
 
 class Server(uvicorn.Server):
     """Ends when an event says so, and takes no signals: they are the application's."""
 
-    def __init__(self, config: uvicorn.Config, stop: asyncio.Event, grace: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, stop: asyncio.Event, hurry: asyncio.Event, grace: float
+    ) -> None:
         super().__init__(config)
         self._stop = stop
+        self._hurry = hurry
         self._grace = grace
 
     @contextlib.contextmanager
@@ -73,16 +83,23 @@ class Server(uvicorn.Server):
             server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        await self._settled(self._grace)
+        hurried = asyncio.create_task(self._hurry.wait())
+        await self._settled(self._grace, hurried)
+        hurried.cancel()
         for task in list(self.server_state.tasks):
             task.cancel()
         await self._settled(1.0)
         for connection in list(self.server_state.connections):
             connection.transport.close()
 
-    async def _settled(self, seconds: float) -> None:
+    async def _settled(self, seconds: float, hurried: asyncio.Task[Any] | None = None) -> None:
+        """Wait for all requests to end, until time is up or there is no more time."""
         if self.server_state.tasks:
-            await asyncio.wait(self.server_state.tasks, timeout=seconds)
+            ended = asyncio.ensure_future(asyncio.wait(set(self.server_state.tasks)))
+            await asyncio.wait(
+                {ended, hurried} if hurried else {ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            ended.cancel()
 
 
 class Connection(HttpToolsProtocol):
@@ -97,7 +114,9 @@ class Connection(HttpToolsProtocol):
         self._awaited = HEADER
         self._timed = NOTHING
         self._timer: asyncio.TimerHandle | None = None
-        self._header_bytes = 0
+        #: Of the header on its way: its bytes as they came, and those of its parsed fields.
+        self._header_bytes = self._field_bytes = 0
+        self._message_ended = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first header."""
@@ -112,19 +131,35 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, then set the timer for what is still missing."""
+        self._message_ended = False
         super().data_received(data)
-        if self._awaited is HEADER:
+        if self._awaited is HEADER and not self._message_ended:  # all of `data` is this header's
             self._header_bytes += len(data)
-            if self._header_bytes > MOST_HEADER_BYTES:
-                self._refuse(431, b"Request Header Fields Too Large", "bad_header", "the header is too long")
+            if self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
+                self._refuse_header()
         if self._awaited is not self._timed:
             self._set_timer(self._timeouts.get(self._awaited))
 
     def on_message_begin(self) -> None:
         """A request has begun."""
         self._awaited = HEADER
-        self._header_bytes = 0
+        self._header_bytes, self._field_bytes = 1, 0
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of its path is here."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of its header is here."""
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def _count(self, length: int) -> None:
+        self._field_bytes += length
+        if self._field_bytes > MOST_HEADER_BYTES:
+            raise ValueError("the header is too long")  # ends the parser, which has us send an answer
 
     def on_headers_complete(self) -> None:
         """Its header is here."""
@@ -134,6 +169,7 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """It is here whole."""
         self._awaited = NOTHING
+        self._message_ended = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -144,6 +180,9 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What is not HTTP is answered like every other mistake."""
+        if self._field_bytes > MOST_HEADER_BYTES:
+            self._refuse_header()
+            return
         self._refuse(400, b"Bad Request", "bad_http", "this is not an HTTP request that can be read")
 
     def _set_timer(self, seconds: float | None) -> None:
@@ -164,6 +203,10 @@ class Connection(HttpToolsProtocol):
             limit = self._timeouts[self._awaited]
             sentence = f"the request's {self._awaited} did not arrive within {limit:g} s"
             self._refuse(408, b"Request Timeout", "too_slow", sentence)
+
+    def _refuse_header(self) -> None:
+        sentence = f"the header is too long; send at most {MOST_HEADER_BYTES} bytes"
+        self._refuse(431, b"Request Header Fields Too Large", "bad_header", sentence)
 
     def _refuse(self, status: int, reason: bytes, code: str, sentence: str) -> None:
         body = error_body(code, sentence)
