@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,7 +61,8 @@ def paragraph(row: Mapping[str, Any]) -> str:
     """A delivery in some lines: its id, where it comes from, how it stands, why."""
     state = f"{row['state']} after {row['attempts']} of {row['limit']} tries"
     if row["next_at"] is not None:
-        state += f", the next one {age(row['next_at'])}"
+        due = row["next_at"] <= time.time() * 1000
+        state += ", the next one due now" if due else f", the next one {age(row['next_at'])}"
     lines = [row["id"], f"    of job {row['job']}, {age(row['created_at'])}"]
     lines.append(f"    {row['plugin']} to {row['target']}: {state}")
     if row["detail"]:

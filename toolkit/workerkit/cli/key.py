@@ -27,7 +27,7 @@ def command() -> None:
 @click.option("--role", type=click.Choice(list(ROLES)), default="client", show_default=True)
 @click.option("--endpoint", "endpoints", multiple=True, help="Good for this function only; repeatable.")
 def new(name: str, role: str, endpoints: tuple[str, ...]) -> None:
-    """Make a key called NAME, print it once, and the section that lets the server know it."""
+    """Make a key called NAME and print it once, with its settings."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise click.UsageError(f"{name!r} cannot name a key; use letters, digits, '-' and '_'")
     key = secrets.token_urlsafe(32)

@@ -63,7 +63,7 @@ def prepare_folder(location: Location) -> Path:
     except OSError as error:
         raise QueueError(
             f"the folder {path.parent} for the queue cannot be made: {error.strerror}; "
-            "make it by hand or choose another [queue] url"
+            "make it by hand or choose another --queue, or [queue] url"
         ) from None
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise QueueError(
@@ -89,7 +89,7 @@ def explain(path: Path, error: sqlite3.Error) -> QueueError:
             f"the queue {path} cannot be opened or written by this user; check the file's owner and mode"
         )
     elif "not a database" in text:
-        sentence = f"{path} is not a SQLite database; move it away or choose another [queue] url"
+        sentence = f"{path} is not a SQLite database; move it away or choose another --queue, or [queue] url"
     elif "malformed" in text:
         sentence = f"the queue {path} is damaged; stop the server and run `sqlite3 {path} .recover`"
     else:
@@ -112,7 +112,7 @@ def open_for_writing(path: Path, migrations: Sequence[str] = MIGRATIONS) -> sqli
     except OSError as error:
         raise QueueError(
             f"the queue {path} cannot be opened: {error.strerror}; check its owner and mode, "
-            "or choose another [queue] url"
+            "or choose another --queue, or [queue] url"
         ) from None
     db = connect(path)
     try:
@@ -144,11 +144,11 @@ def check_version(db: sqlite3.Connection, path: Path, newest: int) -> None:
     ((version,),) = db.execute("PRAGMA user_version")
     ((tables,),) = db.execute("SELECT count(*) FROM sqlite_master")
     if application != APPLICATION and (application or version or tables):
-        raise QueueError(f"{path} is a database of another program; choose another [queue] url")
+        raise QueueError(f"{path} is a database of another program; choose another --queue, or [queue] url")
     if version > newest:
         raise QueueError(
             f"the queue {path} has version {version}, but this workerkit knows only up to {newest}; "
-            "upgrade workerkit or choose another [queue] url"
+            "upgrade workerkit or choose another --queue, or [queue] url"
         )
 
 

@@ -59,7 +59,7 @@ class Owner:
         where = f", which answers at {url}" if url else ""
         return (
             f"the queue {self._database} is owned by {who}{where}; use that server, stop it first, "
-            "or give this one another [queue] url"
+            "or give this one another queue with --queue or [queue] url"
         )
 
 
