@@ -213,3 +213,16 @@ def test_a_field_that_does_not_fit_is_named_with_its_member(value: Any, kind: ty
     with pytest.raises(Refused) as caught:
         convert_field("x", value, Field(kind))
     assert str(caught.value) == sentence
+
+
+@attrs.frozen
+class Picky:
+    tag: str
+
+    def __attrs_post_init__(self) -> None:
+        raise KeyError(self.tag)
+
+
+def test_whatever_a_fields_own_type_raises_refuses_the_field() -> None:
+    with pytest.raises(Refused, match="picky is not valid: KeyError: 'old'"):
+        convert_field("picky", {"tag": "old"}, Field(Picky))

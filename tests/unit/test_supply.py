@@ -144,3 +144,31 @@ def test_a_job_that_finds_a_free_slot_is_begun_before_its_submit_returns(tmp_pat
         assert begun.jobs[0][1].record.attempt == 1
 
     play(tmp_path, scenario)
+
+
+def test_a_stop_at_the_moment_of_a_claim_gives_the_job_back(tmp_path: Path) -> None:
+    async def run(turns: int) -> tuple[int, int]:
+        path = tmp_path / f"{turns}.db"
+        store = SQLiteStore(path, lease_ms=LEASE, keep_ms=KEEP, queue_length=100, holder="host")
+        await store.open()
+        begun = Begun()
+        supply = Supply("render", store, "host", begun)
+        running = asyncio.create_task(supply.run())
+        supply.offer(slot())
+        submitting = asyncio.create_task(store.submit([submission()]))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait_for(asyncio.wait({running}), PATIENCE)
+        await submitting
+        await supply.drained()
+        await store.progress("nobody", 1, b"0")  # comes after all that was asked before
+        queued, claimed = await levels(store)
+        await store.close()
+        return queued, claimed - len(begun.jobs)
+
+    results = [asyncio.run(run(turns)) for turns in range(12)]
+
+    assert all(claimed == 0 for _, claimed in results), results
+    assert (1, 0) in results
+    assert (0, 0) in results

@@ -84,6 +84,8 @@ def convert_field(name: str, value: Any, field: Field) -> Any:
         return msgspec.convert(value, field.type, strict=True, dec_hook=_secret)
     except msgspec.ValidationError as error:
         raise Refused(_sentence(name, str(error))) from None
+    except Exception as error:  # whatever the plugin's own type raises
+        raise Refused(f"{name} is not valid: {type(error).__name__}: {error}") from error
 
 
 def _plain(value: Any, depth: int) -> bool:

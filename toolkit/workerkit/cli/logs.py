@@ -12,7 +12,7 @@ from logging.handlers import QueueHandler
 from queue import Full, Queue
 
 #: Lines that wait for a slow reader of stderr; seconds that they have when the command ends.
-MOST_WAITING, LAST_WAIT = 10_000, 1.0
+MOST_WAITING, LAST_WAIT = 1_000, 1.0
 
 Records = Queue["logging.LogRecord | None"]
 

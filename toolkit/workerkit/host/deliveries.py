@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from workerkit.delivery import Delivery, Receipt, Verdict
@@ -37,7 +37,8 @@ class Deliveries:
         self._lanes: Counter[str] = Counter()
         self._tries: set[asyncio.Task[None]] = set()
         self._one_done = asyncio.Event()
-        self._patience = Patience(TRY_DEADLINE)
+        #: One for each plugin, so that one that hangs uses up its own.
+        self._patience: defaultdict[str, Patience] = defaultdict(lambda: Patience(TRY_DEADLINE))
 
     async def run(self) -> None:
         """Send for ever. Cancelling it begins nothing more; `close` waits for what is under way."""
@@ -97,7 +98,7 @@ class Deliveries:
 
     async def _try(self, delivery: Delivery) -> None:
         try:
-            receipt: Receipt = await self._patience.run(self._hooks.deliver, delivery)
+            receipt: Receipt = await self._patience[delivery.plugin].run(self._hooks.deliver, delivery)
         except TimeoutError as error:
             receipt = Receipt.retry(f"plugin {delivery.plugin!r} failed in deliver: {error}")
         await self._settle(delivery, receipt)

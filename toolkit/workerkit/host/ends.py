@@ -29,9 +29,17 @@ class Ends:
 
     async def end(self, record: Record, result: Result, request: Request | None = None) -> bool:
         """End a job as it was seen in `record`. False when it has moved on since; nothing is stored."""
-        request = request or self.request(record)
-        asked = await self._hooks.post_job(request, result)
-        end = End(
+        return await self._finish(record, result, await self._decided(record, result, request))
+
+    async def end_stubbornly(self, record: Record, result: Result, request: Request | None = None) -> bool:
+        """The same for a result that must not be lost: repeated while the queue cannot take it."""
+        end = await self._decided(record, result, request)
+        return await stubbornly(f"the end of job {record.id}", lambda: self._finish(record, result, end))
+
+    async def _decided(self, record: Record, result: Result, request: Request | None) -> End:
+        """The end with what follows it: `post_job` is asked once, however often it must be stored."""
+        asked = await self._hooks.post_job(request or self.request(record), result)
+        return End(
             id=record.id,
             seen_status=record.status,
             seen_attempt=record.attempt,
@@ -39,15 +47,13 @@ class Ends:
             body=ended_body(record, result),
             deliveries=[attrs.evolve(delivery, plugin=plugin) for plugin, delivery in asked],
         )
+
+    async def _finish(self, record: Record, result: Result, end: End) -> bool:
         stored = await self._feed.finish(end)
         if stored and result.status in (Status.FAILED, Status.TIMED_OUT):
             # Not what it said: an error may quote the job's input.
             log.warning("job %s of %s is %s", record.id, record.endpoint, result.status.value)
         return stored
-
-    async def end_stubbornly(self, record: Record, result: Result, request: Request | None = None) -> bool:
-        """The same for a result that must not be lost: repeated while the queue cannot take it."""
-        return await stubbornly(f"the end of job {record.id}", lambda: self.end(record, result, request))
 
     def request(self, record: Record) -> Request:
         """The public request behind a record, without its secret fields."""

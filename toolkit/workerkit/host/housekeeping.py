@@ -10,7 +10,7 @@ from workerkit.errors import QueueError
 from workerkit.host.ends import Ends, timed_out
 from workerkit.host.runs import Runs
 from workerkit.job import Status
-from workerkit.queue.base import Blame, Store
+from workerkit.queue.base import Blame, Record, Store
 
 log = logging.getLogger(__name__)
 
@@ -57,14 +57,25 @@ class Housekeeping:
 
     async def expire(self) -> None:
         """End what is past its ttl, queued or running, and give back what nobody renews."""
-        while records := await self._store.expired(SLICE):
-            for record in records:
-                result = timed_out(record, self._store.now(), expired=True)
-                if await self._ends.end(record, result) and record.status is Status.IN_PROGRESS:
-                    self.stop(record.id, record.attempt, "it expired")
+        ended = SLICE
+        while ended == SLICE:
+            ended = sum([await self._expire(record) for record in await self._store.expired(SLICE)])
         await self.renew()  # first: this process may have stood still for longer than a lease
         for record in await self._store.lapsed(SLICE):
             await self._store.release(record.id, record.attempt, Blame.NONE)
+
+    async def _expire(self, record: Record) -> bool:
+        """End one job; a fault of one must not keep the others."""
+        try:
+            ended = await self._ends.end(record, timed_out(record, self._store.now(), expired=True))
+        except QueueError:
+            raise
+        except Exception:
+            log.exception("job %s could not be ended after its ttl", record.id)
+            return False
+        if ended and record.status is Status.IN_PROGRESS:
+            self.stop(record.id, record.attempt, "it expired")
+        return ended
 
     async def sweep(self) -> None:
         """Delete results past their retention, a slice at a time."""

@@ -98,7 +98,9 @@ def _forms(secret: str) -> Iterator[bytes]:
     data = secret.encode("utf-8", "surrogatepass")
     yield data
     yield from (line for line in data.splitlines() if len(line) >= SHORTEST)
-    yield from (data.hex().encode(), data.hex().upper().encode(), secret.encode("unicode_escape"))
+    yield from (data.hex().encode(), data.hex().upper().encode())
+    for escaped in (secret.encode("unicode_escape").decode(), repr(secret)[1:-1]):
+        yield from (escaped.encode("utf-8", "surrogatepass"), json.dumps(escaped)[1:-1].encode())
     for ascii_only in (False, True):
         once = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
         twice = json.dumps(once, ensure_ascii=ascii_only)[1:-1]

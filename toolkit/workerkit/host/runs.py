@@ -267,6 +267,7 @@ class Runs:
     def _forget(self, run: Run) -> None:
         if self._active.get(run.record.id) is run:
             del self._active[run.record.id]
+        run.worker.left(run)
         if run.timer is not None:
             run.timer.cancel()
         if not self._active:

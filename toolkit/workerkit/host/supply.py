@@ -89,26 +89,34 @@ class Supply:
             await asyncio.wait(self._returns)
 
     async def _claim(self, n: int) -> None:
-        self._claiming = asyncio.ensure_future(self._feed.claim(self._endpoint, n, self._holder, CLAIM_WAIT))
+        claiming = asyncio.ensure_future(self._feed.claim(self._endpoint, n, self._holder, CLAIM_WAIT))
+        self._claiming = claiming
         try:
-            claims = await self._claiming
-        except asyncio.CancelledError:
-            if self._claiming is not None:
-                raise
-            claims = []  # called off, not cancelled: what is wanted has changed
+            await asyncio.wait({claiming})
+        except asyncio.CancelledError:  # what it was given at this moment goes back with the rest
+            claiming.cancel()
+            await asyncio.wait({claiming})
+            self._collect(claiming)
+            raise
+        self._collect(claiming)
+        self._match()
+
+    def _collect(self, claiming: asyncio.Future[list[Claim]]) -> None:
+        if claiming.cancelled():
+            return  # called off: what is wanted has changed
+        try:
+            claims = claiming.result()
         except QueueError as error:
             log.error("no job can be taken from the queue, trying again: %s", error)
             self.refused()
-            claims = []
-        now = time.monotonic()
-        self._ahead += ((now, claim) for claim in claims)
-        self._match()
+        else:
+            now = time.monotonic()
+            self._ahead += ((now, claim) for claim in claims)
 
     def _call_off(self) -> None:
         """End a claim that waits for jobs ahead, or it would take again what is given back."""
-        claiming, self._claiming = self._claiming, None
-        if claiming is not None:
-            claiming.cancel()
+        if self._claiming is not None:
+            self._claiming.cancel()
 
     def _wanted(self) -> int:
         """How many more jobs have a use: none until half of what was claimed ahead is used up."""

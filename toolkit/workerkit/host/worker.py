@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -39,8 +40,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds to wait for the end of a dead worker's wire; a stray grandchild may hold it open.
 WIRE_END_WAIT = 0.5
-#: Of so many jobs with secrets the output is searched, the latest ones.
-LATE_REDACTORS = 64
+#: How long after a job's end, in seconds, and of how many such jobs, output is searched for secrets.
+LATE_OUTPUT, LATE_REDACTORS = 2.0, 64
 
 
 @attrs.define(eq=False)
@@ -156,6 +157,15 @@ class Worker(asyncio.Protocol):
         if run.redactor is not None:
             self._redactors.append(run.redactor)
         self.busy[number] = run
+
+    def left(self, run: Run) -> None:
+        """A run is over; what it printed may still be on its way."""
+        if run.redactor is not None:
+            asyncio.get_running_loop().call_later(LATE_OUTPUT, self._forget, run.redactor)
+
+    def _forget(self, redactor: Redactor) -> None:
+        with contextlib.suppress(ValueError):  # pushed out by later ones
+            self._redactors.remove(redactor)
 
     def assign(self, endpoint: str, slots: int) -> None:
         """Have it serve a function."""

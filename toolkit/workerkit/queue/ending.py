@@ -11,12 +11,13 @@ from workerkit.queue.rows import STATUS_CODE
 
 #: The counter of retries comes after those of the statuses.
 RETRIED = len(STATUS_CODE)
-#: What goes with a job, itself last.
+#: Chunks that one transaction of a sweep deletes.
+CHUNKS = 64
+#: What goes with a job beside its chunks, itself last.
 BELONGINGS = (
     "drop_payload",
     "wipe_secrets",
     "drop_body",
-    "drop_chunks",
     "drop_progress",
     "drop_deliveries",
     "drop_idempotency",
@@ -59,7 +60,6 @@ def retry(batch: Batch, context: Context, id: str) -> bool:
     seq, endpoint = row
     batch.db.execute(context.sql["keep_bodies"], (seq,))
     batch.db.execute(context.sql["drop_body"], (seq,))
-    batch.db.execute(context.sql["drop_chunks"], (seq,))
     outbox.cancel(batch, context, seq)
     batch.count(endpoint, 0, 1)
     batch.count(endpoint, RETRIED, 1)
@@ -68,9 +68,17 @@ def retry(batch: Batch, context: Context, id: str) -> bool:
     return True
 
 
-def sweep(batch: Batch, context: Context, limit: int) -> int:
-    """Forget up to `limit` jobs; see `Store.sweep`."""
+def sweep(batch: Batch, context: Context, limit: int) -> tuple[int, bool]:
+    """Forget up to `limit` jobs; see `Store.sweep`. Also says whether there is more to do.
+
+    Chunks go first, and never more of them than `CHUNKS` at one go.
+    """
     seqs = batch.db.execute(context.sql["over"], (batch.now, limit)).fetchall()
-    for statement in BELONGINGS:
-        batch.db.executemany(context.sql[statement], seqs)
-    return len(seqs)
+    chunks = CHUNKS
+    for swept, (seq,) in enumerate(seqs):
+        chunks -= batch.db.execute(context.sql["drop_chunks"], (seq, chunks)).rowcount
+        if chunks <= 0:
+            return swept, True
+        for statement in BELONGINGS:
+            batch.db.execute(context.sql[statement], (seq,))
+    return len(seqs), len(seqs) == limit

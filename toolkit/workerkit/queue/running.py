@@ -68,13 +68,12 @@ def release(batch: Batch, context: Context, id: str, attempt: int, blame: Blame)
 def _release(batch: Batch, context: Context, id: str, attempt: int, *, crashes: int, returns: int) -> bool:
     row = batch.one(context.sql["release"], (id, attempt, crashes, returns))
     if row is not None:
-        _back_in_queue(batch, context, *row)
+        _back_in_queue(batch, context, row[1])
         batch.wakes.append((id, None))
     return row is not None
 
 
-def _back_in_queue(batch: Batch, context: Context, seq: int, endpoint: str) -> None:
-    batch.db.execute(context.sql["drop_chunks"], (seq,))
+def _back_in_queue(batch: Batch, context: Context, endpoint: str) -> None:
     batch.count(endpoint, 0, 1)
     batch.count(endpoint, 1, -1)
     context.claimers.filled(endpoint)
@@ -83,8 +82,8 @@ def _back_in_queue(batch: Batch, context: Context, seq: int, endpoint: str) -> N
 def recover(batch: Batch, context: Context, holder: str) -> int:
     """See `Store.recover`."""
     found = batch.db.execute(context.sql["recover"], (holder,)).fetchall()
-    for seq, endpoint in found:
-        _back_in_queue(batch, context, seq, endpoint)
+    for _, endpoint in found:
+        _back_in_queue(batch, context, endpoint)
     outbox.recover(batch, context)
     return len(found)
 

@@ -257,9 +257,9 @@ class SQLiteStore:
         swept = 0
         while swept < limit:
             size = min(SLICE, limit - swept)
-            done = await self._write(ending.sweep, size, lane=Lane.HOUSEKEEPING)
+            done, more = await self._write(ending.sweep, size, lane=Lane.HOUSEKEEPING)
             swept += done
-            if done < size:
+            if not more:
                 break
         return swept
 

@@ -98,8 +98,10 @@ ORDER BY n LIMIT :n;
 UPDATE job SET next_chunk = :next_chunk WHERE seq = :job;
 
 -- name: drop_chunks
--- takes: job
-DELETE FROM chunk WHERE job = :job;
+-- takes: job, n
+-- Some of a job's chunks, of whatever attempt: a long stream is not deleted at one go.
+DELETE FROM chunk
+WHERE (job, attempt, n) IN (SELECT job, attempt, n FROM chunk WHERE job = :job LIMIT :n);
 
 -- name: finish
 -- takes: id, seen_status, attempt, status, now, keep_until

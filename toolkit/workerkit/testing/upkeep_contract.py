@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from workerkit.job import Policy, Status
-from workerkit.queue.base import End, Outcome, Store
+from workerkit.queue.base import Blame, End, Outcome, Store
 from workerkit.testing.feed_contract import KEEP, LEASE, ManualClock, end, submission
 from workerkit.testing.job_contract import JobContract
 
@@ -85,5 +85,27 @@ class UpkeepContract(JobContract):
             again = await store.submit([submission(idempotency=("k0", b"other"))])
             assert again[0].outcome is Outcome.INSERTED
             assert (await store.counts("render")).completed == 3
+
+        self.play(tmp_path, scenario)
+
+    def test_a_sweep_forgets_a_long_stream_whatever_its_attempts(self, tmp_path: Path) -> None:
+        """Chunks of the last attempt and of one that went back; none of them is left, nor read again."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            first = await self.running(store)
+            id = first.record.id
+            for n in range(150):
+                assert await store.chunk(id, 1, n, b"old")
+            assert await store.release(id, 1, Blame.NONE)
+            [second] = await store.claim("render", 1, "host", 0)
+            assert await store.chunk(id, 2, 0, b"new")
+            assert await store.take_chunks(id, 100, 1000) == [b"new"]
+            assert await store.finish(end(second))
+            clock.advance(KEEP)
+
+            assert await store.sweep(9) == 1
+
+            assert await store.view(id) is None
+            assert await store.chunks(id, 1) == []
 
         self.play(tmp_path, scenario)

@@ -28,6 +28,7 @@ class Slots:
         self._runner = runner
         self._connection = connection
         self._count = count
+        self._pid = os.getpid()
         self._waiting: SimpleQueue[tuple[RunJob, Cancel] | None] = SimpleQueue()
         self._cancels: dict[tuple[str, int], Cancel] = {}
 
@@ -69,8 +70,9 @@ class Slots:
             while (taken := self._waiting.get()) is not None:
                 self._serve_job(*taken)
         except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
+            if os.getpid() == self._pid:
+                traceback.print_exc()
+                sys.stderr.flush()
             os._exit(1)
 
     def _serve_job(self, frame: RunJob, cancel: Cancel) -> None:
