@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
@@ -25,11 +26,11 @@ def test_a_table_that_does_not_fit_is_printed_as_paragraphs(
     width: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = Terminal()
-    monkeypatch.setattr("sys.stdout", terminal)
     monkeypatch.setenv("COLUMNS", width)
     monkeypatch.setenv("TERM", "xterm")
 
-    show(ROWS, COLUMNS, as_json=False, nothing="nothing")
+    with redirect_stdout(terminal):
+        show(ROWS, COLUMNS, as_json=False, nothing="nothing")
 
     assert re.search(expected, terminal.getvalue())
 
