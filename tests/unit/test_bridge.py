@@ -75,10 +75,6 @@ def test_run_on_the_loop_thread_is_refused(bridge: Bridge) -> None:
         bridge.run(waits_for_itself())
 
 
-def test_submit_gives_a_future(bridge: Bridge) -> None:
-    assert bridge.submit(doubled(4)).result(WAIT) == 8
-
-
 def test_a_running_coroutine_is_cancelled_from_another_thread_and_cleans_up(bridge: Bridge) -> None:
     begun, cancel, cleaned = threading.Event(), Cancel(), []
 

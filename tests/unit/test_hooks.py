@@ -248,7 +248,6 @@ def test_inline_post_job_runs_straight_through_without_awaiting(build: Build) ->
 
     hooks = build(a=Asks())
 
-    assert hooks.post_job_is_inline
     with pytest.raises(StopIteration) as stop:
         hooks.post_job(REQUEST, RESULT).send(None)
     assert stop.value.value == []
@@ -279,7 +278,6 @@ def test_post_job_that_is_not_inline_runs_in_a_thread_and_may_be_async(build: Bu
 
     hooks = build(a=Plain(), b=Async())
 
-    assert not hooks.post_job_is_inline
     asked = asyncio.run(hooks.post_job(REQUEST, RESULT))
     assert [(name, delivery.target) for name, delivery in asked] == [("a", "plain"), ("b", "j")]
     assert threads == ["workerkit-hook"]
@@ -364,7 +362,6 @@ def test_nobody_implementing_a_hook_is_fine(build: Build) -> None:
 
     assert hooks.run_job(job(), lambda: Output(3)).value == 3
     assert asyncio.run(hooks.post_job(REQUEST, RESULT)) == []
-    assert hooks.post_job_is_inline
     assert hooks.names == ()
 
 
@@ -483,7 +480,6 @@ def test_fields_know_their_owner_and_rows_describe_a_plugin_with_its_secrets_mas
     )
     hooks = Hooks([loaded], bridge)
 
-    assert hooks.owner("token") == "a"
     assert hooks.fields["token"].secret
     (row,) = hooks.describe()
     assert (row.name, row.dist, row.ref) == ("a", "acme 1.2", "acme:Declares")

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
-    from concurrent.futures import Future
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -104,12 +103,6 @@ class Bridge:
             if not walk.ended:
                 self.loop.call_soon_threadsafe(walk.go, False)
                 walk.next()
-
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine on the loop thread; returns at once, with a future for its result."""
-        import asyncio
-
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def close(self) -> None:
         """Cancel what still runs and end the loop thread. May be called twice."""

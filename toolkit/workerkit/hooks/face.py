@@ -73,7 +73,7 @@ class Hooks:
         self._plugins = tuple(plugins)
         self._bridge = bridge
         self._patience = Patience()
-        self._owners = _owners(self._plugins)
+        _check_fields(self._plugins)
         self.fields: Mapping[str, Field] = {
             name: field for loaded in self._plugins for name, field in loaded.fields.items()
         }
@@ -93,15 +93,6 @@ class Hooks:
     def names(self) -> tuple[str, ...]:
         """Names of the plugins, in order."""
         return tuple(loaded.name for loaded in self._plugins)
-
-    @property
-    def post_job_is_inline(self) -> bool:
-        """Whether `post_job` runs straight through, without ever awaiting."""
-        return all(call.inline for call in self._post_job)
-
-    def owner(self, field: str) -> str:
-        """The plugin that declares `field`; raises KeyError when none does."""
-        return self._owners[field]
 
     def describe(self) -> list[PluginRow]:
         """One row a plugin, in order."""
@@ -247,7 +238,7 @@ def _manager(plugins: Sequence[LoadedPlugin]) -> pluggy.PluginManager:
     return manager
 
 
-def _owners(plugins: Sequence[LoadedPlugin]) -> dict[str, str]:
+def _check_fields(plugins: Sequence[LoadedPlugin]) -> None:
     owners: dict[str, LoadedPlugin] = {}
     for loaded in plugins:
         for name, field in loaded.fields.items():
@@ -260,7 +251,6 @@ def _owners(plugins: Sequence[LoadedPlugin]) -> dict[str, str]:
                     f"{owners[name]} and {loaded} both declare the field {name!r}; disable one of them"
                 )
             owners[name] = loaded
-    return {name: loaded.name for name, loaded in owners.items()}
 
 
 def _own(plugin: object, number: int) -> LoadedPlugin:
