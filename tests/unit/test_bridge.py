@@ -198,3 +198,36 @@ def test_close_cancels_what_is_left_and_ends_the_thread() -> None:
     bridge.close()
     assert ended == ["cancelled"]
     assert "workerkit-loop" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_closed_bridge_begins_nothing() -> None:
+    bridge = Bridge()
+    bridge.run(asyncio.sleep(0))
+    bridge.close()
+
+    with pytest.raises(RuntimeError, match="is closing"):
+        bridge.run(asyncio.sleep(0))
+
+
+def test_whoever_calls_while_the_bridge_closes_is_never_left_waiting() -> None:
+    for _ in range(100):
+        bridge, ends = Bridge(), []
+        bridge.run(asyncio.sleep(0))
+        together = threading.Barrier(2)
+
+        def call(
+            bridge: Bridge = bridge, ends: list[str] = ends, together: threading.Barrier = together
+        ) -> None:
+            together.wait(10)
+            try:
+                bridge.run(asyncio.sleep(3600))
+            except (asyncio.CancelledError, RuntimeError) as error:
+                ends.append(type(error).__name__)
+
+        caller = threading.Thread(target=call, daemon=True)
+        caller.start()
+        together.wait(10)
+        bridge.close()
+        caller.join(10)
+
+        assert len(ends) == 1

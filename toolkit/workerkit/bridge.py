@@ -96,47 +96,50 @@ class Bridge:
         try:
             while walk.next():
                 yield walk.value
-                self.loop.call_soon_threadsafe(walk.go, True)
+                task.soon(walk.go, True)
         finally:
             if cancel is not None:
                 cancel.watch(None)
             if not walk.ended:
-                self.loop.call_soon_threadsafe(walk.go, False)
+                task.soon(walk.go, False)
                 walk.next()
 
     def close(self) -> None:
-        """Cancel what still runs and end the loop thread. May be called twice."""
+        """Cancel what still runs and end the loop thread. May be called twice; then `run` is a RuntimeError."""
         with self._lock:
-            loop, thread, self._loop = self._loop, self._thread, None
-        if loop is not None and thread is not None:
+            already, loop, thread = self._closing.is_set(), self._loop, self._thread
             self._closing.set()
-            loop.call_soon_threadsafe(loop.stop)
+            if loop is not None and not already:
+                # Under the lock, so that what was begun before is there to be cancelled.
+                loop.call_soon_threadsafe(loop.stop)
+        if thread is not None:
             thread.join(CLOSE_WAIT)
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop, started at first use."""
-        with self._lock:
-            if self._loop is None:
-                # Imported here: a worker of plain functions needs no loop. uvloop halves the hand-over.
-                import uvloop
+    def _started(self) -> asyncio.AbstractEventLoop:
+        """The loop, started at first use. The lock is held."""
+        if self._loop is None:
+            # Imported here: a worker of plain functions needs no loop. uvloop halves the hand-over.
+            import uvloop
 
-                self._loop = uvloop.new_event_loop()
-                self._thread = threading.Thread(
-                    target=_serve, args=(self._loop, self._closing), name="workerkit-loop", daemon=True
-                )
-                self._thread.start()
-            return self._loop
+            self._loop = uvloop.new_event_loop()
+            self._thread = threading.Thread(
+                target=_serve, args=(self._loop, self._closing), name="workerkit-loop", daemon=True
+            )
+            self._thread.start()
+        return self._loop
 
     def _begin(
         self, coroutine: Coroutine[Any, Any, Any], over: Callable[[Any, BaseException | None], None]
     ) -> _Task:
-        loop = self.loop
         if threading.current_thread() is self._thread:
             coroutine.close()
             raise RuntimeError("the bridge was called on its own loop thread; await the coroutine instead")
-        task = _Task(loop, coroutine, over)
-        loop.call_soon_threadsafe(task.begin)
+        with self._lock:
+            if self._closing.is_set():
+                coroutine.close()
+                raise RuntimeError("the toolkit is closing, and begins nothing async any more")
+            task = _Task(self._started(), coroutine, over)
+            task.soon(task.begin)
         return task
 
 
@@ -156,12 +159,16 @@ class _Task:
         self._value: Any = None
         self._error: BaseException | None = None
 
+    def soon(self, act: Callable[..., object], *args: object) -> None:
+        """Have the loop thread do something."""
+        self._loop.call_soon_threadsafe(act, *args)
+
     def begin(self) -> None:
         self._task = self._loop.create_task(self._run())
         self._task.add_done_callback(self._report)
 
     def cancel(self) -> None:
-        self._loop.call_soon_threadsafe(self._cancel)
+        self.soon(self._cancel)
 
     def _cancel(self) -> None:
         # `begin` was handed to the loop before, so the task is there.
