@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,5 +16,31 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.path[:] = path
     for name in set(sys.modules) - modules:
         # Only those: some that others import, such as Rust extensions, cannot be imported twice.
+        if tmp_path in Path(getattr(sys.modules[name], "__file__", None) or "").parents:
+            del sys.modules[name]
+
+
+Distribution = Callable[[str, str, dict[str, str]], None]
+
+
+@pytest.fixture
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Distribution]:
+    """Installs entry points of a group into a folder on the path, as the wheel of a distribution would.
+
+    Modules written into `tmp_path` are what they may name; they are forgotten afterwards.
+    """
+    monkeypatch.syspath_prepend(str(tmp_path))
+    modules = set(sys.modules)
+
+    def install(dist: str, group: str, points: dict[str, str]) -> None:
+        info = tmp_path / f"{dist.replace('-', '_')}-1.2.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: 1.2\n")
+        lines = [f"[{group}]", *(f"{name} = {ref}" for name, ref in points.items()), ""]
+        with (info / "entry_points.txt").open("a") as file:
+            file.write("\n".join(lines))
+
+    yield install
+    for name in set(sys.modules) - modules:
         if tmp_path in Path(getattr(sys.modules[name], "__file__", None) or "").parents:
             del sys.modules[name]

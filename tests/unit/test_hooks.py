@@ -95,6 +95,27 @@ def test_prepares_from_the_end_of_the_list_and_wraps_from_its_start(build: Build
     ]
 
 
+def test_the_order_of_calls_is_told_hook_by_hook_with_wrappers_first(build: Build) -> None:
+    class Answers:
+        @hookimpl
+        def run_job(self) -> None: ...
+
+        @hookimpl
+        def deliver(self) -> Receipt:
+            return Receipt.delivered()
+
+    order = build(answers=Answers(), a=Recorder("a", []), b=Recorder("b", [])).order()
+
+    assert {hook: names for hook, names in order.items() if names} == {
+        "pre_job": ("b", "a"),
+        "run_job": ("a", "b", "answers"),
+        "on_output": ("a", "b"),
+        "deliver": ("answers",),
+        "worker_start": ("b", "a"),
+        "worker_stop": ("a", "b"),
+    }
+
+
 def test_the_first_plain_run_job_that_answers_replaces_the_handler(build: Build) -> None:
     class Passes:
         @hookimpl
@@ -425,6 +446,25 @@ class Unmarked:
 class Empty: ...
 
 
+class Later:
+    hooks_version: object = 2
+
+    @hookimpl
+    def pre_job(self) -> None: ...
+
+
+class Named(Later):
+    hooks_version = "1.0"
+
+
+class Yes(Later):
+    hooks_version = True
+
+
+class Nought(Later):
+    hooks_version = 0
+
+
 @pytest.mark.parametrize(
     ("plugin", "sentence"),
     [
@@ -440,6 +480,16 @@ class Empty: ...
         (InlineAsync(), "post_job is async and marked inline; leave out one of the two"),
         (Unmarked(), "has pre_job without @hookimpl; mark it, or give it another name"),
         (Empty(), "implements no hook; mark one of accept,"),
+        (
+            Later(),
+            "was written for version 2 of the hooks, and this workerkit has 1; upgrade workerkit, or inst",
+        ),
+        (Named(), "its hooks_version is '1.0'; it must be the number of the version it was written for"),
+        (Yes(), "its hooks_version is True; it must be the number"),
+        (
+            Nought(),
+            "its hooks_version is 0; it must be the number of the version it was written for, such as 1",
+        ),
         (Empty, "is a class; give an instance: Empty()"),
     ],
 )

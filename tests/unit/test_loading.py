@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from workerkit.errors import PluginError, SettingsError
 from workerkit.job import Secret
 from workerkit.loading import load_plugins, load_refs, worker_refs
-from workerkit.settings import PluginsSettings, Settings
+from workerkit.settings import PluginsSettings, Settings, load_settings
 
 PLUGINS = """
 from __future__ import annotations
@@ -59,11 +58,25 @@ class Broken(MyPlugin):
 class PlainSettings(MyPlugin):
     class Settings: ...
 
+class Hidden(MyPlugin):
+    @attrs.frozen
+    class Settings:
+        path: "Path | None" = None
+    def __init__(self, settings): ...
+
+class Mixed(Hidden):
+    @attrs.frozen
+    class Settings:
+        when: Field | Secret | None = None
+
 class BadFields(MyPlugin):
     fields = ["webhook"]
 
 class Core(MyPlugin):
     name = "server"
+
+class BadPlace(MyPlugin):
+    replaces = ["webhook"]
 
 class Dashed(MyPlugin):
     name = "my-plugin"
@@ -79,20 +92,14 @@ Install = Callable[..., None]
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Installs a distribution of entry points into a folder on the path, as a wheel would."""
+def install(tmp_path: Path, distribution: Callable[..., None]) -> Install:
+    """Installs a distribution of plugins, which may name what `PLUGINS` holds."""
     (tmp_path / "acme_plugins.py").write_text(PLUGINS)
-    monkeypatch.syspath_prepend(str(tmp_path))
 
     def install(dist: str, **points: str) -> None:
-        info = tmp_path / f"{dist.replace('-', '_')}-1.2.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: 1.2\n")
-        lines = [f"{name} = {ref}" for name, ref in points.items()]
-        (info / "entry_points.txt").write_text("\n".join(["[workerkit]", *lines]))
+        distribution(dist, "workerkit", points)
 
-    yield install
-    sys.modules.pop("acme_plugins", None)
+    return install
 
 
 def settings(plugin: dict[str, Any] | None = None, **plugins: Any) -> Settings:
@@ -228,6 +235,13 @@ ACME = {"slack": "acme_plugins:Slack"}
         ),
         ({"bad": "acme_plugins:Broken"}, {}, {}, "could not be built: OSError: no disk"),
         ({"bad": "acme_plugins:PlainSettings"}, {}, {}, "its Settings must be an attrs class"),
+        (
+            {"bad": "acme_plugins:Hidden"},
+            {},
+            {},
+            "its Settings cannot be built: NameError: name 'Path' is not defined; give its members plain types",
+        ),
+        ({"bad": "acme_plugins:Mixed"}, {}, {}, "its Settings cannot be built: TypeError: "),
         ({"bad": "acme_plugins:BadFields"}, {}, {}, "its `fields` must map names to Field"),
         (
             {"queue": "acme_plugins:MyPlugin"},
@@ -252,7 +266,14 @@ ACME = {"slack": "acme_plugins:Slack"}
             {"teams": "acme_plugins:Replacer", **ACME},
             {"use": {"webhook": "slack"}},
             {},
-            "both take the place of 'webhook'; disable one of them",
+            "both take the place of 'webhook'; disable one of them, or take 'webhook' out of [plugins] use",
+        ),
+        ({"bad": "acme_plugins:BadPlace"}, {}, {}, "its `replaces` must be the name of a plugin, not ['web"),
+        (
+            ACME,
+            {"use": {"webhook": "slack"}, "disable": ("slack",)},
+            {},
+            "[plugins] use and disable both name 'slack'; take it out of one of them",
         ),
         (ACME, {"order": ("slak", "*")}, {}, "order names the unknown plugin 'slak'; did you mean 'slack'?"),
         (ACME, {"order": ("*", "s3", "s3")}, {}, "order names 's3' twice"),
@@ -291,9 +312,14 @@ ACME = {"slack": "acme_plugins:Slack"}
             {"use": {"webhook": "acme_plugins:Nope"}},
             {},
             "did not load: AttributeError: module 'acme_plugins' has no attribute 'Nope'; "
-            "correct [plugins] use (known: BadFields, Broken, Core,",
+            "correct [plugins] use (known: BadFields, BadPlace, Broken,",
         ),
-        (ACME, {"use": {"webhook": "slack"}}, {"slack": {"channel": "x"}}, "[plugin.slack] is not read"),
+        (
+            ACME,
+            {"use": {"webhook": "slack"}},
+            {"slack": {"channel": "x"}},
+            "[plugin.slack] is not read: 'slack' takes the place of 'webhook'; use [plugin.webhook]",
+        ),
         (ACME, {"autoload": ("acmee",)}, {}, "autoload trusts 'acmee', but no installed distribution"),
         (ACME, {"load": ("acme_plugins:Nope",)}, {}, "plugin 'nope' (acme_plugins:Nope) did not load"),
         (ACME, {"load": ("acme_plugins:Slak",)}, {}, "correct [plugins] load; did you mean 'Slack'? (known:"),
@@ -317,6 +343,12 @@ ACME = {"slack": "acme_plugins:Slack"}
             {},
             {"slak": {}},
             "[plugin.slak] (or WORKERKIT_SLAK__…) is a section of no plugin; did you mean 'slack'?",
+        ),
+        (
+            ACME,
+            {"disable": ("slack",)},
+            {"slak": {}},
+            "s3, server, slack, webhook, workers); install its plugin, or take the section out",
         ),
         (
             ACME,
@@ -351,3 +383,29 @@ def test_a_clash_of_names_is_settled_by_use_or_disable(install: Install) -> None
     loaded = load_plugins(attrs.evolve(settings(use=use), plugin={"webhook": {"channel": "x"}}))
     assert [plugin.name for plugin in loaded] == BUILT_IN
     assert names(settings(disable=("webhook",))) == ["refresh", "error_key", "s3"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "flags", "sentence"),
+    [
+        (
+            {"WORKERKIT_SLACK__CHANNEL": "[1]"},
+            {},
+            "WORKERKIT_SLACK__CHANNEL: [plugin.slack]: channel: expected",
+        ),
+        (
+            {},
+            {"slack.chanel": "x"},
+            "flags: [plugin.slack]: unknown setting 'chanel'; did you mean 'channel'?",
+        ),
+        ({}, {"slak.channel": "x"}, "flags: [plugin.slak] is a section of no plugin; did you mean 'slack'?"),
+    ],
+)
+def test_a_wrong_setting_of_a_plugin_names_the_source_that_gave_it(
+    install: Install, tmp_path: Path, environ: dict[str, str], flags: dict[str, str], sentence: str
+) -> None:
+    install("acme", slack="acme_plugins:Slack")
+    (tmp_path / "workerkit.toml").write_text("[plugin.slack]\nchannel = 'jobs'")
+    with pytest.raises(SettingsError) as caught:
+        load_plugins(load_settings(environ=environ, flags=flags, cwd=tmp_path))
+    assert sentence in str(caught.value)

@@ -27,7 +27,7 @@ HOOKS = list(ARGUMENTS)
 
 
 def test_public_names_are_sorted_and_all_there() -> None:
-    assert workerkit.__all__ == sorted(workerkit.__all__)
+    assert workerkit.__all__ == sorted(workerkit.__all__, key=lambda name: (not name.isupper(), name))
     for name in workerkit.__all__:
         assert getattr(workerkit, name) is not None
     assert set(dir(workerkit)) == set(workerkit.__all__)

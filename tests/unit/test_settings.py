@@ -7,9 +7,10 @@ from typing import Any
 import attrs
 import pytest
 
+from workerkit.building import masked, plain
 from workerkit.errors import SettingsError
 from workerkit.failures import MOST
-from workerkit.job import Secret
+from workerkit.job import EMPTY, Secret
 from workerkit.settings import LimitsSettings, Settings, build, load_settings, worker_environment
 from workerkit.wire import MAX_FRAME, MAX_PAYLOAD, JobEnd, RunJob, pack
 
@@ -212,14 +213,114 @@ def test_secrets_come_from_variables_and_files(tmp_path: Path, monkeypatch: pyte
     assert build(Plugin, values, "here", literal=True).one == Secret("env:TOKEN")
     with pytest.raises(SettingsError, match=r"^here: one: expected a string, env:NAME or file:PATH, got int"):
         build(Plugin, {"one": 3}, "here")
-    with pytest.raises(SettingsError, match=r"^here: object missing required field `one`"):
+    with pytest.raises(SettingsError, match=r"^here: the setting 'one' is missing; give it a value"):
         build(Plugin, {}, "here")
 
 
-def test_a_plugins_setting_has_a_short_and_a_long_variable(tmp_path: Path) -> None:
+@attrs.frozen
+class Account:
+    name: str
+    password: Secret | None = None
+
+
+@attrs.frozen
+class Accounts:
+    secrets: tuple[Secret, ...] = ()
+    tokens: Mapping[str, Secret] = EMPTY
+    account: Account | None = None
+    others: tuple[Account, ...] = ()
+
+
+def test_secrets_may_stand_in_lists_tables_and_sections_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONE", "first")
+    values = {
+        "secrets": ["env:ONE", "second"],
+        "tokens": {"api.example.com": "env:ONE"},
+        "account": {"name": "me", "password": "env:ONE"},
+    }
+
+    made = build(Accounts, values, "here")
+
+    assert made.secrets == (Secret("first"), Secret("second"))
+    assert made.tokens == {"api.example.com": Secret("first")}
+    assert made.account == Account("me", Secret("first"))
+    assert "first" not in repr(made)
+    assert plain(made)["tokens"] == {"api.example.com": "***"}
+    assert build(Accounts, plain(made, reveal=True), "there", literal=True) == made
+    assert plain(Accounts())["tokens"] == {}
+    for wrong in ({"account": {"nam": "x"}}, {"others": [{"name": "x"}, {"nam": "x"}]}):
+        with pytest.raises(
+            SettingsError, match=r"unknown setting '(account|others\.1)\.nam'; did you mean 'name'"
+        ):
+            build(Accounts, wrong, "here")
+    with pytest.raises(
+        SettingsError, match=r"^here: secrets\[0\]: the environment variable 'NOPE' is not set"
+    ):
+        build(Accounts, {"secrets": ["env:NOPE"]}, "here")
+
+
+def test_what_was_written_for_a_secret_is_masked_unless_it_says_where_to_find_it() -> None:
+    assert masked(Secret, "hunter2") == masked(Secret, ["hunter2"]) == "***"
+    assert masked(Secret | None, "env:TOKEN") == "env:TOKEN"
+    assert masked(tuple[Secret, ...], ["file:/run/token", "hunter2"]) == ["file:/run/token", "***"]
+    assert masked(Mapping[str, Secret], {"a": "hunter2"}) == {"a": "***"}
+    assert masked(Account | None, {"name": "me", "password": "hunter2"}) == {"name": "me", "password": "***"}
+    assert masked(str, "shown") == "shown"
+
+
+def test_every_source_of_a_setting_is_remembered_the_weakest_first(tmp_path: Path) -> None:
+    (tmp_path / "workerkit.toml").write_text(
+        "[plugin.webhook]\nattempts = 4\nheaders = {'x.y' = 'a', z = 'b'}"
+    )
+
+    settings = load(
+        tmp_path, {"WORKERKIT_WEBHOOK__ATTEMPTS": "5"}, {"webhook.attempts": "3", "webhook.timeout": None}
+    )
+
+    file = str(tmp_path / "workerkit.toml")
+    assert settings.plugin == {"webhook": {"attempts": "3", "headers": {"x.y": "a", "z": "b"}}}
+    assert settings.origins["plugin.webhook.attempts"] == (
+        (file, 4),
+        ("WORKERKIT_WEBHOOK__ATTEMPTS", "5"),
+        ("flags", "3"),
+    )
+    assert settings.where("plugin.webhook.attempts") == "flags"
+    assert settings.where("plugin.webhook.headers[0]") == settings.where("plugin.webhook.headers.z") == file
+    assert settings.where("plugin.webhook.timeout") == settings.where("server.port") == ""
+
+
+def test_an_object_in_a_variable_takes_the_place_of_a_whole_table(tmp_path: Path) -> None:
+    (tmp_path / "workerkit.toml").write_text("[plugins.use]\ns3 = 'mine:S3'\nwebhook = 'mine:Hook'")
+
+    settings = load(tmp_path, {"WORKERKIT_PLUGINS__USE": '{"webhook": "slack"}'}, {"plugins.use.s3": "slack"})
+
+    assert settings.plugins.use == {"webhook": "slack", "s3": "slack"}
+    assert settings.origins["plugins.use"] == (("WORKERKIT_PLUGINS__USE", {"webhook": "slack"}),)
+
+
+@pytest.mark.parametrize("name", ["source", "origins"])
+def test_what_describes_the_settings_is_no_setting(tmp_path: Path, name: str) -> None:
+    (tmp_path / "workerkit.toml").write_text(f"{name} = 'x'")
+    with pytest.raises(
+        SettingsError, match=rf"unknown setting '{name}'.* \(known: limits, plugin, plugins, pol"
+    ):
+        load(tmp_path)
+
+
+def test_results_of_runsync_are_kept_as_long_as_others_unless_it_is_said(tmp_path: Path) -> None:
+    assert load(tmp_path).queue.keep_sync is None
+    assert load(tmp_path, flags={"queue.keep_sync": "60"}).queue.keep_sync == 60
+    with pytest.raises(SettingsError, match=r"^flags: queue\.keep_sync is 0\.0; it must be from 1 to"):
+        load(tmp_path, flags={"queue.keep_sync": 0})
+
+
+def test_a_plugins_setting_has_a_short_and_a_long_variable_and_flag(tmp_path: Path) -> None:
     settings = load(tmp_path, {"WORKERKIT_WEBHOOK__ATTEMPTS": "5", "WORKERKIT_PLUGIN__WEBHOOK__TIMEOUT": "2"})
 
     assert settings.plugin == {"webhook": {"attempts": "5", "timeout": "2"}}
+    assert load(tmp_path, flags={"webhook.attempts": 5, "plugin.webhook.timeout": 2}).plugin == {
+        "webhook": {"attempts": 5, "timeout": 2}
+    }
 
 
 def test_a_worker_gets_the_environment_without_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:

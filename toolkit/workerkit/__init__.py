@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from workerkit.function import WorkerFunction, start, worker_function
     from workerkit.hooks.implementations import hookimpl
+    from workerkit.hookspecs import HOOKS_VERSION
     from workerkit.job import (
         Field,
         Job,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "HOOKS_VERSION",
     "ApiError",
     "Bucket",
     "Delivery",
@@ -79,6 +81,7 @@ _HOMES = {
     "delivery": ("Delivery", "Receipt", "Verdict"),
     "function": ("WorkerFunction", "start", "worker_function"),
     "hooks.implementations": ("hookimpl",),
+    "hookspecs": ("HOOKS_VERSION",),
     "job": (
         *("Field", "Job", "Output", "Policy", "Request"),
         *("Resource", "Result", "Secret", "Status", "WorkerInfo"),

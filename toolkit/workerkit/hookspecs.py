@@ -4,10 +4,18 @@ A plugin is a class, a module or an object with functions of these names, marked
 `@workerkit.hookimpl`. An implementation may take fewer arguments than its hook, by name, and may
 be `async def` unless it is a wrapper. Two policies exist. A *gate* stops what it guards when it
 raises; a *notice* that raises is logged with the plugin's name, and the others still run.
+
+The contract lasts. A version adds hooks, or arguments to hooks, and is written down in `VERSIONS`;
+a plugin may say `hooks_version = 1`, the version that it was written for, and works with every later
+one. A hook or an argument is retired in two steps: for at least one minor release its specification
+says so with pluggy's `warn_on_impl` or `warn_on_impl_args`, and every plugin that uses it still works
+and gives a DeprecationWarning with its name; then it goes, in a new `HOOKS_VERSION`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -15,7 +23,26 @@ import pluggy
 if TYPE_CHECKING:
     from workerkit.delivery import Delivery, Receipt
     from workerkit.job import Job, Output, Request, Result, WorkerInfo
-    from workerkit.queue.base import Feed
+    from workerkit.queue.base import Store
+
+#: The version of the hooks below.
+HOOKS_VERSION = 1
+#: What each version added.
+VERSIONS: Mapping[int, tuple[str, ...]] = MappingProxyType(
+    {
+        1: (
+            "accept(request)",
+            "pre_job(job)",
+            "run_job(job)",
+            "on_output(job, output)",
+            "post_job(request, result)",
+            "deliver(delivery)",
+            "worker_start(worker)",
+            "worker_stop(worker)",
+            "open_queue(url)",
+        ),
+    }
+)
 
 hookspec = pluggy.HookspecMarker("workerkit")
 
@@ -104,9 +131,9 @@ def worker_stop(worker: WorkerInfo) -> None:
 
 
 @hookspec(firstresult=True)
-def open_queue(url: str) -> Feed | None:
+def open_queue(url: str) -> Store | None:
     """Open a queue for a URL scheme that the toolkit does not know.
 
     When: at the start of the host. Where: the host. Order: the list's; the first that answers
-    wins. Return: a `Feed` or a `Store`, or None for other schemes. Raise: the start fails. A gate.
+    wins. Return: a `Store` (`workerkit.queue`), or None for other schemes. Raise: the start fails. A gate.
     """

@@ -145,11 +145,16 @@ class Result:
     status: Status
     attempt: int
     output: bytes | None = attrs.field(default=None, repr=False)
+    #: Text; for an exception of the handler the JSON of its type, message and traceback.
     error: str | None = attrs.field(default=None, repr=False)
+    #: From the submit to the start of the run.
     delay_time: int | None = None
+    #: Of the run that ended; None when none had begun.
     execution_time: int | None = None
     worker_id: str | None = None
+    #: What `job.note` left in the worker.
     notes: Mapping[str, Any] = attrs.field(default=EMPTY, repr=False)
+    #: Why the worker is replaced; None when it stays.
     refresh: str | None = None
 
 

@@ -1,6 +1,6 @@
 """Settings: one attrs class a section, built once from a file, the environment and flags.
 
-This is the only module that reads the environment. What comes later wins: the file, then
+This is the only module that reads the environment. What comes later wins: a profile, the file, then
 `WORKERKIT_SECTION__FIELD` variables, then flags.
 """
 
@@ -16,9 +16,11 @@ import attrs
 from workerkit import building, sources
 from workerkit.building import OutOfRange
 from workerkit.job import EMPTY, Secret
+from workerkit.profiles import find_profile
 from workerkit.wire import MAX_PAYLOAD
 
 T = TypeVar("T")
+Origins = Mapping[str, tuple[tuple[str, Any], ...]]
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 #: Seconds.
 DAY, YEAR = 86_400, 31_536_000
@@ -55,6 +57,7 @@ _payload = _within(1, MAX_PAYLOAD, " bytes, which a worker can be sent")
 class KeySettings:
     """`[server.keys.NAME]`: an API key, stored as the SHA-256 of what the client sends."""
 
+    #: Of the key, in hexadecimal digits; `workerkit key new` prints it.
     sha256: str
     #: "client" for the job routes, "worker" for the worker API, "operator" for everything.
     role: str = "client"
@@ -66,11 +69,15 @@ class KeySettings:
 class ServerSettings:
     """`[server]`: where the job API listens, and who may use it."""
 
+    #: Address to listen on; another than loopback needs a key.
     host: str = "127.0.0.1"
+    #: 0 for any free one.
     port: int = attrs.field(default=8000, validator=_within(0, 65_535))
+    #: API keys by name; without one, every caller on this machine may do everything.
     keys: Mapping[str, KeySettings] = EMPTY
-    #: Seconds in which a request's header, then its body, must have arrived.
+    #: Seconds in which a request's header must have arrived.
     header_timeout: float = attrs.field(default=10.0, validator=_time)
+    #: Seconds from there until its body must have arrived.
     body_timeout: float = attrs.field(default=60.0, validator=_time)
 
 
@@ -78,11 +85,16 @@ class ServerSettings:
 class QueueSettings:
     """`[queue]`: where jobs are kept. Times are seconds."""
 
+    #: `sqlite:///FILE`, relative to the working directory; other schemes are plugins'.
     url: str = "sqlite:///.workerkit/queue.db"
     #: How long a run lives without a sign of its host, which gives one three times in that time.
     lease: float = attrs.field(default=30.0, validator=_within(1, DAY, " seconds"))
     #: How long results are kept after a job's end.
     keep: float = attrs.field(default=86_400.0, validator=_within(1, 10 * YEAR, " seconds"))
+    #: How long the result of a `/runsync` job is kept; `keep` when not given.
+    keep_sync: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_within(1, 10 * YEAR, " seconds"))
+    )
     #: Base64 of 32 random bytes, several with commas; the first seals. `WORKERKIT_SECRET_KEY`.
     secret_key: Secret | None = None
 
@@ -109,7 +121,9 @@ class WorkersSettings:
 class PolicySettings:
     """`[policy]`: what holds for a request without a `policy` of its own. Times are seconds."""
 
+    #: How long one run may take.
     execution_timeout: float = attrs.field(default=600.0, validator=_within(5, 7 * DAY, " seconds"))
+    #: How long a job may take in all, from its submit on, waiting included.
     ttl: float = attrs.field(default=86_400.0, validator=_within(10, 7 * DAY, " seconds"))
 
 
@@ -117,9 +131,13 @@ class PolicySettings:
 class LimitsSettings:
     """`[limits]`: sizes in bytes."""
 
+    #: Body of a `/run` request.
     run_body: int = attrs.field(default=10_000_000, validator=_payload)
+    #: Body of a `/runsync` request.
     runsync_body: int = attrs.field(default=20_000_000, validator=_payload)
+    #: A job's output, as JSON.
     output: int = attrs.field(default=20_000_000, validator=_payload)
+    #: One yielded value, one progress value, or all notes of a run, as JSON.
     chunk: int = attrs.field(default=1_000_000, validator=[_payload, _fit_one_frame])
     #: Levels of nesting in bodies and outputs.
     depth: int = attrs.field(default=100, validator=_within(1, 500))
@@ -131,7 +149,9 @@ class LimitsSettings:
 class PluginsSettings:
     """`[plugins]`: which plugins are active, and in what order."""
 
+    #: Names from first to last; "*" stands for those that are not named, in alphabetical order.
     order: tuple[str, ...] = ("refresh", "error_key", "*", "s3", "webhook")
+    #: Plugins that are installed and not wanted.
     disable: tuple[str, ...] = ()
     #: Slot to replacement: an installed entry point, or `module:attribute`.
     use: Mapping[str, str] = EMPTY
@@ -152,12 +172,33 @@ class Settings:
     limits: LimitsSettings = LimitsSettings()
     plugins: PluginsSettings = PluginsSettings()
     plugin: Mapping[str, Mapping[str, Any]] = EMPTY
-    #: The file they came from, for the start-up lines; empty when there was none.
-    source: str = ""
+    #: Name of the profile that the others build on; empty for none.
+    profile: str = ""
+    #: The file they came from; empty when there was none.
+    source: str = attrs.field(default="", metadata=building.NO_SETTING)
+    #: Dotted path -> source and value of each source that set it, the weakest first. Secrets are as
+    #: they were written.
+    origins: Origins = attrs.field(default=EMPTY, metadata=building.NO_SETTING, eq=False, repr=False)
+
+    def where(self, path: str) -> str:
+        """The source that had the last word on a dotted path, or on what is in it; empty when unknown."""
+        path = f"{path.partition('[')[0]}."
+        told = [
+            told
+            for at, told in self.origins.items()
+            if f"{at}.".startswith(path) or path.startswith(f"{at}.")
+        ]
+        return told[-1][-1][0] if told else ""
+
+    @property
+    def provenance(self) -> str:
+        """Where they came from, for people: a profile, a file, both; empty for neither."""
+        profile = f"profile {self.profile}" if self.profile else ""
+        return " and ".join(filter(None, (profile, self.source)))
 
 
 #: Sections of the core; no plugin may take one of these names.
-SECTIONS = tuple(field.name for field in attrs.fields(Settings) if field.name not in ("plugin", "source"))
+SECTIONS = tuple(field.name for field in attrs.fields(Settings) if attrs.has(type(field.default)))
 
 
 def load_settings(
@@ -167,28 +208,47 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     cwd: str | Path = ".",
 ) -> Settings:
-    """Read the settings: the file, then the environment, then `flags` such as `{"server.port": 9000}`.
+    """Read the settings: a profile, the file, the environment, then `flags` such as `{"server.port": 9000}`.
 
     The file is `config`, else `workerkit.toml`, else `[tool.workerkit]` in `pyproject.toml`, in `cwd`;
-    the first one found is the only one read. A flag that is None was not given. Raises
-    `SettingsError` with a sentence that names the file, the variable or the flag.
+    the first one found is the only one read. The profile is the one that `profile` names, in any of
+    the others. A flag that is None was not given. Raises `SettingsError` with a sentence that names
+    the profile, the file, the variable or the flag.
     """
     environ = environment() if environ is None else environ
-    tree = sources.Tree()
-    source = tree.read_file(config, Path(cwd))
-    tree.read_environment(environ, _fields())
-    tree.read_flags(flags)
-    values = {**tree.values, "source": source}
-    return building.build(Settings, values, tree.where, environ, tree.as_list)
+    source, table = sources.read_file(config, Path(cwd))
+
+    def read(profile: Mapping[str, Any], label: str) -> sources.Tree:
+        tree = sources.Tree(_fields())
+        tree.read_table(profile, label)
+        tree.read_table(table, source)
+        tree.read_environment(environ)
+        tree.read_flags(flags)
+        return tree
+
+    tree = read({}, "")
+    if isinstance(name := tree.values.get("profile"), str) and name:
+        # The others say which profile it is, though it is weaker than they are.
+        label, sections = find_profile(name, tree.where("profile"))
+        tree = read(sections, label)
+    built = building.build(Settings, tree.values, tree.where, environ, tree.as_list)
+    return attrs.evolve(built, source=source, origins=tree.origins)
 
 
-def build(cls: type[T], values: Mapping[str, Any], where: str, *, literal: bool = False) -> T:
+def build(
+    cls: type[T],
+    values: Mapping[str, Any],
+    where: str | Callable[[str], str],
+    *,
+    literal: bool = False,
+) -> T:
     """An attrs object from plain values, such as a plugin's `Settings` from its section.
 
     Members typed `Secret` take `env:NAME` and `file:PATH`, unless the values are `literal`. Raises
-    `SettingsError` with a sentence that begins with `where`.
+    `SettingsError` with a sentence that begins with `where`, which may depend on the setting.
     """
-    return building.build(cls, values, lambda path: where, None if literal else environment())
+    place = where if callable(where) else lambda path: where
+    return building.build(cls, values, place, None if literal else environment())
 
 
 def environment() -> Mapping[str, str]:
@@ -202,6 +262,6 @@ def worker_environment() -> dict[str, str]:
 
 
 def _fields() -> dict[str, tuple[str, ...]]:
-    """The fields of each core section by name, for suggestions."""
+    """The fields of each core section by name."""
     defaults = Settings()
     return {name: tuple(f.name for f in attrs.fields(type(getattr(defaults, name)))) for name in SECTIONS}

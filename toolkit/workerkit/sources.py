@@ -1,4 +1,4 @@
-"""Where settings come from: a TOML file, the environment, flags; merged into one tree of values."""
+"""Where settings come from: a profile, a TOML file, the environment, flags; merged into one tree of values."""
 
 from __future__ import annotations
 
@@ -16,78 +16,94 @@ PREFIX = "WORKERKIT_"
 #: What error sentences call the command line.
 FLAGS = "flags"
 #: Variables with a name of their own, and the setting they stand for.
-SHORT_NAMES = {"WORKERKIT_SECRET_KEY": "queue.secret_key"}
+SHORT_NAMES = {"WORKERKIT_SECRET_KEY": "queue.secret_key", "WORKERKIT_PROFILE": "profile"}
+#: A place in the tree, step by step: keys may have dots in them.
+Steps = tuple[str, ...]
 
 
 class Tree:
-    """Nested values, each with the name of the source that set it last."""
+    """Nested values. The sources are read weakest first, and what each gave is remembered.
 
-    def __init__(self) -> None:
+    `fields` are those of the core's sections; a section that is not among them is a plugin's.
+    """
+
+    def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
         self.values: dict[str, Any] = {}
-        self._origins: dict[str, str] = {}
+        #: Dotted path -> source and value of each that set it, the weakest first.
+        self.origins: dict[str, tuple[tuple[str, Any], ...]] = {}
+        self._fields = fields
+        self._sources: dict[str, str] = {}
 
     def where(self, path: str) -> str:
         """The source of a dotted path, or of what holds it."""
         while path:
-            if path in self._origins:
-                return self._origins[path]
+            if path in self._sources:
+                return self._sources[path]
             path = path.rpartition(".")[0]
         return "settings"
 
     def as_list(self, path: str) -> str:
         """How the value at a dotted path is written as a list of one, where it was given."""
-        parent, _, name = path.rpartition(".")
-        listed = msgspec.json.encode([self._table(parent, "")[name]]).decode()
-        where = self.where(path)
-        if where == FLAGS:
-            return f"--set '{path}={listed}'"
-        return f"{where}='{listed}'" if where.startswith(PREFIX) else f"{name} = {listed}"
+        return as_list(self.where(path), path, self.origins[path][-1][1])
 
-    def read_file(self, config: str | None, cwd: Path) -> str:
-        """Read the settings file; returns its name, empty when there is none."""
-        path, table = _find_file(config, cwd)
-        if path is not None:
-            self._merge(table, "", str(path))
-        return str(path or "")
+    def read_table(self, table: Mapping[str, Any], source: str) -> None:
+        """Read sections as a file has them."""
+        self._merge(table, (), source)
 
-    def read_environment(self, environ: Mapping[str, str], fields: Mapping[str, Sequence[str]]) -> None:
-        """Read every `WORKERKIT_` variable. `fields` are the core's sections."""
+    def read_environment(self, environ: Mapping[str, str]) -> None:
+        """Read every `WORKERKIT_` variable."""
         for name in sorted(environ):
             if name.startswith(PREFIX):
-                path = _variable_path(name, fields)
-                self._set(path, _value(environ[name]), name)
+                self._set(_variable_path(name, self._fields), _value(environ[name]), name)
 
     def read_flags(self, flags: Mapping[str, Any]) -> None:
         """Read command line flags by dotted path; None was not given."""
         for path, value in flags.items():
             if value is not None:
-                self._set(path, value, FLAGS)
+                self._set(_flag_path(path, self._fields), value, FLAGS)
 
-    def _merge(self, table: Mapping[str, Any], prefix: str, origin: str) -> None:
+    def _merge(self, table: Mapping[str, Any], above: Steps, source: str) -> None:
         for key, value in table.items():
-            path = f"{prefix}{key}"
+            path = (*above, str(key))
             if isinstance(value, Mapping):
-                self._table(path, origin)
-                self._merge(value, f"{path}.", origin)
+                self._table(path, source)
+                self._merge(value, path, source)
             else:
-                self._set(path, value, origin)
+                self._set(path, value, source)
 
-    def _set(self, path: str, value: Any, origin: str) -> None:
-        parent, _, name = path.rpartition(".")
-        self._table(parent, origin)[name] = value
-        self._origins[path] = origin
+    def _set(self, path: Steps, value: Any, source: str) -> None:
+        dotted = ".".join(path)
+        self._table(path[:-1], source)[path[-1]] = _copied(value)
+        for below in [known for known in self._sources if known.startswith(f"{dotted}.")]:
+            del self._sources[below]  # an object from a variable takes the place of a whole table
+        self._sources[dotted] = source
+        self.origins[dotted] = (*self.origins.get(dotted, ()), (source, value))
 
-    def _table(self, path: str, origin: str) -> dict[str, Any]:
+    def _table(self, path: Steps, source: str) -> dict[str, Any]:
         """The table at `path`, made when it is missing."""
-        table = self.values
-        for step in path.split(".") if path else ():
+        table, dotted = self.values, ".".join(path)
+        for step in path:
             table = table.setdefault(step, {})
             if not isinstance(table, dict):
                 raise SettingsError(
-                    f"{origin}: {path!r} must be a table, but {self.where(path)} gives a value"
+                    f"{source}: {dotted!r} must be a table, but {self.where(dotted)} gives a value"
                 )
-        self._origins.setdefault(path, origin)
+        self._sources.setdefault(dotted, source)
         return table
+
+
+def as_list(source: str, path: str, value: Any) -> str:
+    """How a value is written as a list of one in the source that gave it."""
+    listed = msgspec.json.encode([value]).decode()
+    if source == FLAGS:
+        return f"--set '{path}={listed}'"
+    return f"{source}='{listed}'" if source.startswith(PREFIX) else f"{path.rpartition('.')[2]} = {listed}"
+
+
+def read_file(config: str | None, cwd: Path) -> tuple[str, Mapping[str, Any]]:
+    """The settings file's name and content; both are empty when there is none."""
+    path, table = _find_file(config, cwd)
+    return str(path or ""), table
 
 
 def _find_file(config: str | None, cwd: Path) -> tuple[Path | None, Mapping[str, Any]]:
@@ -123,20 +139,31 @@ def _read_toml(path: Path) -> Mapping[str, Any]:
     return table
 
 
-def _variable_path(name: str, fields: Mapping[str, Sequence[str]]) -> str:
+def _variable_path(name: str, fields: Mapping[str, Sequence[str]]) -> Steps:
     """The setting that a variable stands for; what is not a core section is a plugin's."""
     if name in SHORT_NAMES:
-        return SHORT_NAMES[name]
+        return tuple(SHORT_NAMES[name].split("."))
     section, *rest = name[len(PREFIX) :].lower().split("__")
     if section == "plugin" and len(rest) > 1 and all(rest):  # a plugin's, written as in the file
-        return ".".join([section, *rest])
+        return (section, *rest)
     known = [f"{PREFIX}{s}__{f}".upper() for s, names in fields.items() for f in names] + [*SHORT_NAMES]
     unknown = section == "plugin" or (section in fields and rest[:1] and rest[0] not in fields[section])
     if not section or not rest or not all(rest) or unknown:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
         hint = f"; did you mean {near[0]}?" if near else f"; settings are named {PREFIX}SECTION__FIELD"
         raise SettingsError(f"the environment variable {name} is no setting{hint}")
-    return ".".join([section, *rest] if section in fields else ["plugin", section, *rest])
+    return (section, *rest) if section in fields else ("plugin", section, *rest)
+
+
+def _flag_path(path: str, fields: Mapping[str, Sequence[str]]) -> Steps:
+    """The setting that a flag stands for; as with variables, a plugin's needs no `plugin.` before it."""
+    first, *rest = path.split(".")
+    return (first, *rest) if not rest or first in (*fields, "plugin") else ("plugin", first, *rest)
+
+
+def _copied(value: Any) -> Any:
+    """A value whose tables later sources may add to."""
+    return {key: _copied(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
 
 
 def _value(text: str) -> Any:

@@ -33,8 +33,11 @@ class S3Config:
     accessId: str
     accessSecret: Secret
     bucketName: str
+    #: Of the service; the bucket's name may stand in its host or path, as consoles show it.
     endpointUrl: str
+    #: What the endpoint's host tells when not given, else `us-east-1`.
     region: str | None = None
+    #: Of temporary keys.
     sessionToken: Secret | None = None
     #: Where in the bucket objects without a key of their own go.
     objectPath: str = ""

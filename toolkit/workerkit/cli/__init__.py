@@ -19,6 +19,8 @@ COMMANDS = {
     "jobs": "List, show, cancel and retry jobs.",
     "deliveries": "List or repeat what plugins send when jobs end, such as webhooks.",
     "plugins": "Show the active plugins, their order, hooks and settings.",
+    "plugin": "Check a plugin against everything the toolkit promises and expects.",
+    "new": "Make a plugin or a handler as a distribution that installs, with tests that pass.",
     "key": "Make API keys.",
 }
 WINDOWS = "workerkit needs Linux or macOS; on Windows, run it inside WSL (https://aka.ms/wsl)"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -18,16 +20,34 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def settings_options(function: F) -> F:
-    """Add `--config` and `--set` to a command."""
-    function = click.option(
-        "--config",
-        metavar="FILE",
-        help="Settings file; else workerkit.toml or pyproject.toml in the working directory.",
-    )(function)
-    return click.option(
-        "--set", "assignments", multiple=True, metavar="SECTION.FIELD=VALUE",
-        help="One setting, such as plugin.webhook.attempts=3; repeatable.",
-    )(function)  # fmt: skip
+    """Add `--config`, `--profile` and `--set` to a command."""
+
+    @wraps(function)
+    def command(*args: Any, profile: str | None, assignments: Sequence[str], **more: Any) -> Any:
+        named = () if profile is None else (f"profile={profile}",)
+        return function(*args, assignments=(*assignments, *named), **more)
+
+    for option in (
+        click.option(
+            "--config",
+            metavar="FILE",
+            help="Settings file; else workerkit.toml or pyproject.toml in the working directory.",
+        ),
+        click.option(
+            "--profile",
+            metavar="NAME",
+            help="Settings that a distribution offers under a name, such as runpod; the file goes before them.",
+        ),
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="SECTION.FIELD=VALUE",
+            help="One setting, such as webhook.attempts=3; repeatable.",
+        ),
+    ):
+        option(command)
+    return cast(F, command)
 
 
 def queue_option(function: F) -> F:
@@ -53,11 +73,14 @@ def warn_of_unread(handler: str, settings: Settings) -> None:
 
 
 def assignment(text: str) -> tuple[str, Any]:
-    """`section.field=value`, cut in two. A value in brackets is JSON: `plugins.disable=["webhook"]`."""
+    """`section.field=value`, cut in two. A value in brackets is JSON: `plugins.disable=["webhook"]`.
+
+    A word in braces is text: `{receiver}` is filled in by `workerkit plugin check`.
+    """
     path, equals, value = text.partition("=")
-    if not equals or "." not in path:
+    if not equals or ("." not in path and path.strip() != "profile"):
         raise click.UsageError(f"--set {text}: write SECTION.FIELD=VALUE, such as server.port=9000")
-    if value[:1] not in ("[", "{"):
+    if value[:1] not in ("[", "{") or re.match(r"\{\w+\}", value):
         return path.strip(), value
     try:
         return path.strip(), json.loads(value)

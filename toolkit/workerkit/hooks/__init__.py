@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workerkit.hooks.face import Hooks, PluginRow
+from workerkit.hooks.face import Hooks
 from workerkit.hooks.implementations import (
     HOST_HOOKS,
     WORKER_HOOKS,
@@ -10,5 +10,6 @@ from workerkit.hooks.implementations import (
     hookimpl,
     implementations,
 )
+from workerkit.hooks.rows import PluginRow
 
 __all__ = ["HOST_HOOKS", "WORKER_HOOKS", "Hooks", "LoadedPlugin", "PluginRow", "hookimpl", "implementations"]

@@ -14,52 +14,31 @@ The lists of calls are compiled once. A hook that nobody implements costs a loop
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
-
-import attrs
-import pluggy
 
 from workerkit import hookspecs
 from workerkit.delivery import Delivery, Receipt
 from workerkit.errors import JobFailed, PluginError, PluginFailed, Refused
-from workerkit.hooks.implementations import (
-    ARGUMENTS,
-    HOST_HOOKS,
-    PROJECT,
-    WORKER_HOOKS,
-    Call,
-    LoadedPlugin,
-    check,
-    compile_call,
-    hookimpl,
-    implementations,
-)
+from workerkit.hooks.calls import Call, compile_call
+from workerkit.hooks.checks import check_fields
+from workerkit.hooks.implementations import ARGUMENTS, HOST_HOOKS, LoadedPlugin, implementations
+from workerkit.hooks.manager import manager_of
 from workerkit.hooks.patience import Patience
+from workerkit.hooks.rows import PluginRow, row_of
 from workerkit.hooks.wrappers import surround
 from workerkit.job import Field, Job, Output, Request, Result, WorkerInfo
 
 if TYPE_CHECKING:
-    from workerkit.bridge import Bridge
-    from workerkit.queue.base import Feed
+    import pluggy
 
-__all__ = ["HOST_HOOKS", "WORKER_HOOKS", "Hooks", "LoadedPlugin", "PluginRow", "hookimpl", "implementations"]
+    from workerkit.bridge import Bridge
+    from workerkit.queue.base import Store
 
 log = logging.getLogger(__name__)
-#: Top-level keys of a request that are the core's own.
-CORE_KEYS = ("id", "input", "policy")
-
-
-@attrs.frozen
-class PluginRow:
-    """What `workerkit plugins` shows of one plugin. Secrets in `settings` are masked."""
-
-    name: str
-    dist: str
-    ref: str
-    hooks: tuple[str, ...]
-    fields: tuple[str, ...]
-    settings: Mapping[str, Any]
+#: Hooks that are called from the list's end to its start, so that what is provided last is closed first.
+BACKWARDS = ("pre_job", "worker_start")
 
 
 class Hooks:
@@ -69,23 +48,25 @@ class Hooks:
     its start, so that what is provided last is closed first. Raises `PluginError` with a sentence.
     """
 
-    def __init__(self, plugins: Sequence[LoadedPlugin], bridge: Bridge) -> None:
+    def __init__(
+        self, plugins: Sequence[LoadedPlugin], bridge: Bridge, specifications: ModuleType = hookspecs
+    ) -> None:
         self._plugins = tuple(plugins)
         self._bridge = bridge
         self._patience = Patience()
-        _check_fields(self._plugins)
+        check_fields(self._plugins)
         self.fields: Mapping[str, Field] = {
             name: field for loaded in self._plugins for name, field in loaded.fields.items()
         }
-        manager = _manager(self._plugins)
+        manager = manager_of(self._plugins, specifications)
         self._accept = self._compiled(manager, "accept")
-        self._pre_job = self._compiled(manager, "pre_job")[::-1]
+        self._pre_job = self._compiled(manager, "pre_job")
         self._run_job = self._compiled(manager, "run_job")
         self._wrappers = self._compiled(manager, "run_job", wrappers=True)
         self._on_output = self._compiled(manager, "on_output")
         self._post_job = self._compiled(manager, "post_job")
         self._deliver = {call.plugin: call for call in self._compiled(manager, "deliver")}
-        self._worker_start = self._compiled(manager, "worker_start")[::-1]
+        self._worker_start = self._compiled(manager, "worker_start")
         self._worker_stop = self._compiled(manager, "worker_stop")
         self._open_queue = self._compiled(manager, "open_queue")
 
@@ -96,7 +77,22 @@ class Hooks:
 
     def describe(self) -> list[PluginRow]:
         """One row a plugin, in order."""
-        return [_row(loaded) for loaded in self._plugins]
+        return [row_of(loaded) for loaded in self._plugins]
+
+    def order(self) -> Mapping[str, tuple[str, ...]]:
+        """Each hook with the plugins that it calls, in order; wrappers of `run_job` come first."""
+        calls: Mapping[str, Iterable[Call]] = {
+            "accept": self._accept,
+            "post_job": self._post_job,
+            "deliver": self._deliver.values(),
+            "open_queue": self._open_queue,
+            "pre_job": self._pre_job,
+            "run_job": (*self._wrappers, *self._run_job),
+            "on_output": self._on_output,
+            "worker_start": self._worker_start,
+            "worker_stop": self._worker_stop,
+        }
+        return {hook: tuple(call.plugin for call in calls[hook]) for hook in ARGUMENTS}
 
     def extend(self, plugins: Sequence[object]) -> Hooks:
         """These hooks with a function's own plugins in front.
@@ -139,13 +135,19 @@ class Hooks:
                 log.exception("plugin %r failed in post_job", call.plugin, extra={"job": request.id})
         return asked
 
+    def undeliverable(self, plugin: str) -> str:
+        """Why deliveries of this plugin are held, and the cure; empty when it can send them."""
+        if plugin in self._deliver:
+            return ""
+        if plugin in self.names:
+            return f"plugin {plugin!r} has no deliver hook any more; install a version that has, then restart"
+        return f"plugin {plugin!r} is not active; install or enable it, then restart"
+
     def deliver(self, delivery: Delivery) -> Receipt:
         """Have the plugin that made `delivery` try it once; blocks for as long as that takes."""
-        call = self._deliver.get(delivery.plugin)
-        if call is None:
-            return Receipt.hold(
-                f"plugin {delivery.plugin!r} is not active; install or enable it, then restart"
-            )
+        if why := self.undeliverable(delivery.plugin):
+            return Receipt.hold(why)
+        call = self._deliver[delivery.plugin]
         try:
             receipt = call.function(delivery)
             if isinstance(receipt, Receipt):
@@ -187,12 +189,12 @@ class Hooks:
             except Exception:
                 log.exception("plugin %r failed in worker_stop", call.plugin)
 
-    def open_queue(self, url: str) -> Feed | None:
+    def open_queue(self, url: str) -> Store | None:
         """The first plugin's answer to a queue URL, or None; raises `PluginFailed`."""
         for call in self._open_queue:
-            feed: Feed | None = _gate(call, "open_queue", url)
-            if feed is not None:
-                return feed
+            store: Store | None = _gate(call, "open_queue", url)
+            if store is not None:
+                return store
         return None
 
     def _answer(self, job: Job, default: Callable[[], Output]) -> Output:
@@ -218,39 +220,12 @@ class Hooks:
         self, manager: pluggy.PluginManager, hook: str, *, wrappers: bool = False
     ) -> tuple[Call, ...]:
         by_name = {loaded.name: loaded for loaded in self._plugins}
-        return tuple(
+        calls = tuple(
             compile_call(by_name[impl.plugin_name], impl, hook, self._bridge)
             for impl in reversed(getattr(manager.hook, hook).get_hookimpls())
             if impl.wrapper is wrappers
         )
-
-
-def _manager(plugins: Sequence[LoadedPlugin]) -> pluggy.PluginManager:
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(hookspecs)
-    # pluggy calls the last registered first; registered backwards, its order is the list's.
-    for loaded in reversed(plugins):
-        check(loaded)
-        try:
-            manager.register(loaded.plugin, loaded.name)
-        except (ValueError, pluggy.PluginValidationError) as exc:
-            raise PluginError(f"{loaded} cannot be registered: {exc}") from exc
-    return manager
-
-
-def _check_fields(plugins: Sequence[LoadedPlugin]) -> None:
-    owners: dict[str, LoadedPlugin] = {}
-    for loaded in plugins:
-        for name, field in loaded.fields.items():
-            if name in CORE_KEYS:
-                raise PluginError(f"{loaded} declares the field {name!r}, which is the core's own; rename it")
-            if not isinstance(field, Field):
-                raise PluginError(f"{loaded}: the field {name!r} is no Field; write Field({field!r})")
-            if name in owners:
-                raise PluginError(
-                    f"{owners[name]} and {loaded} both declare the field {name!r}; disable one of them"
-                )
-            owners[name] = loaded
+        return calls[::-1] if hook in BACKWARDS else calls
 
 
 def _own(plugin: object, number: int) -> LoadedPlugin:
@@ -263,12 +238,6 @@ def _own(plugin: object, number: int) -> LoadedPlugin:
             'put it into the settings: [plugins] load = ["module:attribute"]'
         )
     return loaded
-
-
-def _row(loaded: LoadedPlugin) -> PluginRow:
-    marked = {hook for hook, _, _ in implementations(loaded.plugin)}
-    hooks = tuple(name for name in ARGUMENTS if name in marked)
-    return PluginRow(loaded.name, loaded.dist, loaded.ref, hooks, tuple(loaded.fields), loaded.settings)
 
 
 def _gate(call: Call, hook: str, *args: Any) -> Any:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from workerkit.errors import JobFailed, PluginFailed
-from workerkit.hooks.implementations import Call
+from workerkit.hooks.calls import Call
 from workerkit.job import Job, Output
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from workerkit.loading.finding import load_plugins, load_refs, worker_refs
+from workerkit.loading.candidates import LeftOut
+from workerkit.loading.construct import Candidate
+from workerkit.loading.finding import Survey, load_plugins, load_refs, survey, worker_refs
 
-__all__ = ["load_plugins", "load_refs", "worker_refs"]
+__all__ = ["Candidate", "LeftOut", "Survey", "load_plugins", "load_refs", "survey", "worker_refs"]

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, get_type_hints
 
@@ -19,11 +19,16 @@ from workerkit.settings import build
 
 @attrs.frozen
 class Candidate:
-    """A plugin that was found and imported but not built yet."""
+    """A plugin that was found and imported but not built yet.
+
+    `via` is how it came; `own` is what to call it once it has taken another's place and name.
+    """
 
     name: str
     ref: str
     dist: str = ""
+    via: str = ""
+    own: str = ""
     value: Any = attrs.field(default=None, eq=False, repr=False)
 
     def __str__(self) -> str:
@@ -46,15 +51,22 @@ class Candidate:
             raise PluginError(f"{self} did not load: {type(exc).__name__}: {exc}; {cure}") from exc
         return attrs.evolve(self, value=value)
 
-    def built(self, values: Mapping[str, Any], *, literal: bool = False) -> LoadedPlugin:
+    def built(
+        self,
+        values: Mapping[str, Any],
+        *,
+        source: Callable[[str], str] = lambda path: "",
+        literal: bool = False,
+    ) -> LoadedPlugin:
         """Ready for use. A class or factory is called with those of `settings` and `log` it names.
 
-        `values` are its settings section. Raises `PluginError` or `SettingsError`.
+        `values` are its settings section, and `source` says who gave each of them. Raises
+        `PluginError` or `SettingsError`.
         """
         settings: Any = None
         plugin = self.value
         if inspect.isclass(plugin) or inspect.isfunction(plugin):
-            settings = self._settings(values, literal=literal)
+            settings = self._settings(values, source, literal=literal)
             plugin = self._called(settings)
         elif values:
             raise SettingsError(
@@ -68,11 +80,13 @@ class Candidate:
             plugin=plugin,
             dist=self.dist,
             ref=self.ref,
+            via=self.via,
             fields=fields,
             settings={} if settings is None else attrs.asdict(settings),
+            schema=None if settings is None else type(settings),
         )
 
-    def _settings(self, values: Mapping[str, Any], *, literal: bool) -> Any:
+    def _settings(self, values: Mapping[str, Any], source: Callable[[str], str], *, literal: bool) -> Any:
         cls = getattr(self.value, "Settings", None)
         if cls is None and inspect.isfunction(self.value):
             cls = get_type_hints(self.value).get("settings")
@@ -82,7 +96,18 @@ class Candidate:
             return None
         if not (inspect.isclass(cls) and attrs.has(cls)):
             raise PluginError(f"{self}: its Settings must be an attrs class; decorate it with @attrs.frozen")
-        return build(cls, values, f"{self}: [plugin.{self.name}]", literal=literal)
+
+        def where(path: str) -> str:
+            given = source(path)
+            return f"{self}: {given and f'{given}: '}[plugin.{self.name}]"
+
+        try:
+            return build(cls, values, where, literal=literal)
+        except (NameError, TypeError) as exc:
+            raise PluginError(
+                f"{self}: its Settings cannot be built: {type(exc).__name__}: {exc}; "
+                "give its members plain types that exist at run time"
+            ) from exc
 
     def _called(self, settings: Any) -> Any:
         offered = {"log": logging.getLogger(f"workerkit.plugin.{self.name}")}
