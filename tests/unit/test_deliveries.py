@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
+
+import pytest
 
 from workerkit.bridge import Bridge
 from workerkit.delivery import Delivery, Receipt
@@ -44,13 +47,26 @@ class Sender:
 Scenario = Callable[[SQLiteStore, Sender], Awaitable[None]]
 
 
-def play(folder: Path, scenario: Scenario) -> None:
+class Mute:
+    """A plugin without a deliver hook."""
+
+    @hookimpl(inline=True)
+    def post_job(self) -> None: ...
+
+
+def play(folder: Path, scenario: Scenario, left: Sequence[Delivery] = ()) -> None:
+    """Send deliveries while a scenario runs; those that are `left` are there when the host starts."""
+
     async def run() -> None:
         path = folder / "queue.db"
         store = SQLiteStore(path, lease_ms=LEASE, keep_ms=KEEP, queue_length=LENGTH, holder="host")
         await store.open()
         sender, bridge = Sender(), Bridge()
-        engine = Deliveries(store, Hooks([LoadedPlugin(name="sender", plugin=sender)], bridge))
+        plugins = {"sender": sender, "mute": Mute()}
+        hooks = Hooks([LoadedPlugin(name=name, plugin=plugin) for name, plugin in plugins.items()], bridge)
+        engine = Deliveries(store, hooks)
+        await ended(store, left)
+        await engine.hold_leftovers()
         sending = asyncio.create_task(engine.run())
         try:
             await scenario(store, sender)
@@ -134,3 +150,22 @@ def test_a_delivery_whose_plugin_is_gone_is_held_with_the_reason(tmp_path: Path)
         assert "'slack' is not active" in detail
 
     play(tmp_path, scenario)
+
+
+def test_what_waits_for_a_plugin_that_cannot_send_it_is_said_once_and_not_for_each(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        await settled(store, 4, DeliveryState.HELD)
+
+    gone = [to("arrives", plugin="slack") for _ in range(3)]
+    with caplog.at_level(logging.INFO):
+        play(tmp_path, scenario, left=[*gone, to("arrives", plugin="mute")])
+
+    shows = "`workerkit deliveries list --state held` shows them"
+    assert sorted(caplog.messages) == [
+        "deliveries that are held: 1, because plugin 'mute' has no deliver hook any more; "
+        f"install a version that has, then restart; {shows}",
+        "deliveries that are held: 3, because plugin 'slack' is not active; "
+        f"install or enable it, then restart; {shows}",
+    ]

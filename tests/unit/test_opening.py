@@ -39,6 +39,17 @@ def test_a_sqlite_url_is_a_file_with_what_the_url_says_of_it() -> None:
     assert store._location.unsafe_filesystem
 
 
+def test_how_long_results_are_kept_is_the_settings_to_say() -> None:
+    for queue, kept, kept_sync in (
+        (QueueSettings(keep=1800.0), 1_800_000, 1_800_000),
+        (QueueSettings(keep=1800.0, keep_sync=60.0), 1_800_000, 60_000),
+    ):
+        store = opened(queue)
+        assert isinstance(store, SQLiteStore)
+        assert store._context.kept_ms("0190-u1") == kept
+        assert store._context.kept_ms("sync-0190-u1") == kept_sync
+
+
 def test_another_url_is_a_plugins_to_open(tmp_path: Path) -> None:
     store = opened(QueueSettings(url=f"sqlite:///{tmp_path}/other.db"))
 

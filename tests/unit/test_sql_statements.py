@@ -49,6 +49,15 @@ def test_every_statement_compiles_and_no_hot_one_scans_a_table(tmp_path: Path) -
     db.close()
 
 
+@pytest.mark.parametrize("name", ["pending_plugins", "hold_deliveries"])
+def test_what_is_pending_is_found_without_a_look_at_what_is_over(tmp_path: Path, name: str) -> None:
+    db = open_for_writing(tmp_path / "queue.db")
+    text = parse(load("statements.sql"), SQLITE)[name]
+    plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {text}", (None,) * text.count("?"))]
+    assert "SCAN delivery USING INDEX delivery_lane" in plan
+    db.close()
+
+
 def test_the_claim_walks_the_ready_index(tmp_path: Path) -> None:
     db = open_for_writing(tmp_path / "queue.db")
     text = parse(load("statements.sql"), SQLITE)["claim"]

@@ -20,7 +20,7 @@ from workerkit.queue.base import Blame, Outcome
 from workerkit.queue.owner import find_owner
 from workerkit.queue.reading import Reader
 from workerkit.queue.sqlite import SQLiteStore
-from workerkit.testing.queue_contracts import end, submission
+from workerkit.testing.queue_contracts import ManualClock, end, submission
 
 
 def make(folder: Path, holder: str = "host", length: int = 100) -> SQLiteStore:
@@ -140,6 +140,39 @@ def test_a_second_owner_is_told_who_the_first_is(tmp_path: Path) -> None:
     play(tmp_path, scenario)
     assert find_owner(tmp_path / "q.db") is None
     play(tmp_path, lambda store: store.register({}))
+
+
+def test_a_result_of_runsync_may_be_kept_for_a_time_of_its_own(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        clock = ManualClock()
+        store = SQLiteStore(
+            tmp_path / "q.db",
+            lease_ms=30_000,
+            keep_ms=60_000,
+            keep_sync_ms=1_000,
+            queue_length=9,
+            holder="host",
+            clock=clock,
+        )
+        await store.open()
+        await store.submit([submission(id="sync-1"), submission(id="2")])
+        [sync, plain] = await store.claim("render", 2, "host", 0)
+        assert await store.finish(end(sync, Status.FAILED))
+        assert await store.finish(end(plain))
+        clock.advance(999)
+        assert await store.sweep(9) == 0
+        assert await store.retry("sync-1")
+        clock.advance(1_001)
+        assert await store.sweep(9) == 0
+        [again] = await store.claim("render", 1, "host", 0)
+        assert await store.finish(end(again, Status.FAILED))
+        clock.advance(1_000)
+        assert await store.sweep(9) == 1
+        assert not await store.retry("sync-1")
+        assert await store.view("2") is not None
+        await store.close()
+
+    asyncio.run(scenario())
 
 
 def test_a_closed_or_unopened_store_says_so(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import attrs
 
 from workerkit.bridge import Bridge
 from workerkit.errors import QueueError, SettingsError
+from workerkit.handlers import shown
 from workerkit.hooks import Hooks, PluginRow
 from workerkit.host.host import Host
 from workerkit.host.intake import Intake
@@ -100,7 +101,7 @@ class App:
             api = Api(Jobs(host, intake), self._settings, token)
             serving = asyncio.create_task(serve(api, listening, self._settings, stop_api, hurry))
             publish(host.store, url, token)
-            log.info("listening on %s, loading %s", url, self._target)
+            log.info("listening on %s, loading %s", url, shown(self._target))
             started = False
             try:
                 if started := await _before(host.start(), stop, serving):
@@ -125,7 +126,7 @@ class App:
                 workers={name: pool.size for name, pool in host.pools.items()},
                 plugins=host.hooks.describe(),
                 queue=settings.queue.url,
-                source=settings.source,
+                source=settings.provenance,
             )
         )
 

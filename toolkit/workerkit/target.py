@@ -1,4 +1,4 @@
-"""Loading what a person named on the command line: a file or a module, and its functions."""
+"""Loading what a person named on the command line: a file, a module, installed functions."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import attrs
 
 from workerkit.errors import TargetError, suggest
 from workerkit.function import WorkerFunction
+from workerkit.handlers import offer_of, refs_of
 
 Function = WorkerFunction[..., Any]
 
@@ -29,11 +30,14 @@ class Target:
 
 
 def load_target(spec: str) -> Target:
-    """Import `FILE.py`, `FILE.py:function`, `pkg.module` or `pkg.module:function`.
+    """Import `FILE.py`, `FILE.py:function`, `pkg.module`, `pkg.module:function` or an installed target.
 
-    The file's folder, or the working directory for a module, comes first on `sys.path`. Raises
-    `TargetError` with a sentence; an exception of the target's own code is chained to it.
+    The file's folder, or the working directory for a module, comes first on `sys.path`; for what is
+    installed it stays as it is. Raises `TargetError` with a sentence; an exception of the target's own
+    code is chained to it.
     """
+    if refs := refs_of(spec):
+        return Target(spec, {name: _load_installed(name, ref) for name, ref in refs.items()})
     place, _, wanted = spec.partition(":")
     module = _load_file(Path(place)) if _is_file(place) else _load_module(place)
     functions = _functions(place, module)
@@ -86,6 +90,27 @@ def _load_module(name: str) -> ModuleType:
         if isinstance(cause, ModuleNotFoundError) and f"{name}.".startswith(f"{cause.name}."):
             raise TargetError(_missing_module(name, cause)) from None
         raise
+
+
+def _load_installed(name: str, ref: str) -> Function:
+    """The function that an entry point names."""
+    place, _, variable = ref.partition(":")
+    try:
+        module = _execute(place, Path.cwd(), lambda: importlib.import_module(place))
+        functions = {key: value for key, value in vars(module).items() if isinstance(value, WorkerFunction)}
+        function = _choose(place, module, functions, variable)
+        if function.name != name:
+            raise TargetError(
+                f"the function is named {function.name!r} and its entry point {name!r}; give both one name, "
+                f'with @worker_function(name="{name}") or {function.name} = "{ref}"'
+            )
+    except TargetError as error:
+        offer = offer_of(name, ref)
+        raise TargetError(
+            f"{offer} cannot be served: {error}; if that is not yours to mend, update {offer.dist_name}, "
+            "or leave the function out and name others after --installed"
+        ) from error.__cause__
+    return function
 
 
 def _execute(place: str, root: Path, load: Callable[[], Any]) -> Any:

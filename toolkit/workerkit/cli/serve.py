@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from workerkit.cli.handlers import handler_argument, target_of
 from workerkit.cli.options import queue_option, settings_of, settings_options, warn_of_unread
 from workerkit.cli.samples import request_body, sample_of
 
@@ -21,14 +22,15 @@ LONGEST_SAMPLE = 500
 
 
 @click.command("serve")
-@click.argument("handler")
+@handler_argument
 @click.option("--host", help="Address to listen on; another than loopback needs a key.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the job API; 0 for any free one.")
 @click.option("--workers", metavar="N", help="Processes per function: a number, or render=2,caption=1.")
 @queue_option
 @settings_options
 def command(
-    handler: str,
+    handlers: Sequence[str],
+    installed: bool,
     host: str | None,
     port: int | None,
     workers: str | None,
@@ -38,12 +40,13 @@ def command(
 ) -> None:
     """Serve the functions of HANDLER: a file, pkg.module, or pkg.module:function.
 
+    With --installed, serve functions that installed distributions offer in place of it.
+
     Ctrl-C stops it in good order: running jobs may finish, waiting ones are there after a restart.
     """
     settings = settings_of(
         config, assignments, server__host=host, server__port=port, workers__count=workers, queue__url=queue
     )
-    warn_of_unread(handler, settings)
     # Imported here, so that `workerkit serve --help` and a wrong flag answer at once.
     import uvloop
 
@@ -51,24 +54,29 @@ def command(
     from workerkit.cli.logs import logs_aside
 
     with logs_aside():
-        uvloop.run(App(settings, handler, partial(announce, handler)).run())
+        target = target_of(handlers, installed, settings)
+        warn_of_unread(target, settings)
+        uvloop.run(App(settings, target, partial(announce, target)).run())
 
 
-def announce(handler: str, started: Started) -> None:
+def announce(target: str, started: Started) -> None:
     """Say on stderr where everything is."""
-    click.echo("\n".join(lines(handler, started)), err=True)
+    click.echo("\n".join(lines(target, started)), err=True)
 
 
-def lines(handler: str, started: Started) -> list[str]:
+def lines(target: str, started: Started) -> list[str]:
     """The start-up lines."""
+    from workerkit.handlers import refs_of, shown
+
     rows = [
         ("API", started.url + (" and every other address of this machine" if started.everywhere else "")),
         *(("function" if not n else "", line) for n, line in enumerate(called(started))),
+        *([("installed", shown(target))] if refs_of(target) else []),
         ("plugins", ", ".join(row.name for row in started.plugins) or "none"),
         ("queue", started.queue),
         ("settings", started.source or "defaults; put others into workerkit.toml"),
     ]
-    return ["", *(f"  {name:9} {value}" for name, value in rows), "", *example(handler, started), ""]
+    return ["", *(f"  {name:9} {value}" for name, value in rows), "", *example(target, started), ""]
 
 
 def called(started: Started) -> list[str]:
@@ -82,18 +90,18 @@ def called(started: Started) -> list[str]:
     ]
 
 
-def example(handler: str, started: Started) -> list[str]:
+def example(target: str, started: Started) -> list[str]:
     """A line to paste into another terminal."""
     if not started.functions:
         return []
     url = f"{started.url}/v2/{started.functions[0].name}/runsync"
     key = ' -H "Authorization: Bearer $KEY"' if started.needs_key else ""
-    return ["  Try it:", f"  curl{key} -d {shlex.quote(json.dumps(sample_body(handler)))} {url}"]
+    return ["  Try it:", f"  curl{key} -d {shlex.quote(json.dumps(sample_body(target)))} {url}"]
 
 
-def sample_body(handler: str) -> dict[str, Any]:
-    """What `test_input.json` has for the handler when that is short; nothing but the input, for logs are kept."""
-    path = sample_of(handler)
+def sample_body(target: str) -> dict[str, Any]:
+    """What `test_input.json` has for the target when that is short; nothing but the input, for logs are kept."""
+    path = sample_of(target)
     if path is not None and path.stat().st_size <= LONGEST_SAMPLE:
         try:
             return {"input": json.loads(request_body(path.read_bytes()))["input"]}

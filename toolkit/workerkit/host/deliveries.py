@@ -40,6 +40,16 @@ class Deliveries:
         #: One for each plugin, so that one that hangs uses up its own.
         self._patience: defaultdict[str, Patience] = defaultdict(lambda: Patience(TRY_DEADLINE))
 
+    async def hold_leftovers(self) -> None:
+        """Hold what an earlier run left for plugins that are gone, and say so once for each of them."""
+        held = await self._store.hold_deliveries(self._hooks.undeliverable)
+        for plugin, count in held.items():
+            log.warning(
+                "deliveries that are held: %d, because %s; `workerkit deliveries list --state held` shows them",
+                count,
+                self._hooks.undeliverable(plugin),
+            )
+
     async def run(self) -> None:
         """Send for ever. Cancelling it begins nothing more; `close` waits for what is under way."""
         while True:

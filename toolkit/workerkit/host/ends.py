@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import msgspec
@@ -15,15 +15,22 @@ from workerkit.host.status import ended_body
 from workerkit.host.stubborn import stubbornly
 from workerkit.job import EMPTY, Request, Result, Status
 from workerkit.payload import convert_field
-from workerkit.queue.base import End, Feed, Record
+from workerkit.queue.base import End, Record
 
 log = logging.getLogger(__name__)
+
+
+class Finisher(Protocol):
+    """Where ends are stored: a `Feed`, or what stands for one when a job runs without a queue."""
+
+    async def finish(self, end: End) -> bool:
+        """Store an end; False when the job has moved on since it was seen."""
 
 
 class Ends:
     """Ends jobs, for whatever reason, exactly once."""
 
-    def __init__(self, feed: Feed, hooks: Hooks) -> None:
+    def __init__(self, feed: Finisher, hooks: Hooks) -> None:
         self._feed = feed
         self._hooks = hooks
 

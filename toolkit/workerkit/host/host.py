@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 from workerkit.errors import TargetError
+from workerkit.handlers import shown
 from workerkit.hooks import Hooks
 from workerkit.host.catalogue import Catalogue
 from workerkit.host.deliveries import Deliveries
@@ -67,7 +68,7 @@ class Host:
         self._deliveries = Deliveries(store, hooks)
         self._housekeeping = Housekeeping(store, self.ends, self._all_runs, settings.queue.lease)
         self._tasks: list[asyncio.Task[None]] = []
-        self._target = target
+        self._target = shown(target)
 
     async def open(self) -> None:
         """Take over the queue: what an earlier run left goes on, and known endpoints accept jobs."""
@@ -75,6 +76,7 @@ class Host:
         if returned:
             log.info("jobs of an earlier run that are back in the queue: %d", returned)
         await self.catalogue.load()
+        await self._deliveries.hold_leftovers()
         self._tasks = [
             background(self._deliveries.run(), "sending deliveries"),
             background(self._housekeeping.run(), "housekeeping"),

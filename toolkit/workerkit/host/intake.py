@@ -18,6 +18,7 @@ from workerkit.host.sealing import Sealer
 from workerkit.job import EMPTY, Policy, Request
 from workerkit.payload import convert_field
 from workerkit.queue.base import Submission
+from workerkit.queue.values import SYNC
 from workerkit.settings import PolicySettings, Settings
 
 DAY = 86_400_000
@@ -65,7 +66,7 @@ class Intake:
         policy = self._policy(values.get("policy"), default_timeout_ms)
         typed = self._typed(values)
         now = time.time_ns() // 1_000_000
-        id = f"sync-{ordered_uuid(now)}-u1" if sync else f"{ordered_uuid(now)}-u1"
+        id = f"{SYNC if sync else ''}{ordered_uuid(now)}-u1"
         request = Request(
             id=id,
             endpoint=endpoint,

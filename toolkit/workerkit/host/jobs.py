@@ -21,6 +21,7 @@ from workerkit.host.pool import CENSUS
 from workerkit.host.status import body_of, brief, stream_body
 from workerkit.job import Status
 from workerkit.queue.base import DeliveryState, Outcome, Record, Submitted, View
+from workerkit.queue.values import SYNC
 
 E = TypeVar("E", bound=Enum)
 #: How often a move is tried again when the job moves at the same time.
@@ -275,7 +276,8 @@ class Jobs:
     def _no_job(self, endpoint: str | None, id: str) -> ApiError:
         if endpoint is not None:
             self._host.catalogue.find(endpoint)
-        keep = self._host.settings.queue.keep
+        queue = self._host.settings.queue
+        keep = queue.keep_sync if id.startswith(SYNC) and queue.keep_sync is not None else queue.keep
         return ApiError(
             404,
             "unknown_job",

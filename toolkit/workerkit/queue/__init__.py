@@ -1,1 +1,42 @@
-"""The durable queue: its contracts in `base`, and the one that lives in a SQLite file."""
+"""The durable queue: the contracts for queues of other kinds, and the one that lives in a SQLite file.
+
+What is named here is public, for plugins that implement `open_queue`.
+"""
+
+from __future__ import annotations
+
+from workerkit.queue.base import (
+    Blame,
+    Claim,
+    Counts,
+    DeliveryLine,
+    DeliveryState,
+    End,
+    Feed,
+    JobLine,
+    Outcome,
+    Record,
+    Store,
+    Submission,
+    Submitted,
+    View,
+    Watch,
+)
+
+__all__ = [
+    "Blame",
+    "Claim",
+    "Counts",
+    "DeliveryLine",
+    "DeliveryState",
+    "End",
+    "Feed",
+    "JobLine",
+    "Outcome",
+    "Record",
+    "Store",
+    "Submission",
+    "Submitted",
+    "View",
+    "Watch",
+]

@@ -9,7 +9,7 @@ Times are integer milliseconds since the epoch, read from the queue's own clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
@@ -210,6 +210,14 @@ class Store(Feed, Protocol):
         self, *, state: DeliveryState | None, job: str | None, limit: int
     ) -> list[DeliveryLine]:
         """Deliveries, newest first."""
+        ...
+
+    async def hold_deliveries(self, why: Callable[[str], str]) -> dict[str, int]:
+        """Hold what is pending for plugins that cannot send it; returns how many by plugin.
+
+        `why` gives the reason for a plugin's name, empty for one that can send; it may be called on
+        any thread. A host asks at each start, so deliveries that are over must not make it slow.
+        """
         ...
 
     async def delivery(self, id: str) -> tuple[DeliveryLine, bytes] | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from workerkit.queue.batch import Batch
+from workerkit.queue.values import SYNC
 from workerkit.queue.waiting import Claimers
 
 
@@ -18,10 +19,15 @@ class Context:
     claimers: Claimers
     lease_ms: int
     keep_ms: int
+    keep_sync_ms: int
     queue_length: int
     host: str
     #: Committed numbers of waiting jobs by endpoint.
     levels: dict[str, int] = attrs.Factory(dict)
+
+    def kept_ms(self, id: str) -> int:
+        """How long a job is kept after its end; results of /runsync, whose client has them, may go sooner."""
+        return self.keep_sync_ms if id.startswith(SYNC) else self.keep_ms
 
     def waiting(self, batch: Batch, endpoint: str) -> int:
         """How many jobs of an endpoint wait, those of this batch included."""

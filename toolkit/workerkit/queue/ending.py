@@ -30,7 +30,7 @@ def finish(batch: Batch, context: Context, end: End) -> bool:
     seen, status = STATUS_CODE[end.seen_status], STATUS_CODE[end.status]
     if not end.status.ended or end.status not in MOVES[end.seen_status]:
         return False
-    values = (end.id, seen, end.seen_attempt, status, batch.now, batch.now + context.keep_ms)
+    values = (end.id, seen, end.seen_attempt, status, batch.now, batch.now + context.kept_ms(end.id))
     row = batch.one(context.sql["finish"], values)
     if row is None:
         return _is_stored(batch, context, end)

@@ -6,7 +6,7 @@ deliveries in one make it slow to find what is due. Whatever changes a pending d
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
@@ -98,7 +98,17 @@ def recover(batch: Batch, context: Context) -> None:
     batch.rings = True
 
 
-def _lanes(batch: Batch, context: Context, statement: str, *values: int) -> set[str]:
+def hold(batch: Batch, context: Context, why: Callable[[str], str]) -> dict[str, int]:
+    """See `Store.hold_deliveries`."""
+    held = {}
+    for plugin, count in batch.db.execute(context.sql["pending_plugins"]).fetchall():
+        if reason := why(plugin):
+            _note(batch, context, _lanes(batch, context, "hold_deliveries", plugin, reason, batch.now))
+            held[plugin] = count
+    return held
+
+
+def _lanes(batch: Batch, context: Context, statement: str, *values: int | str) -> set[str]:
     return {lane for (lane,) in batch.db.execute(context.sql[statement], values).fetchall()}
 
 

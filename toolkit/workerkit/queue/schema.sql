@@ -80,7 +80,7 @@ CREATE TABLE delivery (
     detail        TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX delivery_job ON delivery (job);
-CREATE INDEX delivery_lane ON delivery (lane, next_at, seq) WHERE state = 0;
+CREATE INDEX delivery_lane ON delivery (lane, next_at, seq, plugin) WHERE state = 0;
 CREATE INDEX delivery_unsettled ON delivery (state) WHERE state IN (1, 2);
 
 -- When a lane has something to send: one row for each that has a pending delivery.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -36,6 +35,7 @@ from workerkit.queue.file import Location, explain, open_for_writing, prepare_fo
 from workerkit.queue.owner import Owner
 from workerkit.queue.reading import Reader
 from workerkit.queue.sql import SQLITE, load, parse
+from workerkit.queue.values import wall_clock
 from workerkit.queue.waiting import Claimers, Signal, Watches
 from workerkit.queue.writer import Follow, Lane, Writer
 
@@ -44,16 +44,11 @@ T = TypeVar("T")
 SLICE = 50
 
 
-def wall_clock() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
-
-
 class SQLiteStore:
     """A `Store` in a SQLite file. Use it from the event loop that opened it.
 
-    `lease_ms` is how long a run lives without a heartbeat, `keep_ms` how long an ended job is
-    kept, `queue_length` how many jobs of one endpoint may wait.
+    `lease_ms` is how long a run lives without a heartbeat, `keep_ms` how long an ended job is kept
+    (`keep_sync_ms` one of /runsync), `queue_length` how many jobs of one endpoint may wait.
     """
 
     def __init__(
@@ -62,6 +57,7 @@ class SQLiteStore:
         *,
         lease_ms: int,
         keep_ms: int,
+        keep_sync_ms: int | None = None,
         queue_length: int,
         holder: str,
         clock: Callable[[], int] | None = None,
@@ -75,7 +71,8 @@ class SQLiteStore:
         self._watches = Watches()
         self._deliveries = Signal()
         sql = parse(load("statements.sql"), SQLITE)
-        self._context = Context(sql, Claimers(), lease_ms, keep_ms, queue_length, holder)
+        keep_sync_ms = keep_ms if keep_sync_ms is None else keep_sync_ms
+        self._context = Context(sql, Claimers(), lease_ms, keep_ms, keep_sync_ms, queue_length, holder)
         self._claiming = Claiming(self._context, self._do)
         self._writer: Writer | None = None
         self._reading: Reader | None = None
@@ -289,6 +286,10 @@ class SQLiteStore:
     ) -> list[DeliveryLine]:
         """See `Store.deliveries`."""
         return await self._reader.aside(lambda reader: reader.deliveries(state, job, limit))
+
+    async def hold_deliveries(self, why: Callable[[str], str]) -> dict[str, int]:
+        """See `Store.hold_deliveries`."""
+        return await self._write(outbox.hold, why, lane=Lane.HOUSEKEEPING)
 
     async def delivery(self, id: str) -> tuple[DeliveryLine, bytes] | None:
         """See `Store.delivery`."""

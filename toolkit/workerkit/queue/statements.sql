@@ -328,6 +328,16 @@ SET state = CASE WHEN attempts >= attempt_limit THEN 4 ELSE 0 END,
 WHERE state IN (1, 2)
 RETURNING lane;
 
+-- name: pending_plugins
+-- How many deliveries are pending, by plugin.
+SELECT plugin, count(*) FROM delivery WHERE state = 0 GROUP BY plugin;
+
+-- name: hold_deliveries
+-- takes: plugin, detail, now
+UPDATE delivery SET state = 2, next_at = NULL, detail = :detail, updated_at = {now}
+WHERE state = 0 AND plugin = :plugin
+RETURNING lane;
+
 -- name: redeliver
 -- takes: id, now
 UPDATE delivery

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
@@ -10,6 +11,14 @@ import attrs
 
 from workerkit.delivery import Delivery
 from workerkit.job import EMPTY, Policy, Status
+
+#: How the ids of jobs begin that were submitted through /runsync.
+SYNC = "sync-"
+
+
+def wall_clock() -> int:
+    """The time now."""
+    return time.time_ns() // 1_000_000
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 from workerkit.delivery import Delivery
 from workerkit.job import Status
 from workerkit.queue.base import DeliveryState, Store
-from workerkit.testing.feed_contract import KEEP, ManualClock, end
+from workerkit.testing.clock import ManualClock
+from workerkit.testing.feed_contract import KEEP, end
 from workerkit.testing.upkeep_contract import UpkeepContract
 
 
@@ -179,6 +180,31 @@ class DeliveryContract(UpkeepContract):
             assert states["last"] == (DeliveryState.DEAD, 1)
             assert states["more"] == (DeliveryState.PENDING, 1)
             assert states["held"] == (DeliveryState.PENDING, 0)
+
+        self.play(tmp_path, scenario)
+
+    def test_what_is_pending_for_a_plugin_that_is_gone_is_held(self, tmp_path: Path) -> None:
+        """`hold_deliveries`: all of it, due or not, and nothing else; `recover` lets it be tried again."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            gone = {"audit": "audit is gone"}
+            assert await store.hold_deliveries(lambda plugin: gone.get(plugin, "")) == {}
+            asked = [delivery(lane, plugin="audit") for lane in "abc"]
+            id = await self.ended(store, *asked, delivery("c"))
+            tries = {d.lane: d for d in await store.claim_deliveries(2, ["c"])}
+            await store.settle_delivery(tries["a"].id, 1, DeliveryState.DELIVERED, "200", None)
+            await store.settle_delivery(tries["b"].id, 1, DeliveryState.PENDING, "503", clock.time + 9)
+
+            assert await store.hold_deliveries(lambda plugin: gone.get(plugin, "")) == {"audit": 2}
+
+            held = await store.deliveries(state=DeliveryState.HELD, job=id, limit=9)
+            assert {(line.detail, line.next_at) for line in held} == {("audit is gone", None)}
+            assert sorted(line.attempts for line in held) == [0, 1]
+            (other,) = await store.claim_deliveries(9, [])
+            assert other.plugin == "webhook"
+            assert await store.next_delivery([]) is None
+            await store.recover("host")
+            assert {d.lane for d in await store.claim_deliveries(9, [])} == {"b", "c"}
 
         self.play(tmp_path, scenario)
 

@@ -8,31 +8,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-import attrs
-
 from workerkit.job import Policy, Status
 from workerkit.queue.base import Blame, Claim, End, Feed, Submission
+from workerkit.testing.clock import ManualClock
 
 S = TypeVar("S", bound=Feed)
 #: What a queue under test is made with: milliseconds, and waiting jobs.
 LEASE, KEEP, LENGTH = 30_000, 3_600_000, 100
 #: Seconds that a test which hangs is given.
 PATIENCE = 60.0
-
-
-@attrs.define
-class ManualClock:
-    """A clock that goes when it is told to. Milliseconds."""
-
-    time: int = 1_700_000_000_000
-
-    def __call__(self) -> int:
-        """The time."""
-        return self.time
-
-    def advance(self, milliseconds: int) -> None:
-        """Let time pass."""
-        self.time += milliseconds
 
 
 def submission(endpoint: str = "render", **changes: Any) -> Submission:

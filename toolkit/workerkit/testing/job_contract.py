@@ -9,7 +9,8 @@ import attrs
 
 from workerkit.job import Status
 from workerkit.queue.base import Blame, Outcome, Store, Submission
-from workerkit.testing.feed_contract import LENGTH, FeedContract, ManualClock, end, submission
+from workerkit.testing.clock import ManualClock
+from workerkit.testing.feed_contract import LENGTH, FeedContract, end, submission
 
 
 class JobContract(FeedContract):

@@ -9,8 +9,9 @@ A queue under test takes its time from `clock`, so that no test waits for it to 
 
 from __future__ import annotations
 
+from workerkit.testing.clock import ManualClock
 from workerkit.testing.delivery_contract import DeliveryContract
-from workerkit.testing.feed_contract import KEEP, LEASE, LENGTH, FeedContract, ManualClock, end, submission
+from workerkit.testing.feed_contract import KEEP, LEASE, LENGTH, FeedContract, end, submission
 
 __all__ = ["KEEP", "LEASE", "LENGTH", "FeedContract", "ManualClock", "StoreContract", "end", "submission"]
 

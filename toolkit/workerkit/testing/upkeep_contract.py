@@ -6,7 +6,8 @@ from pathlib import Path
 
 from workerkit.job import Policy, Status
 from workerkit.queue.base import Blame, End, Outcome, Store
-from workerkit.testing.feed_contract import KEEP, LEASE, ManualClock, end, submission
+from workerkit.testing.clock import ManualClock
+from workerkit.testing.feed_contract import KEEP, LEASE, end, submission
 from workerkit.testing.job_contract import JobContract
 
 

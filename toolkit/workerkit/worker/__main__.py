@@ -21,9 +21,9 @@ def main() -> int:
     del sys.argv[1:]
     os.set_inheritable(wire, False)
     os.set_inheritable(death, False)
-    # Only now, when what the worker needs is imported, may the working directory hold modules.
+    # A plugin named by module may be in the working directory; it comes last, as in the host.
     if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+        sys.path.append(os.getcwd())
     deathpipe.watch(death)
     _prepare_process()
     return serve(Connection(socket.socket(fileno=wire)))

@@ -8,6 +8,7 @@ import traceback
 
 from workerkit.bridge import Bridge
 from workerkit.errors import TargetError, WorkerkitError, suggest
+from workerkit.handlers import shown
 from workerkit.hooks import Hooks
 from workerkit.job import WorkerInfo
 from workerkit.loading import load_refs
@@ -51,7 +52,7 @@ def _serve(connection: Connection, bridge: Bridge) -> int:
         return 0
     if assign.function not in runners:
         raise TargetError(
-            f"{start.target} has no function {assign.function!r}{suggest(assign.function, runners)}"
+            f"{shown(start.target)} has no function {assign.function!r}{suggest(assign.function, runners)}"
         )
     runner = runners[assign.function]
     info = WorkerInfo(id=start.worker_id, endpoint=assign.function, slots=assign.slots)

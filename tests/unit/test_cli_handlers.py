@@ -1,0 +1,51 @@
+"""HANDLER or `--installed`: one of them, and a sentence for anything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workerkit.cli import run
+from workerkit.cli.serve import sample_body
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            [],
+            "Missing argument 'HANDLER': give a file, pkg.module or pkg.module:function, "
+            "or --installed for the functions of installed distributions",
+        ),
+        (
+            ["handler.py", "--installed"],
+            "handler.py is a HANDLER, and --installed takes names of functions; give one or the other",
+        ),
+        (["--installed", "render", "studio.paint:render"], "studio.paint:render is a HANDLER"),
+        (["a.py", "b.py"], "a.py and b.py are 2 HANDLERs, and there can be one; several functions of"),
+    ],
+)
+def test_wrong_usage_says_both_ways(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(["serve", *arguments])
+
+    printed = capsys.readouterr().err
+    assert code == 2
+    assert printed.startswith(f"workerkit: {sentence}")
+    assert printed.endswith("; see `workerkit serve --help`\n")
+    assert printed.count("\n") == 1
+
+
+def test_the_sample_of_installed_functions_lies_in_the_working_directory(folder: Path) -> None:
+    (folder / "test_input.json").write_text('{"prompt": "a lighthouse"}')
+
+    assert sample_body("installed:render=studio.paint:render") == {"input": {"prompt": "a lighthouse"}}
+
+
+def test_what_is_not_installed_is_a_failure_with_a_cure(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["serve", "--installed", "render"])
+
+    assert code == 1
+    assert 'pyproject.toml: [project.entry-points."workerkit.functions"] render' in capsys.readouterr().err
