@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
-T = TypeVar("T")
-BETWEEN_LOOKS = 0.01
+from workerkit.testing.waiting import until
 
-
-def until(what: str, happened: Callable[[], T], seconds: float = 20.0) -> T:
-    """The first true answer of `happened`; fails when there is none within `seconds`."""
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while not (answer := happened()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        pause.wait(BETWEEN_LOOKS)
-    return answer
+__all__ = ["alive", "until"]
 
 
 def alive(pid: int) -> bool:

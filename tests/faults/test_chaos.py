@@ -15,9 +15,8 @@ from pathlib import Path
 
 import urllib3
 
-from receiver import Receiver
-from serving import Served
 from waiting import until
+from workerkit.testing import Receiver, Server
 
 JOBS, HOST_KILLS, CLIENTS = 1000, 5, 8
 HANDLER = Path(__file__).with_name("chaos_handler.py").read_text()
@@ -49,7 +48,7 @@ class WorkerKiller(threading.Thread):
         self.join()
 
 
-def submit(server: Served, number: int, webhook: str) -> str:
+def submit(server: Server, number: int, webhook: str) -> str:
     """Submit until it is acknowledged; the key makes a repetition harmless."""
     key = str(uuid.uuid4())
     body = {"input": {"number": number, "seconds": 0.004}, "webhook": webhook}
@@ -64,7 +63,7 @@ def submit(server: Served, number: int, webhook: str) -> str:
     return until("the submit is acknowledged", once, seconds=60)
 
 
-def finished(server: Served) -> int:
+def finished(server: Server) -> int:
     try:
         jobs = server.get("/v2/step/health")[1]["jobs"]
     except (urllib3.exceptions.HTTPError, OSError):
@@ -72,7 +71,7 @@ def finished(server: Served) -> int:
     return int(jobs["completed"] + jobs["failed"])
 
 
-def listed(server: Served) -> Iterator[dict[str, object]]:
+def listed(server: Server) -> Iterator[dict[str, object]]:
     page = server.get("/jobs?limit=500")[1]
     while page["jobs"]:
         yield from page["jobs"]
@@ -84,7 +83,7 @@ def test_nothing_is_lost_and_no_job_ends_twice(tmp_path: Path) -> None:
     print(f"seed {seed}")
     with (
         Receiver() as receiver,
-        Served(tmp_path, HANDLER, arguments=["--workers", "2"], settings=SETTINGS) as server,
+        Server(tmp_path, HANDLER, arguments=["--workers", "2"], settings=SETTINGS) as server,
         ThreadPoolExecutor(CLIENTS) as clients,
     ):
         killer = WorkerKiller(tmp_path / "effects.log", seed)
@@ -118,6 +117,6 @@ def test_nothing_is_lost_and_no_job_ends_twice(tmp_path: Path) -> None:
         until("no delivery is left", lambda: not pending(server))
 
 
-def pending(server: Served) -> bool:
+def pending(server: Server) -> bool:
     answers = (server.get(f"/deliveries?state={state}")[1]["deliveries"] for state in ("pending", "sending"))
     return any(answers)

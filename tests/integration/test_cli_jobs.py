@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from serving import Served
 from waiting import until
+from workerkit.testing import Server
 
 HANDLER = """
 from pathlib import Path
@@ -41,7 +41,7 @@ def rows(folder: Path, *arguments: str) -> list[dict[str, Any]]:
 
 
 def test_jobs_are_listed_and_shown_alike_through_the_server_and_from_the_file(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLER) as server:
+    with Server(tmp_path, HANDLER) as server:
         first = server.post("/v2/echo/runsync", {"input": {"n": 1}})[1]["id"]
         server.post("/v2/echo/runsync", {"input": {"n": 2}})
         listed = rows(tmp_path, "jobs", "list")
@@ -57,7 +57,7 @@ def test_jobs_are_listed_and_shown_alike_through_the_server_and_from_the_file(tm
 
 
 def test_the_table_shows_whole_ids(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLER) as server:
+    with Server(tmp_path, HANDLER) as server:
         id = server.post("/v2/echo/run", {"input": 1})[1]["id"]
 
         done = workerkit(tmp_path, "jobs", "list")
@@ -68,7 +68,7 @@ def test_the_table_shows_whole_ids(tmp_path: Path) -> None:
 
 
 def test_a_waiting_job_is_cancelled_through_the_server(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLER) as server:
+    with Server(tmp_path, HANDLER) as server:
         held, waiting = hold_the_worker(server, tmp_path)
 
         done = workerkit(tmp_path, "jobs", "cancel", waiting)
@@ -80,7 +80,7 @@ def test_a_waiting_job_is_cancelled_through_the_server(tmp_path: Path) -> None:
 
 
 def test_without_a_server_a_job_is_cancelled_in_the_file_and_its_webhook_is_stored(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLER) as server:
+    with Server(tmp_path, HANDLER) as server:
         _, waiting = hold_the_worker(server, tmp_path)
         server.kill()
 
@@ -98,7 +98,7 @@ def test_without_a_server_a_job_is_cancelled_in_the_file_and_its_webhook_is_stor
 
 def test_dead_deliveries_are_listed_with_the_reason(tmp_path: Path) -> None:
     settings = "[plugin.webhook]\nretry_delay = 0.05\n"
-    with Served(tmp_path, HANDLER, settings=settings) as server:
+    with Server(tmp_path, HANDLER, settings=settings) as server:
         id = server.post("/v2/echo/runsync", {"input": 1, "webhook": FAR})[1]["id"]
         dead = dead_deliveries(tmp_path, 1)
         shown = workerkit(tmp_path, "deliveries", "list").stdout
@@ -114,7 +114,7 @@ def test_dead_deliveries_are_listed_with_the_reason(tmp_path: Path) -> None:
 
 def test_a_failed_job_and_its_webhook_are_repeated_through_the_server_and_in_the_file(tmp_path: Path) -> None:
     settings = "[plugin.webhook]\nattempts = 1\nretry_delay = 0.05\n"
-    with Served(tmp_path, HANDLER, settings=settings) as server:
+    with Server(tmp_path, HANDLER, settings=settings) as server:
         id = server.post("/v2/gated/runsync", {"input": {}, "webhook": FAR})[1]["id"]
         [dead] = dead_deliveries(tmp_path, 1)
         again = workerkit(tmp_path, "deliveries", "redeliver", dead["id"])
@@ -145,7 +145,7 @@ def test_a_queue_that_a_plugin_opens_is_told_apart_from_one_that_is_missing(tmp_
 
 def test_a_server_for_everyone_tells_an_address_and_a_line_that_work(tmp_path: Path) -> None:
     key = f"[server.keys.me]\nsha256 = '{hashlib.sha256(b'open sesame').hexdigest()}'\n"
-    with Served(tmp_path, HANDLER, settings=key, arguments=("--host", "0.0.0.0")) as server:
+    with Server(tmp_path, HANDLER, settings=key, arguments=("--host", "0.0.0.0")) as server:
         listed = workerkit(tmp_path, "jobs", "list")
         until("it says how it is called", lambda: "curl" in server.log())
         log = server.log()
@@ -168,7 +168,7 @@ def dead_deliveries(folder: Path, count: int) -> list[dict[str, Any]]:
 
 
 def test_an_unknown_job_is_a_sentence_with_and_without_a_server(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLER):
+    with Server(tmp_path, HANDLER):
         online = workerkit(tmp_path, "jobs", "show", "nonsense")
     offline = workerkit(tmp_path, "jobs", "cancel", "nonsense")
 
@@ -177,7 +177,7 @@ def test_an_unknown_job_is_a_sentence_with_and_without_a_server(tmp_path: Path) 
     assert "there is no job 'nonsense'" in offline.stderr
 
 
-def hold_the_worker(server: Served, folder: Path) -> tuple[str, str]:
+def hold_the_worker(server: Server, folder: Path) -> tuple[str, str]:
     """The only worker waits at a gate with one job, and a second one waits behind it."""
     gate = folder / "gate"
     os.mkfifo(gate)

@@ -227,3 +227,52 @@ def test_a_settings_file_beside_the_handler_that_is_not_read_is_named(folder: Pa
 
     assert "../workerkit.toml is not read; start workerkit in that folder" in elsewhere.stderr
     assert "is not read" not in given.stderr + here.stderr
+
+
+@pytest.fixture
+def studio(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A distribution that offers two functions, as pip leaves it, on the import path."""
+    site = folder / "site"
+    info = site / "studio-1.2.dist-info"
+    info.mkdir(parents=True)
+    (site / "studio_paint.py").write_text(
+        "from workerkit import worker_function\n"
+        "@worker_function\ndef render(job):\n    return job['input']\n"
+        "@worker_function\ndef caption(job):\n    return 'a lighthouse'\n"
+    )
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: studio\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(
+        "[workerkit.functions]\nrender = studio_paint:render\ncaption = studio_paint:caption\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    return folder
+
+
+def test_an_installed_function_is_run_by_its_name(studio: Path) -> None:
+    (studio / "test_input.json").write_text('{"input": {"prompt": "hello"}}')
+
+    given = run(studio, "--installed", "caption", "--input", "{}")
+    sampled = run(studio, "--installed", "render")
+
+    assert json.loads(given.stdout) == "a lighthouse", given.stderr
+    assert json.loads(sampled.stdout) == {"prompt": "hello"}, sampled.stderr
+
+
+def test_which_installed_function_must_be_said(studio: Path) -> None:
+    several = run(studio, "--installed", "--input", "{}")
+    no_input = run(studio, "--installed", "render")
+    unknown = run(studio, "--installed", "rendre", "--input", "{}")
+
+    assert (
+        "studio 1.2 (caption, render) holds several functions; name one, such as --installed caption"
+        in several.stderr
+    )
+    assert "there is no test_input.json here; give --input" in no_input.stderr
+    assert "no installed function is named 'rendre'; did you mean 'render'?" in unknown.stderr
+
+
+def test_a_profile_is_one_of_the_settings(folder: Path) -> None:
+    done = run(folder, "handler.py:echo", "--input", "{}", "--profile", "runpot")
+
+    assert done.returncode == 1
+    assert "did you mean 'runpod'?" in done.stderr

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from receiver import Receiver
-from serving import Served
 from waiting import alive, until
+from workerkit.testing import Receiver, Server
 
 HANDLERS = """
 import asyncio, os, time
@@ -68,8 +67,8 @@ ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with Served(tmp_path_factory.mktemp("ends"), HANDLERS) as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("ends"), HANDLERS) as server:
         yield server
 
 
@@ -79,24 +78,24 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-def submit(server: Served, endpoint: str, value: Any, **body: Any) -> str:
+def submit(server: Server, endpoint: str, value: Any, **body: Any) -> str:
     status, answer = server.post(f"/v2/{endpoint}/run", {"input": value, **body})
     assert (status, answer["status"]) == (200, "IN_QUEUE")
     return str(answer["id"])
 
 
-def ended(server: Served, endpoint: str, id: str) -> dict[str, Any]:
+def ended(server: Server, endpoint: str, id: str) -> dict[str, Any]:
     status, answer = server.get(f"/v2/{endpoint}/status-sync/{id}?wait=30000")
     assert status == 200
     assert answer["status"] in ENDED
     return dict(answer)
 
 
-def running(server: Served, endpoint: str, id: str) -> bool:
+def running(server: Server, endpoint: str, id: str) -> bool:
     return bool(server.get(f"/v2/{endpoint}/status/{id}")[1]["status"] == "IN_PROGRESS")
 
 
-def same_bytes(server: Served, receiver: Receiver, endpoint: str, id: str, path: str) -> dict[str, Any]:
+def same_bytes(server: Server, receiver: Receiver, endpoint: str, id: str, path: str) -> dict[str, Any]:
     """The webhook of a job, after a look that its body is what `/status` answers, byte for byte."""
     [received] = receiver.wait(1, path)
     response = server.http.request("GET", f"{server.url}/v2/{endpoint}/status/{id}")
@@ -104,7 +103,7 @@ def same_bytes(server: Served, receiver: Receiver, endpoint: str, id: str, path:
     return dict(json.loads(received.body))
 
 
-def test_a_completed_job_answers_its_output_and_its_times(server: Served) -> None:
+def test_a_completed_job_answers_its_output_and_its_times(server: Server) -> None:
     status, answer = server.post("/v2/echo/runsync", {"input": [1, "två"]})
 
     assert status == 200
@@ -126,7 +125,7 @@ def test_a_completed_job_answers_its_output_and_its_times(server: Served) -> Non
     ],
 )
 def test_a_webhook_carries_the_bytes_of_status(
-    server: Served, receiver: Receiver, endpoint: str, value: Any, status: str
+    server: Server, receiver: Receiver, endpoint: str, value: Any, status: str
 ) -> None:
     path = f"/{endpoint}-{status}"
     id = submit(server, endpoint, value, webhook=receiver.url + path)
@@ -136,7 +135,7 @@ def test_a_webhook_carries_the_bytes_of_status(
 
 
 def test_a_running_sync_handler_is_cancelled_at_once_and_its_process_replaced(
-    server: Served, receiver: Receiver
+    server: Server, receiver: Receiver
 ) -> None:
     id = submit(server, "block", None, webhook=receiver.url + "/cancelled")
     until("the job runs", lambda: running(server, "block", id) and (server.folder / "block.pid").exists())
@@ -152,7 +151,7 @@ def test_a_running_sync_handler_is_cancelled_at_once_and_its_process_replaced(
     until("another is ready", lambda: server.get("/v2/block/health")[1]["workers"]["idle"] == 1)
 
 
-def test_a_running_async_handler_is_cancelled_and_its_process_stays(server: Served) -> None:
+def test_a_running_async_handler_is_cancelled_and_its_process_stays(server: Server) -> None:
     id = submit(server, "wait", "long")
     until("the job runs", lambda: running(server, "wait", id) and (server.folder / "wait.pid").exists())
     pid = until("the pid", lambda: (server.folder / "wait.pid").read_text())
@@ -165,7 +164,7 @@ def test_a_running_async_handler_is_cancelled_and_its_process_stays(server: Serv
 
 
 def test_a_job_that_waits_is_cancelled_and_purged_with_its_webhook(
-    server: Served, receiver: Receiver
+    server: Server, receiver: Receiver
 ) -> None:
     running_id = submit(server, "block", None)
     until("the job runs", lambda: running(server, "block", running_id))
@@ -180,7 +179,7 @@ def test_a_job_that_waits_is_cancelled_and_purged_with_its_webhook(
     assert server.post(f"/v2/block/cancel/{running_id}")[0] == 200
 
 
-def test_an_ended_job_cannot_be_cancelled_and_a_cancelled_one_can_again(server: Served) -> None:
+def test_an_ended_job_cannot_be_cancelled_and_a_cancelled_one_can_again(server: Server) -> None:
     done = server.post("/v2/echo/runsync", {"input": 1})[1]["id"]
     status, answer = server.post(f"/v2/echo/cancel/{done}")
     assert (status, answer["code"]) == (409, "already_ended")
@@ -192,7 +191,7 @@ def test_an_ended_job_cannot_be_cancelled_and_a_cancelled_one_can_again(server: 
 
 @pytest.mark.parametrize("endpoint", ["block", "wait"])
 def test_a_job_that_runs_too_long_is_timed_out_and_its_slot_comes_back(
-    server: Served, receiver: Receiver, endpoint: str
+    server: Server, receiver: Receiver, endpoint: str
 ) -> None:
     path = f"/timeout-{endpoint}"
     id = submit(server, endpoint, "long", webhook=receiver.url + path, policy={"executionTimeout": 5000})
@@ -206,7 +205,7 @@ def test_a_job_that_runs_too_long_is_timed_out_and_its_slot_comes_back(
     until("a slot is free", lambda: server.get(f"/v2/{endpoint}/health")[1]["workers"]["idle"] == 1)
 
 
-def test_a_job_past_its_ttl_expires_in_the_queue(server: Served, receiver: Receiver) -> None:
+def test_a_job_past_its_ttl_expires_in_the_queue(server: Server, receiver: Receiver) -> None:
     running_id = submit(server, "block", None)
     id = submit(server, "block", None, webhook=receiver.url + "/expired", policy={"ttl": 10_000})
 
@@ -217,7 +216,7 @@ def test_a_job_past_its_ttl_expires_in_the_queue(server: Served, receiver: Recei
     assert server.post(f"/v2/block/cancel/{running_id}")[0] == 200
 
 
-def test_a_handler_that_raises_gives_runpods_error_keys(server: Served) -> None:
+def test_a_handler_that_raises_gives_runpods_error_keys(server: Server) -> None:
     answer = server.post("/v2/echo/runsync", {"input": {"fail": "too wet"}})[1]
 
     error = json.loads(answer["error"])
@@ -228,7 +227,7 @@ def test_a_handler_that_raises_gives_runpods_error_keys(server: Served) -> None:
     assert error["worker_id"] == answer["workerId"]
 
 
-def test_a_dict_with_an_error_fails_and_keeps_the_rest(server: Served) -> None:
+def test_a_dict_with_an_error_fails_and_keeps_the_rest(server: Server) -> None:
     answer = server.post("/v2/echo/runsync", {"input": {"error": "bad prompt", "seed": 7}})[1]
 
     assert (answer["status"], answer["error"], answer["output"]) == ("FAILED", "bad prompt", {"seed": 7})
@@ -238,7 +237,7 @@ def test_a_dict_with_an_error_fails_and_keeps_the_rest(server: Served) -> None:
     ("endpoint", "how"), [("die", "exited with code 7"), ("crash", "was killed by SIGSEGV")]
 )
 def test_a_job_whose_worker_dies_is_started_again_and_then_says_how_it_died(
-    server: Served, endpoint: str, how: str
+    server: Server, endpoint: str, how: str
 ) -> None:
     answer = ended(server, endpoint, submit(server, endpoint, None))
 
@@ -249,7 +248,7 @@ def test_a_job_whose_worker_dies_is_started_again_and_then_says_how_it_died(
     assert "3 times" in error["error_message"]
 
 
-def test_a_segfault_leaves_its_stack_in_the_error(server: Served) -> None:
+def test_a_segfault_leaves_its_stack_in_the_error(server: Server) -> None:
     error = json.loads(ended(server, "crash", submit(server, "crash", None))["error"])
 
     assert "string_at" in error["error_traceback"]
@@ -265,7 +264,7 @@ def test_a_segfault_leaves_its_stack_in_the_error(server: Served) -> None:
     ],
 )
 def test_an_output_that_json_cannot_hold_fails_with_its_path(
-    server: Served, value: str, culprit: str
+    server: Server, value: str, culprit: str
 ) -> None:
     answer = server.post("/v2/odd/runsync", {"input": value})[1]
 
@@ -274,7 +273,7 @@ def test_an_output_that_json_cannot_hold_fails_with_its_path(
     assert server.post("/v2/echo/runsync", {"input": 1})[1]["status"] == "COMPLETED"
 
 
-def test_a_generators_chunks_are_streamed_once_and_collected(server: Served) -> None:
+def test_a_generators_chunks_are_streamed_once_and_collected(server: Server) -> None:
     id = submit(server, "count", 4)
     got: list[Any] = []
     while True:
@@ -288,7 +287,7 @@ def test_a_generators_chunks_are_streamed_once_and_collected(server: Served) -> 
     assert ended(server, "count", id)["output"] == got
 
 
-def test_a_failed_job_is_retried_under_its_id_and_a_completed_one_is_not(server: Served) -> None:
+def test_a_failed_job_is_retried_under_its_id_and_a_completed_one_is_not(server: Server) -> None:
     id = submit(server, "echo", {"fail": "again"})
     assert ended(server, "echo", id)["status"] == "FAILED"
 
@@ -301,7 +300,7 @@ def test_a_failed_job_is_retried_under_its_id_and_a_completed_one_is_not(server:
     assert (status, answer["code"]) == (409, "not_retryable")
 
 
-def test_health_counts_every_end(server: Served) -> None:
+def test_health_counts_every_end(server: Server) -> None:
     before = server.get("/v2/echo/health")[1]["jobs"]
     server.post("/v2/echo/runsync", {"input": 1})
     server.post("/v2/echo/runsync", {"input": {"fail": "x"}})
@@ -314,7 +313,7 @@ def test_health_counts_every_end(server: Served) -> None:
     assert set(after["workers"]) == {"idle", "initializing", "ready", "running", "throttled", "unhealthy"}
 
 
-def test_a_storm_of_chunks_and_progress_is_stored_in_order(server: Served) -> None:
+def test_a_storm_of_chunks_and_progress_is_stored_in_order(server: Server) -> None:
     id = submit(server, "storm", 20_000)
 
     answer = ended(server, "storm", id)

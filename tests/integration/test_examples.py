@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import urllib3
 
-from serving import Served
 from waiting import until
 from workerkit import Delivery, Receipt
+from workerkit.testing import Server
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TOUR = EXAMPLES / "demo" / "tour.py"
@@ -58,7 +58,7 @@ def test_own_plugin_writes_how_each_job_ended(tmp_path: Path) -> None:
     settings = (EXAMPLES / "own_plugin" / "workerkit.toml").read_text(encoding="utf-8")
     handler = (EXAMPLES / "own_plugin" / "handler.py").read_text(encoding="utf-8")
 
-    with Served(tmp_path, handler, settings=settings) as server:
+    with Server(tmp_path, handler, settings=settings) as server:
         good = server.post("/v2/square/runsync", {"input": {"number": 12}})[1]
         bad = server.post("/v2/square/runsync", {"input": {}})[1]
         log = tmp_path / "audit.log"
@@ -122,6 +122,7 @@ def test_the_demo_ends_by_itself_with_everything_held_and_nothing_left(own_tempo
 
     assert process.returncode == 0, printed
     assert "checks held" in printed
+    assert "sent by workerkit_plugins.webhook:Webhook of workerkit" in printed
     assert left_running() == []
     assert list(own_temporary_folder.iterdir()) == []
 
@@ -152,7 +153,7 @@ def test_the_readmes_quickstart_does_what_it_says(tmp_path: Path) -> None:
     [call] = [block for block in blocks("bash") if "runsync" in block]
     body = json.loads(call.partition("'")[2].partition("'")[0])
 
-    with Served(tmp_path, handler) as server:
+    with Server(tmp_path, handler) as server:
         answer = server.post("/v2/render/runsync", body)[1]
 
     assert answer["output"] == {"image": "rendered a lighthouse"}

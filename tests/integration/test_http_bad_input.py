@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving import Served
+from workerkit.testing import Server
 
 HANDLER = """
 from workerkit import worker_function
@@ -19,9 +19,9 @@ S3 = b'{"input":1,"s3Config":{"accessId":"id","accessSecret":"open-sesame","buck
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     limits = "[limits]\nrun_body = 2000\nrunsync_body = 4000\n"
-    with Served(tmp_path_factory.mktemp("bad-input"), HANDLER, settings=limits) as served:
+    with Server(tmp_path_factory.mktemp("bad-input"), HANDLER, settings=limits) as served:
         yield served
 
 
@@ -89,7 +89,7 @@ BAD = {
 
 @pytest.mark.parametrize(("path", "body", "status", "code", "sentence"), BAD.values(), ids=BAD.keys())
 def test_every_mistake_is_answered_with_its_culprit_and_its_cure(
-    server: Served, path: str, body: bytes, status: int, code: str, sentence: str
+    server: Server, path: str, body: bytes, status: int, code: str, sentence: str
 ) -> None:
     answered, error = server.post(path, body)
     assert (answered, error.get("code")) == (status, code), error
@@ -97,13 +97,13 @@ def test_every_mistake_is_answered_with_its_culprit_and_its_cure(
     assert "sesame" not in error["error"]
 
 
-def test_nothing_of_all_that_was_stored(server: Served) -> None:
+def test_nothing_of_all_that_was_stored(server: Server) -> None:
     status, health = server.get("/v2/render/health")
     assert status == 200
     assert health["jobs"] == {"completed": 0, "failed": 0, "inProgress": 0, "inQueue": 0, "retried": 0}
 
 
-def test_keys_that_mean_nothing_are_named_in_a_header(server: Served) -> None:
+def test_keys_that_mean_nothing_are_named_in_a_header(server: Server) -> None:
     answer = server.http.request(
         "POST", f"{server.url}/v2/render/run", body=b'{"input":1,"webhookV2":"x","with space":1}'
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from serving import Served
+from workerkit.testing import Server
 
 HANDLER = "from workerkit import worker_function\n\n@worker_function\ndef double(job):\n    return 2 * job['input']\n"
 PLUGIN = """
@@ -23,14 +23,14 @@ class Asked:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Served]:
+def server(tmp_path: Path) -> Iterator[Server]:
     (tmp_path / "asking.py").write_text(PLUGIN)
-    with Served(tmp_path, HANDLER, settings='[plugins]\nload = ["asking:Asked"]\n') as server:
+    with Server(tmp_path, HANDLER, settings='[plugins]\nload = ["asking:Asked"]\n') as server:
         yield server
 
 
 def test_the_same_key_and_body_give_the_same_job_and_ask_no_plugin_again(
-    server: Served, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
     first = server.post("/v2/double/run", {"input": 4}, Idempotency_Key="order-7")[1]["id"]
     again = server.post("/v2/double/run", {"input": 4}, Idempotency_Key="order-7")[1]["id"]
@@ -41,7 +41,7 @@ def test_the_same_key_and_body_give_the_same_job_and_ask_no_plugin_again(
     assert (tmp_path / "asked").read_text() == f"{first}\n"
 
 
-def test_another_body_under_the_key_is_a_conflict(server: Served) -> None:
+def test_another_body_under_the_key_is_a_conflict(server: Server) -> None:
     server.post("/v2/double/run", {"input": 4}, Idempotency_Key="order-8")
 
     status, answer = server.post("/v2/double/run", {"input": 5}, Idempotency_Key="order-8")
@@ -49,7 +49,7 @@ def test_another_body_under_the_key_is_a_conflict(server: Served) -> None:
     assert (status, answer["code"]) == (409, "idempotency_conflict")
 
 
-def test_requests_at_the_same_moment_make_one_job(server: Served) -> None:
+def test_requests_at_the_same_moment_make_one_job(server: Server) -> None:
     with ThreadPoolExecutor(8) as clients:
         ids = list(
             clients.map(
@@ -62,7 +62,7 @@ def test_requests_at_the_same_moment_make_one_job(server: Served) -> None:
     assert len(server.get("/jobs")[1]["jobs"]) == 1
 
 
-def test_a_webhooks_query_is_masked_where_deliveries_are_listed(server: Served) -> None:
+def test_a_webhooks_query_is_masked_where_deliveries_are_listed(server: Server) -> None:
     url = "http://127.0.0.1:9/hook?token=opens-the-door"
     id = server.post("/v2/double/runsync", {"input": 1, "webhook": url})[1]["id"]
 

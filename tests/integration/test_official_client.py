@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from serving import Served
+from workerkit.testing import Server
 
 HANDLER = """
 import threading
@@ -48,12 +48,12 @@ def tell(value):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with Served(tmp_path_factory.mktemp("official"), HANDLER) as served:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("official"), HANDLER) as served:
         yield served
 
 
-def client(server: Served, script: str, *, key: str = "any-key") -> list[Any]:
+def client(server: Server, script: str, *, key: str = "any-key") -> list[Any]:
     """What `script` tells, run with the official package in a process of its own.
 
     It reads the address when it is imported, so it cannot be imported here.
@@ -65,13 +65,13 @@ def client(server: Served, script: str, *, key: str = "any-key") -> list[Any]:
     return [json.loads(line[6:]) for line in done.stdout.splitlines() if line.startswith("tells ")]
 
 
-def asynchronously(server: Served, script: str) -> list[Any]:
+def asynchronously(server: Server, script: str) -> list[Any]:
     body = "".join(f"        {line}\n" for line in script.strip().splitlines())
     main = f"async def main():\n    async with runpod.http_client.AsyncClientSession() as session:\n{body}\n"
     return client(server, "import runpod.http_client\n" + main + "asyncio.run(main())\n")
 
 
-def test_run_then_status_and_output(server: Served) -> None:
+def test_run_then_status_and_output(server: Server) -> None:
     script = """
 job = Endpoint("echo").run({"words": "hi"})
 tell(job.output(timeout=30))
@@ -80,7 +80,7 @@ tell(job.status())
     assert client(server, script) == [{"said": "hi"}, "COMPLETED"]
 
 
-def test_run_sync_returns_the_output(server: Served) -> None:
+def test_run_sync_returns_the_output(server: Server) -> None:
     script = """
 tell(Endpoint("echo").run_sync({"words": "hi"}, timeout=30))
 tell(Endpoint("echo").run_sync({"input": {"words": "wrapped"}}, timeout=30))
@@ -89,12 +89,12 @@ tell(Endpoint("fail").run_sync({"words": "hi"}, timeout=30))
     assert client(server, script) == [{"said": "hi"}, {"said": "wrapped"}, None]
 
 
-def test_a_stream_yields_every_chunk_once(server: Served) -> None:
+def test_a_stream_yields_every_chunk_once(server: Server) -> None:
     script = 'tell(list(Endpoint("count").run({"to": 5}).stream()))'
     assert client(server, script) == [[0, 1, 2, 3, 4]]
 
 
-def test_cancel_of_a_running_and_of_a_waiting_job_then_purge(server: Served) -> None:
+def test_cancel_of_a_running_and_of_a_waiting_job_then_purge(server: Server) -> None:
     script = """
 endpoint = Endpoint("hang")
 running, waiting = endpoint.run({"a": 1}), endpoint.run({"a": 2})
@@ -109,13 +109,13 @@ tell(running.status())
     assert client(server, script) == [cancelled, "completed", [cancelled, cancelled], cancelled, cancelled]
 
 
-def test_health_holds_every_counter(server: Served) -> None:
+def test_health_holds_every_counter(server: Server) -> None:
     [health] = client(server, 'tell(Endpoint("echo").health())')
     assert set(health["jobs"]) == {"completed", "failed", "inProgress", "inQueue", "retried"}
     assert set(health["workers"]) == {"idle", "initializing", "ready", "running", "throttled", "unhealthy"}
 
 
-def test_an_unknown_endpoint_is_the_clients_own_404(server: Served) -> None:
+def test_an_unknown_endpoint_is_the_clients_own_404(server: Server) -> None:
     script = """
 import requests
 try:
@@ -127,7 +127,7 @@ except requests.HTTPError as error:
     assert client(server, script) == [404, "unknown_endpoint"]
 
 
-def test_the_async_client_runs_and_reads_output_and_status(server: Served) -> None:
+def test_the_async_client_runs_and_reads_output_and_status(server: Server) -> None:
     script = """
 job = await AsyncioEndpoint("echo", session).run({"words": "hi"})
 tell(await job.output(timeout=30))
@@ -137,7 +137,7 @@ tell(sorted(await AsyncioEndpoint("echo", session).health()))
     assert asynchronously(server, script) == [{"said": "hi"}, "COMPLETED", ["jobs", "workers"]]
 
 
-def test_the_async_client_streams(server: Served) -> None:
+def test_the_async_client_streams(server: Server) -> None:
     script = """
 job = await AsyncioEndpoint("count", session).run({"to": 3})
 tell([chunk async for chunk in job.stream()])
@@ -145,7 +145,7 @@ tell([chunk async for chunk in job.stream()])
     assert asynchronously(server, script) == [[0, 1, 2]]
 
 
-def test_the_async_client_cancels_and_purges(server: Served) -> None:
+def test_the_async_client_cancels_and_purges(server: Server) -> None:
     script = """
 endpoint = AsyncioEndpoint("hang", session)
 job = await endpoint.run({"a": 1})
@@ -159,7 +159,7 @@ tell((await endpoint.purge_queue())["status"])
 def test_with_keys_the_client_sends_its_own_and_names_a_wrong_one(tmp_path: Path) -> None:
     digest = "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90"  # of "alice"
     keys = f'[server.keys.app]\nsha256 = "{digest}"\n'
-    with Served(tmp_path, HANDLER, settings=keys) as served:
+    with Server(tmp_path, HANDLER, settings=keys) as served:
         script = 'tell(Endpoint("echo").run_sync({"words": "hi"}, timeout=30))'
         assert client(served, script, key="alice") == [{"said": "hi"}]
         wrong = """

@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from services import S3Server, s3_server
 from workerkit import Bucket, Job, Output, Secret
 from workerkit.bridge import Bridge
 from workerkit.hooks import Hooks, LoadedPlugin
+from workerkit.testing import S3Server, s3_server
 from workerkit_plugins.s3 import S3
 from workerkit_plugins.s3.config import S3Config
 

@@ -11,8 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from receiver import Receiver
-from serving import Served
+from workerkit.testing import Receiver, Server
 
 SECRET = "canary/7f3+q Zr=9x?Lk"
 HANDLER = """
@@ -70,12 +69,12 @@ def leaks(data: bytes) -> list[bytes]:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Served]:
-    with Served(tmp_path, HANDLER) as server:
+def server(tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path, HANDLER) as server:
         yield server
 
 
-def run(server: Served, receiver: Receiver, endpoint: str, how: Any) -> bytes:
+def run(server: Server, receiver: Receiver, endpoint: str, how: Any) -> bytes:
     """Every answer there is about one job, and its webhook."""
     path = f"/{endpoint}-{how}"
     body = {"input": how, "webhook": receiver.url + path, "s3Config": config()}
@@ -95,7 +94,7 @@ def run(server: Served, receiver: Receiver, endpoint: str, how: Any) -> bytes:
     return b"\n".join([*answers, received.body, json.dumps(received.headers).encode()])
 
 
-def test_no_secret_comes_back_whatever_the_handler_does_with_it(server: Served, tmp_path: Path) -> None:
+def test_no_secret_comes_back_whatever_the_handler_does_with_it(server: Server, tmp_path: Path) -> None:
     with Receiver() as receiver:
         seen = [run(server, receiver, "leak", how) for how in ("return", "raise", "fail", "refresh", "die")]
         seen.append(run(server, receiver, "stream", None))
@@ -109,7 +108,7 @@ def test_no_secret_comes_back_whatever_the_handler_does_with_it(server: Served, 
         assert leaks(file.read_bytes()) == [], file.name
 
 
-def test_what_an_earlier_job_printed_is_not_in_another_jobs_error(server: Served) -> None:
+def test_what_an_earlier_job_printed_is_not_in_another_jobs_error(server: Server) -> None:
     body = {"input": "return", "s3Config": config()}
     assert server.post("/v2/leak/runsync", body)[1]["status"] == "COMPLETED"
 

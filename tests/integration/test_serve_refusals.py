@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from serving import Served
 from waiting import until
+from workerkit.testing import Server
 
 GOOD = "from workerkit import worker_function\n\n@worker_function\ndef hello(job):\n    return 1\n"
 
@@ -96,7 +96,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
 
 
 def test_a_queue_that_another_server_owns(tmp_path: Path) -> None:
-    with Served(tmp_path, GOOD) as server:
+    with Server(tmp_path, GOOD) as server:
         code, output = serve(tmp_path, "handler.py", "--port", "0")
 
         assert code == 1
@@ -106,7 +106,7 @@ def test_a_queue_that_another_server_owns(tmp_path: Path) -> None:
 
 
 def test_the_same_command_typed_twice_names_the_server_that_is_there(tmp_path: Path) -> None:
-    with Served(tmp_path, GOOD) as server:
+    with Server(tmp_path, GOOD) as server:
         code, output = serve(tmp_path, "handler.py", "--port", server.url.rpartition(":")[2])
 
     assert code == 1
@@ -196,7 +196,7 @@ def test_a_known_endpoint_takes_jobs_while_its_worker_loads_and_a_removed_one_is
 ) -> None:
     two = GOOD + "\n@worker_function\ndef gone(job):\n    import time\n    time.sleep(60)\n"
     slow = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.01)\n" + GOOD
-    with Served(tmp_path, two, ready=False) as server:
+    with Server(tmp_path, two, ready=False) as server:
         until("it is ready", lambda: server.get("/readyz")[0] == 200)
         left = server.post("/v2/gone/run", {"input": 1})[1]["id"]
         server.kill()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import urllib3
 
-from serving import Served
 from waiting import until
+from workerkit.testing import Server
 
 HANDLER = """
 from pathlib import Path
@@ -31,7 +31,7 @@ def chatty(job):
 
 
 def test_an_idle_server_stops_in_two_words(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLER) as server:
+    with Server(tmp_path, HANDLER) as server:
         server.stop()
 
     assert "stopping" not in server.log()
@@ -40,7 +40,7 @@ def test_an_idle_server_stops_in_two_words(tmp_path: Path) -> None:
 
 def test_running_jobs_are_counted_and_a_second_signal_puts_them_back_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
-    with Served(tmp_path, HANDLER) as server:
+    with Server(tmp_path, HANDLER) as server:
         id = server.post("/v2/gated/run", {"input": str(tmp_path / "gate")})[1]["id"]
         until("it runs", lambda: server.get(f"/v2/gated/status/{id}")[1]["status"] == "IN_PROGRESS")
         answers: list[str] = []
@@ -62,7 +62,7 @@ def test_without_workers_the_start_says_that_jobs_only_wait(tmp_path: Path) -> N
     (tmp_path / "test_input.json").write_text(
         '{"input": "it\'s",\n "webhook": "http://127.0.0.1:9/?token=secret"}'
     )
-    with Served(tmp_path, HANDLER, arguments=("--workers", "chatty=0"), ready=False) as server:
+    with Server(tmp_path, HANDLER, arguments=("--workers", "chatty=0"), ready=False) as server:
         until("it says how it is called", lambda: "Try it" in server.log())
 
     assert "/v2/chatty  chatty(Job)  no workers: jobs only wait\n" in server.log()

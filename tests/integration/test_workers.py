@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from serving import Served
 from waiting import alive, until
+from workerkit.testing import Server
 
 HANDLERS = """
 import asyncio, os, time
@@ -38,14 +38,14 @@ async def together(job):
 """
 
 
-def whoami(server: Served, **wanted: Any) -> dict[str, Any]:
+def whoami(server: Server, **wanted: Any) -> dict[str, Any]:
     status, answer = server.post("/v2/whoami/runsync", {"input": wanted})
     assert (status, answer["status"]) == (200, "COMPLETED")
     return dict(answer["output"])
 
 
 def test_a_refresh_gives_a_fresh_process_and_takes_the_flag_out(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLERS) as server:
+    with Server(tmp_path, HANDLERS) as server:
         first = whoami(server)
         refreshed = whoami(server, refresh=True)
         after = whoami(server, refresh=False)
@@ -60,7 +60,7 @@ def test_a_refresh_gives_a_fresh_process_and_takes_the_flag_out(tmp_path: Path) 
 
 
 def test_a_refresh_from_a_generator_is_honoured(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLERS) as server:
+    with Server(tmp_path, HANDLERS) as server:
         first = server.post("/v2/stream/runsync", {"input": None})[1]["output"]
         second = server.post("/v2/stream/runsync", {"input": None})[1]["output"]
 
@@ -69,7 +69,7 @@ def test_a_refresh_from_a_generator_is_honoured(tmp_path: Path) -> None:
 
 
 def test_the_host_never_imports_the_handler_and_hides_its_settings(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLERS, environ={"WORKERKIT_QUEUE__KEEP": "60"}) as server:
+    with Server(tmp_path, HANDLERS, environ={"WORKERKIT_QUEUE__KEEP": "60"}) as server:
         environ = whoami(server)["environ"]
         importers = {int(line) for line in (tmp_path / "imported-by").read_text().split()}
 
@@ -79,7 +79,7 @@ def test_the_host_never_imports_the_handler_and_hides_its_settings(tmp_path: Pat
 
 
 def test_concurrent_jobs_share_one_worker(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLERS) as server, ThreadPoolExecutor(4) as pool:
+    with Server(tmp_path, HANDLERS) as server, ThreadPoolExecutor(4) as pool:
         began = time.monotonic()
         answers = list(
             pool.map(lambda _: server.post("/v2/together/runsync", {"input": 1})[1]["output"], range(4))
@@ -90,7 +90,7 @@ def test_concurrent_jobs_share_one_worker(tmp_path: Path) -> None:
 
 
 def test_sigterm_lets_a_running_job_end(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLERS) as server:
+    with Server(tmp_path, HANDLERS) as server:
         id = server.post("/v2/whoami/run", {"input": {"seconds": 1.5, "note": "started"}})[1]["id"]
         until("the job runs", (tmp_path / "started").exists)
 
@@ -103,7 +103,7 @@ def test_sigterm_lets_a_running_job_end(tmp_path: Path) -> None:
 
 
 def test_what_still_runs_after_the_grace_goes_back_without_blame(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLERS, settings="[workers]\nshutdown_grace = 0.2\n") as server:
+    with Server(tmp_path, HANDLERS, settings="[workers]\nshutdown_grace = 0.2\n") as server:
         id = server.post("/v2/whoami/run", {"input": {"seconds": 3, "note": "started"}})[1]["id"]
         until("the job runs", (tmp_path / "started").exists)
 
@@ -116,7 +116,7 @@ def test_what_still_runs_after_the_grace_goes_back_without_blame(tmp_path: Path)
 
 
 def test_a_killed_host_takes_its_workers_along_and_loses_no_job(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLERS) as server:
+    with Server(tmp_path, HANDLERS) as server:
         pid = whoami(server)["pid"]
         running = server.post("/v2/whoami/run", {"input": {"seconds": 2, "note": "started"}})[1]["id"]
         waiting = [server.post("/v2/whoami/run", {"input": {}})[1]["id"] for _ in range(5)]
@@ -133,7 +133,7 @@ def test_a_killed_host_takes_its_workers_along_and_loses_no_job(tmp_path: Path) 
 
 
 def test_a_killed_worker_is_noticed_and_its_job_runs_again_at_once(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLERS) as server:
+    with Server(tmp_path, HANDLERS) as server:
         pid = whoami(server)["pid"]
         id = server.post("/v2/whoami/run", {"input": {"seconds": 0.5, "note": "started"}})[1]["id"]
         until("the job runs", (tmp_path / "started").exists)
@@ -147,7 +147,7 @@ def test_a_killed_worker_is_noticed_and_its_job_runs_again_at_once(tmp_path: Pat
 
 
 def test_several_workers_are_named_by_function(tmp_path: Path) -> None:
-    with Served(tmp_path, HANDLERS, arguments=["--workers", "whoami=2,together=0"]) as server:
+    with Server(tmp_path, HANDLERS, arguments=["--workers", "whoami=2,together=0"]) as server:
         until("both are ready", lambda: server.get("/v2/whoami/health")[1]["workers"]["ready"] == 2)
         assert server.get("/v2/stream/health")[1]["workers"]["ready"] == 1
         workers = server.get("/v2/together/health")[1]["workers"]
@@ -157,5 +157,5 @@ def test_several_workers_are_named_by_function(tmp_path: Path) -> None:
 def test_a_file_named_like_a_standard_module_does_not_break_the_worker(tmp_path: Path) -> None:
     for name in ("queue", "logging", "signal"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('the wrong module')\n")
-    with Served(tmp_path, HANDLERS) as server:
+    with Server(tmp_path, HANDLERS) as server:
         assert whoami(server)["pid"] != server.pid

@@ -30,6 +30,18 @@ def describe(error: BaseException, *, worker_id: str, tracebacks: bool) -> str:
     return msgspec.json.encode({name: sendable(text) for name, text in facts.items()}).decode()
 
 
+def readable(error: str) -> str:
+    """The traceback in the error of a job; one that holds none as it is."""
+    try:
+        told = msgspec.json.decode(error)
+    except msgspec.DecodeError:
+        return error
+    if not isinstance(told, dict) or "error_type" not in told:
+        return error
+    text = told.get("error_traceback") or f"{told['error_type']}: {told.get('error_message')}"
+    return str(text).rstrip()
+
+
 def sendable(text: Any) -> str:
     """A text of reasonable length that UTF-8 can hold, whatever was given."""
     clean = str(text).encode("utf-8", "backslashreplace").decode()

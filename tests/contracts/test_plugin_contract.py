@@ -1,0 +1,65 @@
+"""Every built-in plugin keeps the promises that are asked of anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from workerkit.testing import PluginContract, Receiver, S3Server
+
+
+class TestWebhook(PluginContract):
+    plugin = "webhook"
+    bad_settings = (
+        {"attempts": 0},
+        {"retry_delay": "soon"},
+        {"retry_delay": []},
+        {"timeout": 0},
+        {"acknowledge": "3xx"},
+    )
+
+    @pytest.fixture
+    def fields(self, workerkit_receiver: Receiver) -> Mapping[str, Any]:
+        return {"webhook": f"{workerkit_receiver.url}/done?token=of-the-receiver"}
+
+
+class TestWebhookWithoutASecondTry(TestWebhook):
+    @pytest.fixture
+    def settings(self) -> Mapping[str, Any]:
+        return {"attempts": 1}
+
+
+class TestS3(PluginContract):
+    plugin = "s3"
+
+    @pytest.fixture
+    def fields(self, workerkit_bucket: S3Server) -> Mapping[str, Any]:
+        return {"s3Config": workerkit_bucket.config()}
+
+    @pytest.fixture
+    def handler(self) -> str:
+        return """
+from workerkit import Bucket, worker_function
+
+
+@worker_function
+def store(job, bucket: Bucket):
+    with bucket.open("greeting.txt", "w") as file:
+        file.write("hello")
+    return {"url": bucket.upload(b"hello"), "config": repr(job.fields["s3Config"])}
+"""
+
+
+class TestRefresh(PluginContract):
+    plugin = "refresh"
+    bad_settings = ({"max_jobs": 0}, {"always": "perhaps"})
+
+    @pytest.fixture
+    def settings(self) -> Mapping[str, Any]:
+        return {"max_jobs": 1}
+
+
+class TestErrorKey(PluginContract):
+    plugin = "error_key"

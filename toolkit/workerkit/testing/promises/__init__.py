@@ -1,0 +1,1 @@
+"""What a `PluginContract` looks at, and how."""
