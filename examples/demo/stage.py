@@ -6,6 +6,7 @@ Each is a context manager that leaves nothing running.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -217,3 +218,12 @@ def serving(folder: Path) -> Iterator[tuple[Client, subprocess.Popen[bytes]]]:
         except BaseException:
             print((folder / "server.log").read_text()[-4000:], file=sys.stderr)
             raise
+
+
+def active_plugins(folder: Path) -> dict[str, dict[str, Any]]:
+    """The plugins of the server in `folder` by name: what is installed decides."""
+    command = [sys.executable, "-m", "workerkit", "plugins", "--json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(done.stderr.strip())
+    return {plugin["name"]: plugin for plugin in json.loads(done.stdout)["plugins"]}

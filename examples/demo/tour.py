@@ -23,22 +23,35 @@ from PIL import Image
 from rich.console import Console
 from rich.json import JSON
 from rich.padding import Padding
-from stage import Bucket, Client, Failed, Receiver, receiving, serving, stop, storing, wait_for
+from stage import (
+    Bucket,
+    Client,
+    Failed,
+    Receiver,
+    active_plugins,
+    receiving,
+    serving,
+    stop,
+    storing,
+    wait_for,
+)
 
 LONGEST = 60
+BUILT_IN = "workerkit_plugins.webhook:Webhook"
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT")
 console = Console(highlight=False)
 
 
 @attrs.define
 class Stage:
-    """What the steps work with, and how many checks have held."""
+    """What the steps work with, and how many checks have held. `plugins` are the active ones by name."""
 
     folder: Path
     client: Client
     server: subprocess.Popen[bytes]
     receiver: Receiver
     bucket: Bucket
+    plugins: dict[str, dict[str, Any]]
     steps: int = 0
     checks: int = 0
 
@@ -102,13 +115,25 @@ def follow(stage: Stage, id: str) -> bytes:
 
 
 def webhook(stage: Stage, id: str, status: bytes) -> None:
-    """The receiver got what `/status` says."""
+    """The receiver got what `/status` says, in the form that the plugin in the webhook's place gives it."""
     stage.step("The webhook, as received")
     received = wait_for("the webhook", lambda: stage.receiver.at("/done"))[0]
-    console.print(f"  webhook-id: {received.headers['webhook-id']}")
+    sender = stage.plugins["webhook"]
+    console.print(f"  sent by {sender['ref']} of {sender['dist']}")
+    console.print(f"  Content-Type: {received.headers['content-type']}")
     show("its body", received.body)
-    stage.check(received.body == status, f"the same {len(status)} bytes as GET /status answered")
-    stage.check(id in received.headers["webhook-id"], "its webhook-id names the job, the same on every try")
+    if sender["ref"] == BUILT_IN:
+        console.print(f"  webhook-id: {received.headers['webhook-id']}")
+        stage.check(received.body == status, f"the same {len(status)} bytes as GET /status answered")
+        stage.check(
+            id in received.headers["webhook-id"], "its webhook-id names the job, the same on every try"
+        )
+    else:
+        event = json.loads(received.body)
+        stage.check(
+            event.get("data") == json.loads(status), "its data is the object that GET /status answered"
+        )
+        stage.check(event.get("subject") == id, "its subject is the job")
 
 
 def storage(stage: Stage, status: bytes) -> None:
@@ -246,7 +271,7 @@ def main() -> int:
                 ("S3 server", bucket.endpoint),
             ):
                 console.print(f"  {name:9} {base}")
-            stage = Stage(folder, client, server, receiver, bucket)
+            stage = Stage(folder, client, server, receiver, bucket, active_plugins(folder))
             tour(stage)
     except Failed as failure:
         console.print(f"\n[bold red]✗[/] {failure}")

@@ -1,0 +1,45 @@
+"""A bucket in a local folder, for every job, in the place of S3."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import attrs
+from attrs.validators import min_len
+
+from workerkit import Job, Output, hookimpl
+from workerkit_folder.bucket import FolderBucket
+
+__all__ = ["Folder", "FolderBucket", "FolderSettings"]
+
+
+@attrs.frozen(kw_only=True)
+class FolderSettings:
+    """`[plugin.s3]`, the section of the plugin that this one replaces."""
+
+    #: Where objects are kept; made when it is missing.
+    folder: str = attrs.field(default="bucket", validator=min_len(1))
+
+
+class Folder:
+    """Provides the bucket before a handler runs, and abandons afterwards what it left open."""
+
+    replaces = "s3"
+    Settings = FolderSettings
+
+    def __init__(self, settings: FolderSettings) -> None:
+        self._root = Path(settings.folder).absolute()
+
+    @hookimpl
+    def pre_job(self, job: Job) -> None:
+        """Every job has the bucket, without a field in its request."""
+        job.provide(FolderBucket(self._root, f"{job.id}/{job.attempt}"))
+
+    @hookimpl(wrapper=True)
+    def run_job(self, job: Job) -> Generator[None, Output, Output]:
+        """Half an object is never published."""
+        try:
+            return (yield)
+        finally:
+            job.use(FolderBucket).close()
