@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHELL := /bin/sh
 
-.PHONY: help setup demo test faults check fix bench clean
+.PHONY: help setup demo test faults docs check fix bench clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -26,26 +26,30 @@ test: $(VENV)/.test ## run the tests, but for the faults that need root
 faults: $(VENV)/.test ## run every test that kills, fills or cuts something
 	@$(BIN)/pytest tests/faults
 
+docs: $(VENV)/.docs ## build the documentation into site/; a warning fails it
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 check: $(VENV)/.check ## lint, format, types and import layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/mypy tests/typing
+	$(BIN)/mypy tests/typing tests/third_party
 	$(BIN)/lint-imports
 
 fix: $(VENV)/.check ## let ruff correct what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.test ## measure workerkit beside the floor program, in turns
+bench: $(VENV)/.test ## measure workerkit beside the floor program, in turns, and what hooks cost
 	@$(BIN)/python benchmarks/compare.py
+	@$(BIN)/python benchmarks/hooks.py
 
 clean: ## remove .venv and every cache
-	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is written last, so an interrupted installation is done again.
-$(VENV)/.demo $(VENV)/.test $(VENV)/.check: $(VENV)/.made pyproject.toml
+$(VENV)/.demo $(VENV)/.test $(VENV)/.check $(VENV)/.docs: $(VENV)/.made pyproject.toml
 	@echo "installing workerkit into $(VENV) …"
 	@$(PIP) install --quiet --editable ".[$(EXTRAS)]"
 	@touch $@
@@ -53,6 +57,7 @@ $(VENV)/.demo $(VENV)/.test $(VENV)/.check: $(VENV)/.made pyproject.toml
 $(VENV)/.demo: EXTRAS := demo
 $(VENV)/.test: EXTRAS := test
 $(VENV)/.check: EXTRAS := test,check
+$(VENV)/.docs: EXTRAS := docs
 
 # Debian and Ubuntu keep venv's own pip in a package apart; the pip that is there will do.
 $(VENV)/.made:
