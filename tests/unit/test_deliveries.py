@@ -14,7 +14,7 @@ from workerkit.bridge import Bridge
 from workerkit.delivery import Delivery, Receipt
 from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
 from workerkit.host.deliveries import MOST_IN_LANE, Deliveries
-from workerkit.queue.base import DeliveryState
+from workerkit.queue import DeliveryState
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.testing.queue_contracts import KEEP, LEASE, LENGTH, end, submission
 

@@ -8,7 +8,7 @@ from workerkit.errors import SettingsError
 from workerkit.host.sizes import sizes
 from workerkit.host.status import body_of, ended_body, joined, stream_body
 from workerkit.job import Result, Status
-from workerkit.queue.base import Record, View
+from workerkit.queue import Record, View
 
 RECORD = Record(id="1-u1", endpoint="render", status=Status.IN_PROGRESS, attempt=1, input=b"1")
 

@@ -8,7 +8,7 @@ from workerkit.bridge import Bridge
 from workerkit.errors import QueueError
 from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
 from workerkit.opening import file_of, reader_of, server_of, store_of
-from workerkit.queue.base import Store
+from workerkit.queue import Store
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.settings import QueueSettings, Settings
 

@@ -16,7 +16,7 @@ import pytest
 
 from workerkit.errors import QueueError, QueueOwned
 from workerkit.job import Status
-from workerkit.queue.base import Blame, Outcome
+from workerkit.queue import Blame, Outcome
 from workerkit.queue.owner import find_owner
 from workerkit.queue.reading import Reader
 from workerkit.queue.sqlite import SQLiteStore

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from workerkit.host.supply import MOST_AHEAD, UNUSED_AFTER, Slot, Supply
-from workerkit.queue.base import Claim
+from workerkit.queue import Claim
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.testing.queue_contracts import KEEP, LEASE, submission
 

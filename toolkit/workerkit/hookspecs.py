@@ -23,7 +23,7 @@ import pluggy
 if TYPE_CHECKING:
     from workerkit.delivery import Delivery, Receipt
     from workerkit.job import Job, Output, Request, Result, WorkerInfo
-    from workerkit.queue.base import Store
+    from workerkit.queue import Store
 
 #: The version of the hooks below.
 HOOKS_VERSION = 1

@@ -25,7 +25,7 @@ from workerkit.host.sealing import Sealer
 from workerkit.host.status import joined
 from workerkit.host.vault import Vault
 from workerkit.job import Request, Result, Status, WorkerInfo
-from workerkit.queue.base import End, Record, Submission
+from workerkit.queue import End, Record, Submission
 from workerkit.runner import Limits, Run, Runner
 from workerkit.settings import Settings
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from workerkit.errors import QueueError, QueueOwned
 from workerkit.hooks import Hooks
-from workerkit.queue.base import Store
+from workerkit.queue import Store
 from workerkit.queue.file import Location, sqlite_path
 from workerkit.queue.owner import find_owner
 from workerkit.queue.reading import Reader

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from workerkit.errors import WorkerkitError, suggest
 
 if TYPE_CHECKING:
-    from workerkit.queue.base import View as JobView
+    from workerkit.queue import View as JobView
     from workerkit.queue.reading import Reader
     from workerkit.settings import Settings
 
@@ -180,7 +180,7 @@ class FileView:
         """Deliveries, newest first."""
         import msgspec
 
-        from workerkit.queue.base import DeliveryState
+        from workerkit.queue import DeliveryState
 
         wanted = None if state is None else DeliveryState(state)
         rows: list[dict[str, Any]] = msgspec.to_builtins(self._reader.deliveries(wanted, job, limit))

@@ -10,7 +10,7 @@ from workerkit.errors import WorkerkitError
 
 if TYPE_CHECKING:
     from workerkit.hooks import Hooks
-    from workerkit.queue.base import Record, Store
+    from workerkit.queue import Record, Store
     from workerkit.settings import Settings
 
 HOLDER = "workerkit command line"

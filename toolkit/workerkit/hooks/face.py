@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pluggy
 
     from workerkit.bridge import Bridge
-    from workerkit.queue.base import Store
+    from workerkit.queue import Store
 
 log = logging.getLogger(__name__)
 #: Hooks that are called from the list's end to its start, so that what is provided last is closed first.

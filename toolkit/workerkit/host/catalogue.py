@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from workerkit.errors import ApiError
-from workerkit.queue.base import Store
+from workerkit.queue import Store
 from workerkit.wire import Descriptor
 
 

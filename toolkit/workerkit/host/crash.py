@@ -7,7 +7,7 @@ import socket
 import msgspec
 
 from workerkit.host.worker import Worker
-from workerkit.queue.base import Record
+from workerkit.queue import Record
 
 
 def worker_died(worker: Worker, last_words: str, record: Record) -> str:

@@ -14,7 +14,7 @@ from workerkit.hooks import Hooks
 from workerkit.hooks.patience import Patience
 from workerkit.host.stubborn import stubbornly
 from workerkit.host.tasks import background
-from workerkit.queue.base import DeliveryState, Store
+from workerkit.queue import DeliveryState, Store
 
 log = logging.getLogger(__name__)
 

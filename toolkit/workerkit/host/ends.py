@@ -15,7 +15,7 @@ from workerkit.host.status import ended_body
 from workerkit.host.stubborn import stubbornly
 from workerkit.job import EMPTY, Request, Result, Status
 from workerkit.payload import convert_field
-from workerkit.queue.base import End, Record
+from workerkit.queue import End, Record
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from workerkit.host.sizes import sizes
 from workerkit.host.tasks import background
 from workerkit.host.vault import Vault
 from workerkit.host.worker import Worker
-from workerkit.queue.base import Store
+from workerkit.queue import Store
 from workerkit.settings import Settings
 from workerkit.wire import PROTOCOL, Chunk, Descriptor, JobEnd, PluginRef, Progress, Start
 

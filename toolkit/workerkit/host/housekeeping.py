@@ -10,7 +10,7 @@ from workerkit.errors import QueueError
 from workerkit.host.ends import Ends, timed_out
 from workerkit.host.runs import Runs
 from workerkit.job import Status
-from workerkit.queue.base import Blame, Record, Store
+from workerkit.queue import Blame, Record, Store
 
 log = logging.getLogger(__name__)
 

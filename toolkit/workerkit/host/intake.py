@@ -17,7 +17,7 @@ from workerkit.host.reading import SAMPLE, Reader, kind
 from workerkit.host.sealing import Sealer
 from workerkit.job import EMPTY, Policy, Request
 from workerkit.payload import convert_field
-from workerkit.queue.base import Submission
+from workerkit.queue import Submission
 from workerkit.queue.values import SYNC
 from workerkit.settings import PolicySettings, Settings
 

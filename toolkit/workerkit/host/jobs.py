@@ -20,7 +20,7 @@ from workerkit.host.intake import Admission, Intake, idempotency
 from workerkit.host.pool import CENSUS
 from workerkit.host.status import body_of, brief, stream_body
 from workerkit.job import Status
-from workerkit.queue.base import DeliveryState, Outcome, Record, Submitted, View
+from workerkit.queue import DeliveryState, Outcome, Record, Submitted, View
 from workerkit.queue.values import SYNC
 
 E = TypeVar("E", bound=Enum)

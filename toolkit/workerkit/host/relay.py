@@ -8,7 +8,7 @@ from typing import Any
 
 from workerkit.errors import QueueError
 from workerkit.host.worker import Run
-from workerkit.queue.base import Feed
+from workerkit.queue import Feed
 from workerkit.wire import Chunk, Progress
 
 #: Bytes of one run's chunks on their way to the disk, above which its worker waits; and what each

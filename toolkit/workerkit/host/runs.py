@@ -20,7 +20,7 @@ from workerkit.host.tasks import background
 from workerkit.host.vault import Vault
 from workerkit.host.worker import Run, Worker
 from workerkit.job import Result, Status
-from workerkit.queue.base import Blame, Claim, Feed, Record
+from workerkit.queue import Blame, Claim, Feed, Record
 from workerkit.settings import Settings
 from workerkit.wire import Chunk, Descriptor, JobEnd, Progress, RunJob, Stop
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from workerkit.job import Result, Status
-from workerkit.queue.base import Record, View
+from workerkit.queue import Record, View
 
 
 class StatusObject(msgspec.Struct, omit_defaults=True, rename="camel"):

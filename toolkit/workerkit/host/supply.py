@@ -12,7 +12,7 @@ import attrs
 
 from workerkit.errors import QueueError
 from workerkit.host.worker import Worker
-from workerkit.queue.base import Blame, Claim, Feed
+from workerkit.queue import Blame, Claim, Feed
 
 log = logging.getLogger(__name__)
 

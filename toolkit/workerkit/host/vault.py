@@ -8,7 +8,7 @@ from workerkit.hooks import Hooks
 from workerkit.host.redaction import Redactor, secrets_of
 from workerkit.host.sealing import Sealer
 from workerkit.payload import convert_field
-from workerkit.queue.base import Record
+from workerkit.queue import Record
 
 
 class Vault:

@@ -16,7 +16,7 @@ import msgspec
 from workerkit.host.process import WorkerProcess
 from workerkit.host.redaction import Redactor
 from workerkit.job import Request, Result, Status
-from workerkit.queue.base import Record
+from workerkit.queue import Record
 from workerkit.wire import (
     PROTOCOL,
     Assign,

@@ -5,22 +5,20 @@ What is named here is public, for plugins that implement `open_queue`.
 
 from __future__ import annotations
 
-from workerkit.queue.base import (
+from workerkit.queue.base import Feed, Store, Watch
+from workerkit.queue.values import (
     Blame,
     Claim,
     Counts,
     DeliveryLine,
     DeliveryState,
     End,
-    Feed,
     JobLine,
     Outcome,
     Record,
-    Store,
     Submission,
     Submitted,
     View,
-    Watch,
 )
 
 __all__ = [

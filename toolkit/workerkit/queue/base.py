@@ -23,30 +23,11 @@ from workerkit.queue.values import (
     DeliveryState,
     End,
     JobLine,
-    Outcome,
     Record,
     Submission,
     Submitted,
     View,
 )
-
-__all__ = [
-    "Blame",
-    "Claim",
-    "Counts",
-    "DeliveryLine",
-    "DeliveryState",
-    "End",
-    "Feed",
-    "JobLine",
-    "Outcome",
-    "Record",
-    "Store",
-    "Submission",
-    "Submitted",
-    "View",
-    "Watch",
-]
 
 
 class Watch(Protocol):

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from typing import Any
 
-from workerkit.queue.base import Claim, Record
+from workerkit.queue import Claim, Record
 from workerkit.queue.waiting import Claimer
 
 

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from workerkit.queue import running
-from workerkit.queue.base import Claim
+from workerkit.queue import Claim, running
 from workerkit.queue.batch import Batch
 from workerkit.queue.context import Context
 from workerkit.queue.waiting import Claimer

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from workerkit.job import MOVES
-from workerkit.queue import outbox
-from workerkit.queue.base import End
+from workerkit.queue import End, outbox
 from workerkit.queue.batch import Batch
 from workerkit.queue.context import Context
 from workerkit.queue.rows import STATUS_CODE

@@ -11,8 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 import msgspec
 
 from workerkit.delivery import Delivery
-from workerkit.queue import rows
-from workerkit.queue.base import DeliveryState, End
+from workerkit.queue import DeliveryState, End, rows
 from workerkit.queue.batch import Batch
 from workerkit.queue.context import Context
 

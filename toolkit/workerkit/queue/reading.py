@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 
 from workerkit.errors import QueueError
 from workerkit.job import EMPTY, Status
-from workerkit.queue import rows
-from workerkit.queue.base import Counts, DeliveryLine, DeliveryState, JobLine, Record, View
+from workerkit.queue import Counts, DeliveryLine, DeliveryState, JobLine, Record, View, rows
 from workerkit.queue.file import MIGRATIONS, check_version, connect, explain
 from workerkit.queue.rows import Row
 from workerkit.queue.sql import SQLITE, load, parse

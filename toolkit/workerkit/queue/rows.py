@@ -9,7 +9,7 @@ import msgspec
 
 from workerkit.delivery import Delivery, shown
 from workerkit.job import EMPTY, Policy, Status
-from workerkit.queue.base import DeliveryLine, DeliveryState, JobLine, Record, View
+from workerkit.queue import DeliveryLine, DeliveryState, JobLine, Record, View
 
 #: A status is stored as its place in the enumeration; counters stand in the same order.
 STATUSES = tuple(Status)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
-from workerkit.queue import outbox, rows
-from workerkit.queue.base import Blame
+from workerkit.queue import Blame, outbox, rows
 from workerkit.queue.batch import Batch
 from workerkit.queue.context import Context
 from workerkit.queue.waiting import Claimer

@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 from workerkit.delivery import Delivery
 from workerkit.errors import QueueError
 from workerkit.job import Status
-from workerkit.queue import ending, outbox, running, submitting
-from workerkit.queue.base import (
+from workerkit.queue import (
     Blame,
     Claim,
     Counts,
@@ -27,6 +26,10 @@ from workerkit.queue.base import (
     Submitted,
     View,
     Watch,
+    ending,
+    outbox,
+    running,
+    submitting,
 )
 from workerkit.queue.batch import Batch
 from workerkit.queue.claiming import Claiming

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from workerkit.job import Status
-from workerkit.queue.base import Outcome, Record, Submission, Submitted
+from workerkit.queue import Outcome, Record, Submission, Submitted
 from workerkit.queue.batch import Batch
 from workerkit.queue.context import Context
 from workerkit.queue.rows import Row

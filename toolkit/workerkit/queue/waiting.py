@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import attrs
 
-from workerkit.queue.base import Claim
+from workerkit.queue import Claim
 
 
 class Signal:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workerkit.delivery import Delivery
 from workerkit.job import Status
-from workerkit.queue.base import DeliveryState, Store
+from workerkit.queue import DeliveryState, Store
 from workerkit.testing.clock import ManualClock
 from workerkit.testing.feed_contract import KEEP, end
 from workerkit.testing.upkeep_contract import UpkeepContract

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from workerkit.job import Policy, Status
-from workerkit.queue.base import Blame, Claim, End, Feed, Submission
+from workerkit.queue import Blame, Claim, End, Feed, Submission
 from workerkit.testing.clock import ManualClock
 
 S = TypeVar("S", bound=Feed)

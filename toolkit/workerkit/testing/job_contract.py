@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from workerkit.job import Status
-from workerkit.queue.base import Blame, Outcome, Store, Submission
+from workerkit.queue import Blame, Outcome, Store, Submission
 from workerkit.testing.clock import ManualClock
 from workerkit.testing.feed_contract import LENGTH, FeedContract, end, submission
 

@@ -18,7 +18,7 @@ from workerkit.hooks import Hooks, LoadedPlugin
 from workerkit.job import EMPTY, Request, Result, Status
 from workerkit.local import Local, Ran
 from workerkit.payload import encode
-from workerkit.queue.base import End
+from workerkit.queue import End
 from workerkit.testing.given import loaded, settings_for
 
 #: Keys of a request that are the core's; all others are plugins' fields.

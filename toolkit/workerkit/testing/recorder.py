@@ -16,7 +16,7 @@ from workerkit.job import Job, Output, Request, Result, WorkerInfo
 from workerkit.testing.waiting import until
 
 if TYPE_CHECKING:
-    from workerkit.queue.base import Feed
+    from workerkit.queue import Feed
 
 
 @attrs.frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from workerkit.job import Policy, Status
-from workerkit.queue.base import Blame, End, Outcome, Store
+from workerkit.queue import Blame, End, Outcome, Store
 from workerkit.testing.clock import ManualClock
 from workerkit.testing.feed_contract import KEEP, LEASE, end, submission
 from workerkit.testing.job_contract import JobContract

@@ -15,7 +15,7 @@ from workerkit.host.ends import Ends, cancelled, timed_out
 from workerkit.job import Result, Status
 from workerkit.local import Local
 from workerkit.opening import store_of
-from workerkit.queue.base import DeliveryState, Record, Store
+from workerkit.queue import DeliveryState, Record, Store
 from workerkit.settings import QueueSettings, Settings
 
 TRACEBACK = {"error_type": "ValueError", "error_message": "too wet", "error_traceback": "Traceback …"}
