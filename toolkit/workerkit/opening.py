@@ -29,7 +29,7 @@ def store_of(settings: Settings, hooks: Hooks, holder: str) -> Store:
             unsafe_filesystem=location.unsafe_filesystem,
             lease_ms=int(queue.lease * 1000),
             keep_ms=int(queue.keep * 1000),
-            keep_sync_ms=None if queue.keep_sync is None else int(queue.keep_sync * 1000),
+            keep_sync_ms=int(queue.kept(sync=True) * 1000),
             queue_length=settings.limits.queue_length,
             holder=holder,
         )

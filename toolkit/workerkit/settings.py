@@ -98,6 +98,10 @@ class QueueSettings:
     #: Base64 of 32 random bytes, several with commas; the first seals. `WORKERKIT_SECRET_KEY`.
     secret_key: Secret | None = None
 
+    def kept(self, *, sync: bool) -> float:
+        """Seconds that a result is kept: one of `/runsync`, or another."""
+        return self.keep if not sync or self.keep_sync is None else self.keep_sync
+
 
 @attrs.frozen(kw_only=True)
 class WorkersSettings:

@@ -48,8 +48,6 @@ class Jobs:
         self._store = host.store
         self._intake = intake
 
-    # -- submit and wait -------------------------------------------------------------------------
-
     async def submit(
         self, endpoint: str, body: bytes, *, sync: bool = False, idempotency_key: str | None = None
     ) -> Admitted:
@@ -141,8 +139,6 @@ class Jobs:
                 if chunks or view.status.ended or not await watch.changed(end - time.monotonic()):
                     return stream_body(view.status, chunks)
 
-    # -- change ----------------------------------------------------------------------------------
-
     async def cancel(self, endpoint: str, id: str) -> bytes:
         """End a job that has not ended, and stop its run."""
         for _ in range(MOST_TRIES):
@@ -185,8 +181,6 @@ class Jobs:
             removed += sum(ends)
             left -= len(records)
         return msgspec.json.encode({"removed": removed, "status": "completed"})
-
-    # -- look ------------------------------------------------------------------------------------
 
     async def health(self, endpoint: str) -> bytes:
         """RunPod's six worker and five job counters."""
@@ -276,12 +270,11 @@ class Jobs:
     def _no_job(self, endpoint: str | None, id: str) -> ApiError:
         if endpoint is not None:
             self._host.catalogue.find(endpoint)
-        queue = self._host.settings.queue
-        keep = queue.keep_sync if id.startswith(SYNC) and queue.keep_sync is not None else queue.keep
+        kept = self._host.settings.queue.kept(sync=id.startswith(SYNC))
         return ApiError(
             404,
             "unknown_job",
-            f"there is no job {id[:100]!r}; results are kept for {keep:g} s after a job's end",
+            f"there is no job {id[:100]!r}; results are kept for {kept:g} s after a job's end",
         )
 
 

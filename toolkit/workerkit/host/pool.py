@@ -130,8 +130,6 @@ class Pool:
         if self._closing:
             worker.kill("the host is stopping")
 
-    # -- what a worker says ------------------------------------------------------------------------
-
     def on_hello(self, worker: Worker, functions: list[Descriptor]) -> None:
         """A replacement has imported the target; the function must still be there."""
         if self.function.name not in {function.name for function in functions}:
@@ -196,8 +194,6 @@ class Pool:
         self._fill()
         if not self.workers:
             self._empty.set()
-
-    # -- closing -----------------------------------------------------------------------------------
 
     async def close(self, grace: float) -> None:
         """Take no more jobs, let those that run end within `grace` seconds, then let the workers go."""

@@ -66,8 +66,6 @@ class Runs:
         runs = (*self._active.values(), *self._finishing)
         return [(run.record.id, run.record.attempt) for run in runs if not run.over]
 
-    # -- begun -----------------------------------------------------------------------------------
-
     def _begin(self, slot: Slot, claim: Claim) -> None:
         """Hand a claimed job to a worker, perhaps while its claim is still being committed."""
         record = claim.record
@@ -101,8 +99,6 @@ class Runs:
             self.supply.refused()
             self._stop(run, "its claim could not be stored")
 
-    # -- heard from ------------------------------------------------------------------------------
-
     def on_chunk(self, frame: Chunk) -> None:
         """A run has yielded."""
         run = self._heard_from(frame)
@@ -134,8 +130,6 @@ class Runs:
         run = self._active.get(frame.id)
         is_current = run is not None and not run.over and run.record.attempt == frame.attempt
         return run if is_current else None
-
-    # -- ended -----------------------------------------------------------------------------------
 
     def on_end(self, worker: Worker, frame: JobEnd, ended: Callable[[Worker, str | None], None]) -> None:
         """A run is over and its slot is free. `ended` hears of it when the end is stored."""
@@ -181,8 +175,6 @@ class Runs:
         id, attempt = run.record.id, run.record.attempt
         chunks = await stubbornly(f"the output of job {id}", lambda: self._feed.chunks(id, attempt))
         return status, joined(chunks), error
-
-    # -- ended otherwise -------------------------------------------------------------------------
 
     def _overtime(self, run: Run) -> None:
         self._later(self._time_out(run))
@@ -239,8 +231,6 @@ class Runs:
                 f"the return of job {record.id}",
                 lambda: self._feed.release(record.id, record.attempt, blame),
             )
-
-    # -- closing ---------------------------------------------------------------------------------
 
     async def wait_idle(self, seconds: float) -> None:
         """Wait until no job runs, at most `seconds`."""

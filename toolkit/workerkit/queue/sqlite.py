@@ -84,8 +84,6 @@ class SQLiteStore:
         """The queue's clock."""
         return self._clock()
 
-    # -- open and close --------------------------------------------------------------------------
-
     async def open(self) -> None:
         """Own the file, made when it is not there; raises `QueueError` with a sentence."""
         prepare_folder(self._location)
@@ -141,16 +139,12 @@ class SQLiteStore:
     def _not_open(self) -> QueueError:
         return QueueError(f"the queue {self.path} is not open")
 
-    # -- what follows a batch --------------------------------------------------------------------
-
     def _tell(self, batch: Batch) -> None:
         self._context.keep_levels(batch)
         self._watches.wake(batch.wakes)
         if batch.rings:
             self._deliveries.set()
         self._claiming.stir()
-
-    # -- the feed --------------------------------------------------------------------------------
 
     async def claim(self, endpoint: str, n: int, holder: str, wait: float) -> list[Claim]:
         """See `Feed.claim`. The jobs are handed over while their claim is being committed."""
@@ -180,8 +174,6 @@ class SQLiteStore:
     async def release(self, id: str, attempt: int, blame: Blame) -> bool:
         """See `Feed.release`."""
         return await self._write(running.release, id, attempt, blame)
-
-    # -- jobs ------------------------------------------------------------------------------------
 
     async def register(self, descriptors: Mapping[str, bytes]) -> None:
         """See `Store.register`."""
@@ -238,8 +230,6 @@ class SQLiteStore:
         """See `Store.jobs`."""
         return await self._reader.aside(lambda reader: reader.jobs(endpoint, status, after, limit))
 
-    # -- housekeeping ----------------------------------------------------------------------------
-
     async def expired(self, limit: int) -> list[Record]:
         """See `Store.expired`."""
         return self._reader.records("expired", self.now(), limit)
@@ -262,8 +252,6 @@ class SQLiteStore:
             if not more:
                 break
         return swept
-
-    # -- deliveries ------------------------------------------------------------------------------
 
     async def claim_deliveries(self, limit: int, busy_lanes: Sequence[str]) -> list[Delivery]:
         """See `Store.claim_deliveries`."""

@@ -112,8 +112,6 @@ class Writer:
                 self._last()
         await asyncio.shield(self._closing)
 
-    # -- one batch: begin, run, commit, settle ---------------------------------------------------
-
     def _begin(self) -> None:
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -211,8 +209,6 @@ class Writer:
         else:
             self._busy = False
 
-    # -- when something goes wrong ---------------------------------------------------------------
-
     def _drop(self, batch: Batch, ran: list[_Entry], culprit: _Entry, error: Exception) -> None:
         """One operation is at fault: it fails alone, the others run again."""
         self._roll_back(batch)
@@ -241,8 +237,6 @@ class Writer:
         if self._db.in_transaction:
             self._db.rollback()
         self._follow.undone(batch)
-
-    # -- the thread ------------------------------------------------------------------------------
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
