@@ -1,11 +1,15 @@
-"""Deliveries whose plugin went between two runs of a server: told, held, and sent when it is back."""
+"""Deliveries whose plugin went, or gave its place to another, between two runs of a server."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from workerkit.testing.receiver import Receiver
 from workerkit.testing.server import Server
@@ -17,6 +21,27 @@ HANDLER = (
 #: Nothing is tried again while a test lasts.
 PATIENT = "[plugin.webhook]\nattempts = 5\nretry_delay = 600\n"
 WITHOUT = '[plugins]\ndisable = ["webhook"]\n'
+#: A plugin in the built-in's place, whose targets only it understands.
+MAIL = """
+from pathlib import Path
+from workerkit import Delivery, Field, Receipt, hookimpl
+
+class Mail:
+    fields = {"webhook": Field(str)}
+
+    @hookimpl(inline=True)
+    def post_job(self, request):
+        return Delivery(target=f"mailto:{request.fields['webhook']}", attempts=5, delays=(600.0,))
+
+    @hookimpl
+    def deliver(self, delivery):
+        if not Path("open").exists():
+            return Receipt.retry("the post office is closed")
+        return Receipt.delivered(f"sent to {delivery.target}")
+
+class Courier(Mail):
+    takes_over = True
+"""
 WHY = "plugin 'webhook' is not active; install or enable it, then restart"
 
 
@@ -70,3 +95,65 @@ def test_what_is_redelivered_while_the_plugin_is_gone_is_held_again_with_the_rea
 
         shown = until("it is held", lambda: listed(server, "--state", "held"))
         assert f"held after 1 of 2 tries\n    {WHY}\n" in shown
+
+
+def swapped(plugin: str) -> str:
+    """Settings in which a plugin has the place of the built-in webhook."""
+    return f'[plugins]\nuse = {{ webhook = "{plugin}" }}\n'
+
+
+def in_state(server: Server, state: str) -> list[dict[str, Any]]:
+    """The deliveries in one state, as an operator is shown them."""
+    rows: list[dict[str, Any]] = server.get(f"/deliveries?state={state}")[1]["deliveries"]
+    return rows
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> Iterator[Server]:
+    """A server, and a delivery of `Mail` that is pending after its first try."""
+    (tmp_path / "letters.py").write_text(MAIL)
+    with Server(tmp_path, HANDLER, settings=swapped("letters:Mail")) as server:
+        server.submit("hello", webhook="ann@example.com")
+        until("it was tried once", lambda: "try 1 of 5: pending: the post office is closed" in server.log())
+        yield server
+
+
+def test_what_a_swapped_plugin_left_waits_until_its_maker_is_back(left: Server) -> None:
+    log = restarted(left, PATIENT)
+
+    [told] = [line for line in log.splitlines() if "deliveries that are held" in line]
+    assert "deliveries that are held: 1, because plugin 'webhook'" in told
+    assert "letters:Mail" in told
+    [held] = in_state(left, "held")
+    assert (held["plugin"], held["target"]) == ("webhook", "mailto:ann@example.com")
+    assert (held["number"], held["attempts"]) == (1, 5)
+    assert held["detail"] in told
+
+    (left.folder / "open").touch()
+    log = restarted(left, swapped("letters:Mail"))
+
+    [sent] = until("it is delivered", lambda: in_state(left, "delivered"))
+    assert (sent["number"], sent["detail"]) == (2, "sent to mailto:ann@example.com")
+    assert "deliveries that are held" not in log
+
+
+def test_what_is_redelivered_while_another_has_the_place_is_held_again(left: Server) -> None:
+    restarted(left, PATIENT)
+    [held] = in_state(left, "held")
+
+    assert left.post(f"/deliveries/{held['id']}/redeliver")[0] == 200
+
+    until("it was claimed", lambda: f"delivery {held['id']}, try 2 of 5: held" in left.log())
+    [again] = until("it is held", lambda: in_state(left, "held"))
+    assert (again["number"], again["detail"]) == (1, held["detail"])
+
+
+def test_a_successor_that_takes_over_delivers_what_was_held(left: Server) -> None:
+    restarted(left, PATIENT)
+    (left.folder / "open").touch()
+
+    log = restarted(left, swapped("letters:Courier"))
+
+    [sent] = until("it is delivered", lambda: in_state(left, "delivered"))
+    assert (sent["number"], sent["detail"]) == (2, "sent to mailto:ann@example.com")
+    assert "deliveries that are held" not in log

@@ -2,32 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from enum import Enum
+from typing import Any
 
 import attrs
 
 from workerkit.job import EMPTY
+
+#: The most tries; seconds of the longest wait between two; bytes of the largest body.
+MOST_ATTEMPTS, LONGEST_DELAY, LARGEST_BODY = 1_000_000, 31_536_000.0, 64_000_000
+
+
+def _delays(given: float | Iterable[float]) -> tuple[float, ...]:
+    """One number stands for a list of it alone."""
+    return (given,) if isinstance(given, (int, float)) else tuple(given)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it can be stored: half of a surrogate pair cannot."""
+    return isinstance(value, str) and (value.isascii() or value == value.encode("utf-8", "replace").decode())
+
+
+def _is_wait(value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value) and 0 <= value <= LONGEST_DELAY
+
+
+def _fault(owner: object, attribute: attrs.Attribute[Any], value: Any, rule: str) -> ValueError:
+    # Texts and bodies are not shown: there may be a secret in them.
+    shown = f"{value!r:.80}" if isinstance(value, (int, float, tuple)) else type(value).__name__
+    return ValueError(f"{type(owner).__name__}.{attribute.name} must be {rule}, not {shown}")
+
+
+def _text(owner: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if not _is_text(value):
+        raise _fault(owner, attribute, value, "text that UTF-8 can hold")
+
+
+def _headers(owner: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, Mapping) or not all(map(_is_text, (*value, *value.values()))):
+        raise _fault(owner, attribute, value, "texts by name")
+
+
+def _body(owner: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and not (isinstance(value, bytes) and len(value) <= LARGEST_BODY):
+        raise _fault(owner, attribute, value, f"at most {LARGEST_BODY:,} bytes")
+
+
+def _attempts(owner: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_ATTEMPTS:
+        raise _fault(owner, attribute, value, f"from 1 to {MOST_ATTEMPTS:,}")
+
+
+def _waits(owner: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if not all(map(_is_wait, value if isinstance(value, tuple) else (value,) if value is not None else ())):
+        raise _fault(owner, attribute, value, f"seconds from 0 to {LONGEST_DELAY:,.0f}")
 
 
 @attrs.frozen(kw_only=True)
 class Delivery:
     """Asked for by `post_job`, stored with the job's end, handed to the same plugin's `deliver`.
 
+    The same plugin is one of that name and of the same maker: another that took its place is given
+    only what it says it `takes_over`; the rest is held.
+
     Without a `body` it carries the job's status object, byte for byte as `/status` answers it.
     `attempts` counts all tries. `delays` are the seconds before the second, third … try, varied by a
-    fifth either way; the last one repeats. Deliveries of one `lane` share eight slots, so a slow receiver delays only itself.
+    fifth either way; the last one repeats. Of one `lane`, eight are tried at a time, so a slow receiver
+    delays only itself. Raises `ValueError` for what could not be stored.
     """
 
-    target: str
-    body: bytes | None = attrs.field(default=None, repr=False)
-    headers: Mapping[str, str] = attrs.field(default=EMPTY, repr=False)
-    attempts: int = attrs.field(default=1, validator=attrs.validators.ge(1))
-    delays: tuple[float, ...] = (10.0,)
-    lane: str = ""
-    #: Filled in by the toolkit: the plugin that asked, the delivery's own id, the job and the
-    #: attempt of the job that ended, and which try this is (1 for the first).
+    target: str = attrs.field(validator=_text)
+    body: bytes | None = attrs.field(default=None, repr=False, validator=_body)
+    headers: Mapping[str, str] = attrs.field(default=EMPTY, repr=False, validator=_headers)
+    attempts: int = attrs.field(default=1, validator=_attempts)
+    delays: tuple[float, ...] = attrs.field(default=(10.0,), converter=_delays, validator=_waits)
+    lane: str = attrs.field(default="", validator=_text)
+    #: Filled in by the toolkit: the plugin that asked and who made that plugin, the delivery's own id,
+    #: the job and the attempt of the job that ended, and which try this is (1 for the first).
     plugin: str = ""
+    maker: str = ""
     id: str = ""
     job: str = ""
     job_attempt: int = 0
@@ -47,13 +103,14 @@ class Verdict(str, Enum):
 class Receipt:
     """How one try of a delivery went; returned by `deliver`.
 
-    `detail` is a sentence for the person who reads the delivery later.
+    `detail` is a sentence for the person who reads the delivery later. Raises `ValueError` for what
+    could not be stored.
     """
 
-    verdict: Verdict
-    detail: str = ""
+    verdict: Verdict = attrs.field(converter=Verdict)
+    detail: str = attrs.field(default="", validator=_text)
     #: Seconds until the next try, instead of the delivery's own delay.
-    after: float | None = None
+    after: float | None = attrs.field(default=None, validator=_waits)
 
     @classmethod
     def delivered(cls, detail: str = "") -> Receipt:

@@ -15,13 +15,35 @@ WorkerkitError
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
+
+
+class Culprit(Protocol):
+    """A plugin at fault, as far as it was loaded."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def dist(self) -> str:
+        """The distribution that it comes from; empty for none."""
+
+    @property
+    def ref(self) -> str:
+        """Its `module:attribute`."""
 
 
 class WorkerkitError(Exception):
-    """Base of all errors that workerkit raises on purpose; its text is a sentence for a person."""
+    """Base of all errors that workerkit raises on purpose; its text is a sentence for a person.
+
+    `culprits` are the plugins that `workerkit plugins` must leave out to show the others.
+    """
+
+    culprits: tuple[Culprit, ...] = ()
 
 
 class SettingsError(WorkerkitError):
@@ -33,12 +55,16 @@ class PluginError(WorkerkitError):
 
 
 class PluginFailed(PluginError):
-    """A plugin's gate hook raised; the cause is chained."""
+    """A plugin's hook raised; the cause is chained.
 
-    def __init__(self, plugin: str, hook: str, cause: BaseException) -> None:
-        super().__init__(f"plugin {plugin!r} failed in {hook}: {type(cause).__name__}: {cause}")
+    `fault` is what it raised, as text, and `trace` its traceback; the plugin's secrets are masked in both.
+    """
+
+    def __init__(self, plugin: str, hook: str, fault: str, trace: str = "") -> None:
+        super().__init__(f"plugin {plugin!r} failed in {hook}: {fault}")
         self.plugin = plugin
         self.hook = hook
+        self.trace = trace
 
 
 class TargetError(WorkerkitError):
@@ -84,6 +110,24 @@ class ApiError(WorkerkitError):
         self.code = code
         self.sentence = sentence
         self.headers = headers
+
+
+@contextmanager
+def blaming(*culprits: Culprit) -> Iterator[None]:
+    """Whatever is raised inside and blames nobody yet is the fault of these plugins."""
+    try:
+        yield
+    except WorkerkitError as error:
+        error.culprits = error.culprits or culprits
+        raise
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says, in text that can be stored; some cannot even say it."""
+    try:
+        return str(error).encode("utf-8", "replace").decode()
+    except Exception:
+        return "(its text could not be had)"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from workerkit import __version__
 
 #: Packages whose frames say nothing to the author of a handler.
-OURS = ("workerkit", "workerkit_plugins")
+OURS = ("workerkit", "workerkit_plugins", "importlib")
 #: Characters of an error that are kept; nobody reads more, and it travels with every status.
 MOST = 100_000
 
@@ -22,12 +22,17 @@ def describe(error: BaseException, *, worker_id: str, tracebacks: bool) -> str:
 
     The traceback begins in code that is not ours: our own frames say nothing to its author.
     """
-    facts = {"error_type": str(type(error)), "error_message": _message(error)}
+    facts = {"error_type": str(type(error)), "error_message": message_of(error)}
     if tracebacks:
-        lines = traceback.format_exception(type(error), error, _from_handler(error.__traceback__))
-        facts["error_traceback"] = "".join(lines)
+        first = _from_handler(error.__traceback__) or error.__traceback__
+        facts["error_traceback"] = "".join(traceback.format_exception(type(error), error, first))
     facts |= {"hostname": os.uname().nodename, "worker_id": worker_id, "workerkit_version": __version__}
     return msgspec.json.encode({name: sendable(text) for name, text in facts.items()}).decode()
+
+
+def theirs(error: BaseException) -> str:
+    """The traceback of what other people's code raised at its import, without frames of ours before it."""
+    return "".join(traceback.format_exception(type(error), error, _from_handler(error.__traceback__)))
 
 
 def readable(error: str) -> str:
@@ -49,7 +54,8 @@ def sendable(text: Any) -> str:
     return clean if left_out <= 0 else f"{clean[:MOST]}… ({left_out} more characters)"
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """An exception's text, whatever its `__str__` does."""
     try:
         return str(error)
     except BaseException as fault:
@@ -57,10 +63,9 @@ def _message(error: BaseException) -> str:
 
 
 def _from_handler(trace: TracebackType | None) -> TracebackType | None:
-    first = trace
-    while first is not None and _package(first) in OURS:
-        first = first.tb_next
-    return first or trace
+    while trace is not None and _package(trace) in OURS:
+        trace = trace.tb_next
+    return trace
 
 
 def _package(trace: TracebackType) -> str:

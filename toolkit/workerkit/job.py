@@ -109,7 +109,7 @@ class Policy:
 class Request:
     """What a client asked for. `fields` holds the fields that plugins declared, as typed values.
 
-    In the host's `post_job` and in `deliver` the secret fields are absent.
+    In the host's `post_job` the secret fields are absent.
     """
 
     id: str
@@ -156,6 +156,11 @@ class Result:
     notes: Mapping[str, Any] = attrs.field(default=EMPTY, repr=False)
     #: Why the worker is replaced; None when it stays.
     refresh: str | None = None
+
+    @cached_property
+    def value(self) -> Any:
+        """The job's `output`, decoded from JSON at first use; None when there is none."""
+        return None if self.output is None else msgspec.json.decode(self.output)
 
 
 @attrs.frozen(kw_only=True)
@@ -205,7 +210,7 @@ class Job(Mapping[str, Any]):
         #: Declared fields as typed values.
         self.fields = fields
         self.log = logging.LoggerAdapter(logging.getLogger("workerkit.job"), {"job": id})
-        self.notes: dict[str, Any] = {}
+        self._notes: dict[str, Any] = {}
         self.refresh_reason: str | None = None
         self._mapping = {"id": id, "input": input, **raw_fields}
         self._resources: list[Any] = []
@@ -222,7 +227,12 @@ class Job(Mapping[str, Any]):
 
     def note(self, name: str, value: Any) -> None:
         """Leave JSON for `post_job` in the host, where it is `result.notes[name]`."""
-        self.notes[name] = value
+        self._notes[name] = value
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What `note` has left so far."""
+        return self._notes
 
     def provide(self, value: Any) -> None:
         """Offer `value` to the handler and to later hooks, which find it by its type."""

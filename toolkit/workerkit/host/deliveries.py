@@ -41,13 +41,13 @@ class Deliveries:
         self._patience: defaultdict[str, Patience] = defaultdict(lambda: Patience(TRY_DEADLINE))
 
     async def hold_leftovers(self) -> None:
-        """Hold what an earlier run left for plugins that are gone, and say so once for each of them."""
+        """Hold what an earlier run left for plugins that are gone, and say so once for each reason."""
         held = await self._store.hold_deliveries(self._hooks.undeliverable)
-        for plugin, count in held.items():
+        for why, count in held.items():
             log.warning(
                 "deliveries that are held: %d, because %s; `workerkit deliveries list --state held` shows them",
                 count,
-                self._hooks.undeliverable(plugin),
+                why,
             )
 
     async def run(self) -> None:
@@ -58,6 +58,9 @@ class Deliveries:
                 await self._wait()
             except QueueError as error:
                 log.error("deliveries cannot be read from the queue, trying again: %s", error)
+                await asyncio.sleep(REFUSED_PAUSE)
+            except Exception:  # whatever one of them is like, the others are sent
+                log.exception("deliveries have failed, trying again")
                 await asyncio.sleep(REFUSED_PAUSE)
 
     async def close(self, grace: float) -> None:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import attrs
 import msgspec
 
 from workerkit.errors import WorkerkitError
@@ -45,14 +44,14 @@ class Ends:
 
     async def _decided(self, record: Record, result: Result, request: Request | None) -> End:
         """The end with what follows it: `post_job` is asked once, however often it must be stored."""
-        asked = await self._hooks.post_job(request or self.request(record), result)
+        deliveries = await self._hooks.post_job(request or self.request(record), result)
         return End(
             id=record.id,
             seen_status=record.status,
             seen_attempt=record.attempt,
             status=result.status,
             body=ended_body(record, result),
-            deliveries=[attrs.evolve(delivery, plugin=plugin) for plugin, delivery in asked],
+            deliveries=deliveries,
         )
 
     async def _finish(self, record: Record, result: Result, end: End) -> bool:

@@ -12,6 +12,7 @@ import attrs
 import msgspec
 
 from workerkit.errors import ApiError, PluginFailed, Refused, WorkerkitError, suggest
+from workerkit.failures import message_of, sendable
 from workerkit.hooks import Hooks
 from workerkit.host.reading import SAMPLE, Reader, kind
 from workerkit.host.sealing import Sealer
@@ -109,7 +110,7 @@ class Intake:
         try:
             await self._hooks.accept(request)
         except Refused as refusal:
-            raise ApiError(400, "refused", str(refusal)) from None
+            raise ApiError(400, "refused", sendable(message_of(refusal))) from None
         except PluginFailed as failure:
             raise ApiError(500, "plugin_failed", f"{failure}; nothing was stored") from failure
 

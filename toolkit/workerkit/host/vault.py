@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from workerkit.hooks import Hooks
-from workerkit.host.redaction import Redactor, secrets_of
 from workerkit.host.sealing import Sealer
 from workerkit.payload import convert_field
 from workerkit.queue import Record
+from workerkit.redaction import Redactor, secrets_of
 
 
 class Vault:

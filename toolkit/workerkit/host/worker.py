@@ -14,9 +14,9 @@ import attrs
 import msgspec
 
 from workerkit.host.process import WorkerProcess
-from workerkit.host.redaction import Redactor
 from workerkit.job import Request, Result, Status
 from workerkit.queue import Record
+from workerkit.redaction import Redactor
 from workerkit.wire import (
     PROTOCOL,
     Assign,

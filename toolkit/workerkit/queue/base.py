@@ -193,11 +193,12 @@ class Store(Feed, Protocol):
         """Deliveries, newest first."""
         ...
 
-    async def hold_deliveries(self, why: Callable[[str], str]) -> dict[str, int]:
-        """Hold what is pending for plugins that cannot send it; returns how many by plugin.
+    async def hold_deliveries(self, why: Callable[[str, str], str]) -> dict[str, int]:
+        """Hold what is pending for plugins that cannot send it; returns how many by reason.
 
-        `why` gives the reason for a plugin's name, empty for one that can send; it may be called on
-        any thread. A host asks at each start, so deliveries that are over must not make it slow.
+        `why` gives the reason for a plugin and the maker of its deliveries, empty when it can send
+        them; it may be called on any thread. A host asks at each start, so deliveries that are over
+        must not make it slow.
         """
         ...
 

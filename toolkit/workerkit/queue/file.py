@@ -37,8 +37,9 @@ def sqlite_path(url: str) -> Location:
     place, _, query = rest.partition("?")
     host, slash, name = place.partition("/")
     if scheme != "sqlite":
+        file = "queue.db" if "://" in url else url  # a path alone is what was meant
         raise QueueError(
-            f"the queue url {url!r} is not one that SQLite serves; write sqlite:///queue.db, "
+            f"the queue url {url!r} is not one that SQLite serves; write sqlite:///{file}, "
             "or install the plugin that opens such a queue"
         )
     if host or not slash or not name or name.endswith("/"):

@@ -6,6 +6,7 @@ deliveries in one make it slow to find what is due. Whatever changes a pending d
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
 import msgspec
@@ -32,6 +33,7 @@ def _row(batch: Batch, seq: int, end: End, n: int, delivery: Delivery) -> rows.R
         seq,
         end.seen_attempt,
         delivery.plugin,
+        delivery.maker,
         delivery.target,
         msgspec.json.encode(dict(delivery.headers)).decode(),
         delivery.body,
@@ -97,14 +99,15 @@ def recover(batch: Batch, context: Context) -> None:
     batch.rings = True
 
 
-def hold(batch: Batch, context: Context, why: Callable[[str], str]) -> dict[str, int]:
+def hold(batch: Batch, context: Context, why: Callable[[str, str], str]) -> dict[str, int]:
     """See `Store.hold_deliveries`."""
-    held = {}
-    for plugin, count in batch.db.execute(context.sql["pending_plugins"]).fetchall():
-        if reason := why(plugin):
-            _note(batch, context, _lanes(batch, context, "hold_deliveries", plugin, reason, batch.now))
-            held[plugin] = count
-    return held
+    held: Counter[str] = Counter()
+    for plugin, maker, count in batch.db.execute(context.sql["pending_makers"]).fetchall():
+        if reason := why(plugin, maker):
+            lanes = _lanes(batch, context, "hold_deliveries", plugin, maker, reason, batch.now)
+            _note(batch, context, lanes)
+            held[reason] += count
+    return dict(held)
 
 
 def _lanes(batch: Batch, context: Context, statement: str, *values: int | str) -> set[str]:

@@ -72,15 +72,15 @@ def job_line(row: Row) -> JobLine:
 
 def delivery_line(row: Row) -> DeliveryLine:
     """A `{delivery}` row."""
-    id, job, plugin, target, state, attempts, limit, next_at, created_at, updated_at, detail = row
+    id, job, plugin, target, state, number, attempts, next_at, created_at, updated_at, detail = row
     return DeliveryLine(
         id=id,
         job=job,
         plugin=plugin,
         target=shown(target),
         state=STATES[state],
+        number=number,
         attempts=attempts,
-        limit=limit,
         next_at=next_at,
         created_at=created_at,
         updated_at=updated_at,
@@ -90,15 +90,16 @@ def delivery_line(row: Row) -> DeliveryLine:
 
 def delivery(row: Row) -> Delivery:
     """A row of `claim_deliveries`."""
-    _, id, job, job_attempt, plugin, target, headers, body, lane, number, limit, delays = row
+    _, id, job, job_attempt, plugin, maker, target, headers, body, lane, number, attempts, delays = row
     return Delivery(
         target=target,
         body=body,
         headers=msgspec.json.decode(headers, type=dict[str, str]),
-        attempts=limit,
+        attempts=attempts,
         delays=msgspec.json.decode(delays, type=tuple[float, ...]),
         lane=lane,
         plugin=plugin,
+        maker=maker,
         id=id,
         job=job,
         job_attempt=job_attempt,

@@ -61,26 +61,27 @@ CREATE TABLE progress (
 );
 
 CREATE TABLE delivery (
-    seq           {serial},
-    id            TEXT NOT NULL UNIQUE,
-    job           BIGINT NOT NULL,
-    job_attempt   INTEGER NOT NULL,
-    plugin        TEXT NOT NULL,
-    target        TEXT NOT NULL,
-    headers       TEXT NOT NULL,               -- JSON object
-    body          {blob},                      -- NULL: the job's body
-    lane          TEXT NOT NULL,
-    state         SMALLINT NOT NULL,           -- place in queue.DeliveryState: 0 pending, 1 sending
-    attempts      INTEGER NOT NULL,
-    attempt_limit INTEGER NOT NULL,
-    delays        TEXT NOT NULL,               -- JSON list of seconds
-    next_at       BIGINT,
-    created_at    BIGINT NOT NULL,
-    updated_at    BIGINT NOT NULL,
-    detail        TEXT NOT NULL DEFAULT ''
+    seq         {serial},
+    id          TEXT NOT NULL UNIQUE,
+    job         BIGINT NOT NULL,
+    job_attempt INTEGER NOT NULL,
+    plugin      TEXT NOT NULL,
+    maker       TEXT NOT NULL,               -- whose plugin of that name it was
+    target      TEXT NOT NULL,
+    headers     TEXT NOT NULL,               -- JSON object
+    body        {blob},                      -- NULL: the job's body
+    lane        TEXT NOT NULL,
+    state       SMALLINT NOT NULL,           -- place in queue.DeliveryState: 0 pending, 1 sending
+    number      INTEGER NOT NULL,            -- tries made
+    attempts    INTEGER NOT NULL,            -- tries allowed
+    delays      TEXT NOT NULL,               -- JSON list of seconds
+    next_at     BIGINT,
+    created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL,
+    detail      TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX delivery_job ON delivery (job);
-CREATE INDEX delivery_lane ON delivery (lane, next_at, seq, plugin) WHERE state = 0;
+CREATE INDEX delivery_lane ON delivery (lane, next_at, seq, plugin, maker) WHERE state = 0;
 CREATE INDEX delivery_unsettled ON delivery (state) WHERE state IN (1, 2);
 
 -- When a lane has something to send: one row for each that has a pending delivery.

@@ -25,8 +25,8 @@ SHARED: Mapping[str, str] = {
     "record": "job.seq, job.id, job.endpoint, job.status, job.attempt, payload.input, payload.fields, "
     "job.execution_timeout, job.ttl, job.low_priority, job.submitted_at, job.started_at, job.due_at, "
     "job.crashes, job.failures, job.returns, job.sealed",
-    "delivery": "delivery.id, job.id, delivery.plugin, delivery.target, delivery.state, delivery.attempts, "
-    "delivery.attempt_limit, delivery.next_at, delivery.created_at, delivery.updated_at, delivery.detail",
+    "delivery": "delivery.id, job.id, delivery.plugin, delivery.target, delivery.state, delivery.number, "
+    "delivery.attempts, delivery.next_at, delivery.created_at, delivery.updated_at, delivery.detail",
 }
 
 

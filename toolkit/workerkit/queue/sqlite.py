@@ -278,7 +278,7 @@ class SQLiteStore:
         """See `Store.deliveries`."""
         return await self._reader.aside(lambda reader: reader.deliveries(state, job, limit))
 
-    async def hold_deliveries(self, why: Callable[[str], str]) -> dict[str, int]:
+    async def hold_deliveries(self, why: Callable[[str, str], str]) -> dict[str, int]:
         """See `Store.hold_deliveries`."""
         return await self._write(outbox.hold, why, lane=Lane.HOUSEKEEPING)
 

@@ -262,11 +262,11 @@ UPDATE counter SET host = :host;
 SELECT endpoint, sum(in_queue) FROM counter GROUP BY endpoint;
 
 -- name: add_delivery
--- takes: id, job, job_attempt, plugin, target, headers, body, lane, attempt_limit, delays, now
-INSERT INTO delivery (id, job, job_attempt, plugin, target, headers, body, lane, state, attempts,
-                      attempt_limit, delays, next_at, created_at, updated_at)
-VALUES (:id, :job, :job_attempt, :plugin, :target, :headers, :body, :lane, 0, 0,
-        :attempt_limit, :delays, {now}, {now}, {now});
+-- takes: id, job, job_attempt, plugin, maker, target, headers, body, lane, attempts, delays, now
+INSERT INTO delivery (id, job, job_attempt, plugin, maker, target, headers, body, lane, state, number,
+                      attempts, delays, next_at, created_at, updated_at)
+VALUES (:id, :job, :job_attempt, :plugin, :maker, :target, :headers, :body, :lane, 0, 0,
+        :attempts, :delays, {now}, {now}, {now});
 
 -- name: due_lane
 -- takes: lane, due_at
@@ -292,23 +292,23 @@ SELECT name, due_at FROM lane ORDER BY due_at LIMIT :n;
 
 -- name: claim_deliveries
 -- takes: lane, now, n
--- The try is counted before it is made, so never more than the limit reach the wire.
+-- The try is counted before it is made, so never more than `attempts` reach the wire.
 WITH due AS MATERIALIZED (
     SELECT seq FROM delivery WHERE state = 0 AND lane = :lane AND next_at <= {now}
     ORDER BY next_at, seq LIMIT :n {skip_locked}
 )
-UPDATE delivery SET state = 1, attempts = attempts + 1, updated_at = {now}
+UPDATE delivery SET state = 1, number = number + 1, updated_at = {now}
 WHERE seq IN (SELECT seq FROM due)
-RETURNING seq, id, (SELECT id FROM job WHERE job.seq = delivery.job), job_attempt, plugin, target, headers,
-    coalesce(body, (SELECT value FROM body WHERE body.job = delivery.job)),
-    lane, attempts, attempt_limit, delays;
+RETURNING seq, id, (SELECT id FROM job WHERE job.seq = delivery.job), job_attempt, plugin, maker, target,
+    headers, coalesce(body, (SELECT value FROM body WHERE body.job = delivery.job)),
+    lane, number, attempts, delays;
 
 -- name: settle_delivery
 -- takes: id, number, state, detail, next_at, now
 UPDATE delivery
 SET state = :state, detail = :detail, next_at = :next_at, updated_at = {now},
-    attempts = attempts - CASE WHEN :state = 2 THEN 1 ELSE 0 END
-WHERE id = :id AND state = 1 AND attempts = :number
+    number = number - CASE WHEN :state = 2 THEN 1 ELSE 0 END
+WHERE id = :id AND state = 1 AND number = :number
 RETURNING lane;
 
 -- name: outdated_delivery
@@ -321,28 +321,28 @@ WHERE delivery.id = :id AND job.attempt <> delivery.job_attempt;
 -- takes: now
 -- What was being sent when the host died, and what was held, may be tried again.
 UPDATE delivery
-SET state = CASE WHEN attempts >= attempt_limit THEN 4 ELSE 0 END,
-    next_at = CASE WHEN attempts >= attempt_limit THEN NULL ELSE {now} END,
+SET state = CASE WHEN number >= attempts THEN 4 ELSE 0 END,
+    next_at = CASE WHEN number >= attempts THEN NULL ELSE {now} END,
     detail = CASE WHEN state = 1 THEN 'the host ended while this was being sent' ELSE detail END,
     updated_at = {now}
 WHERE state IN (1, 2)
 RETURNING lane;
 
--- name: pending_plugins
--- How many deliveries are pending, by plugin.
-SELECT plugin, count(*) FROM delivery WHERE state = 0 GROUP BY plugin;
+-- name: pending_makers
+-- How many deliveries are pending, by plugin and maker.
+SELECT plugin, maker, count(*) FROM delivery WHERE state = 0 GROUP BY plugin, maker;
 
 -- name: hold_deliveries
--- takes: plugin, detail, now
+-- takes: plugin, maker, detail, now
 UPDATE delivery SET state = 2, next_at = NULL, detail = :detail, updated_at = {now}
-WHERE state = 0 AND plugin = :plugin
+WHERE state = 0 AND plugin = :plugin AND maker = :maker
 RETURNING lane;
 
 -- name: redeliver
 -- takes: id, now
 UPDATE delivery
 SET state = 0, next_at = {now}, updated_at = {now},
-    attempt_limit = CASE WHEN state = 2 AND attempt_limit > attempts THEN attempt_limit ELSE attempts + 1 END
+    attempts = CASE WHEN state = 2 AND attempts > number THEN attempts ELSE number + 1 END
 WHERE id = :id AND state >= 2
 RETURNING lane;
 

@@ -174,15 +174,15 @@ class DeliveryState(str, Enum):
 
 @attrs.frozen(kw_only=True)
 class DeliveryLine:
-    """A delivery in an operator's list: `attempts` of `limit` were made; a URL's query is masked."""
+    """A delivery in an operator's list. `number` of `attempts` tries were made; a URL's query is masked."""
 
     id: str
     job: str
     plugin: str
     target: str
     state: DeliveryState
+    number: int
     attempts: int
-    limit: int
     next_at: int | None
     created_at: int
     updated_at: int

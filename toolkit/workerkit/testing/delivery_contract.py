@@ -29,21 +29,23 @@ class DeliveryContract(UpkeepContract):
         return claim.record.id
 
     async def state(self, store: Store, id: str) -> tuple[DeliveryState, int, int]:
-        """State, attempts and limit of a delivery."""
+        """State of a delivery, tries made and tries allowed."""
         found = await store.delivery(id)
         assert found is not None
-        return found[0].state, found[0].attempts, found[0].limit
+        return found[0].state, found[0].number, found[0].attempts
 
     def test_a_delivery_carries_the_frozen_body_or_its_own(self, tmp_path: Path) -> None:
         """Ids, bodies and headers as they were asked for; each counted as tried."""
 
         async def scenario(store: Store, clock: ManualClock) -> None:
-            id = await self.ended(store, delivery(headers={"x": "é"}), delivery("b", body=b"own"))
+            asked = delivery(headers={"x": "é"}, maker="workerkit")
+            id = await self.ended(store, asked, delivery("b", body=b"own"))
             first, second = sorted(await store.claim_deliveries(9, []), key=lambda d: d.id)
             assert (first.id, first.body, dict(first.headers)) == (f"msg_{id}_1", b'{"output":1}', {"x": "é"})
             assert (second.id, second.body, second.lane) == (f"msg_{id}_1_2", b"own", "b")
             assert (first.job, first.job_attempt, first.number, first.attempts) == (id, 1, 1, 2)
             assert (first.delays, first.plugin, first.target) == ((3.0,), "webhook", "http://a/")
+            assert (first.maker, second.maker) == ("workerkit", "")
             assert await store.claim_deliveries(9, []) == []
 
         self.play(tmp_path, scenario)
@@ -187,24 +189,48 @@ class DeliveryContract(UpkeepContract):
         """`hold_deliveries`: all of it, due or not, and nothing else; `recover` lets it be tried again."""
 
         async def scenario(store: Store, clock: ManualClock) -> None:
-            gone = {"audit": "audit is gone"}
-            assert await store.hold_deliveries(lambda plugin: gone.get(plugin, "")) == {}
+            def why(plugin: str, maker: str) -> str:
+                return "audit is gone" if plugin == "audit" else ""
+
+            assert await store.hold_deliveries(why) == {}
             asked = [delivery(lane, plugin="audit") for lane in "abc"]
             id = await self.ended(store, *asked, delivery("c"))
             tries = {d.lane: d for d in await store.claim_deliveries(2, ["c"])}
             await store.settle_delivery(tries["a"].id, 1, DeliveryState.DELIVERED, "200", None)
             await store.settle_delivery(tries["b"].id, 1, DeliveryState.PENDING, "503", clock.time + 9)
 
-            assert await store.hold_deliveries(lambda plugin: gone.get(plugin, "")) == {"audit": 2}
+            assert await store.hold_deliveries(why) == {"audit is gone": 2}
 
             held = await store.deliveries(state=DeliveryState.HELD, job=id, limit=9)
             assert {(line.detail, line.next_at) for line in held} == {("audit is gone", None)}
-            assert sorted(line.attempts for line in held) == [0, 1]
+            assert sorted(line.number for line in held) == [0, 1]
             (other,) = await store.claim_deliveries(9, [])
             assert other.plugin == "webhook"
             assert await store.next_delivery([]) is None
             await store.recover("host")
             assert {d.lane for d in await store.claim_deliveries(9, [])} == {"b", "c"}
+
+        self.play(tmp_path, scenario)
+
+    def test_what_is_pending_is_held_by_plugin_and_maker(self, tmp_path: Path) -> None:
+        """`hold_deliveries`: a plugin in the place of another may get its own, and not the other's."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            makers = [("webhook", "mail"), ("webhook", "post"), ("webhook", "workerkit"), ("audit", "mail")]
+            await self.ended(store, *[delivery(plugin=plugin, maker=maker) for plugin, maker in makers])
+            asked = set()
+
+            def why(plugin: str, maker: str) -> str:
+                asked.add((plugin, maker))
+                return "" if plugin == "audit" or maker == "workerkit" else "another made it"
+
+            assert await store.hold_deliveries(why) == {"another made it": 2}
+
+            assert asked == set(makers)
+            claimed = {(d.plugin, d.maker) for d in await store.claim_deliveries(9, [])}
+            assert claimed == {("webhook", "workerkit"), ("audit", "mail")}
+            await store.recover("host")
+            assert {(d.plugin, d.maker) for d in await store.claim_deliveries(9, [])} == asked
 
         self.play(tmp_path, scenario)
 

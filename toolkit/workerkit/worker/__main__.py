@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
+import signal
 import socket
 import sys
 
@@ -29,8 +30,14 @@ def main() -> int:
     return serve(Connection(socket.socket(fileno=wire)))
 
 
+def _interrupted(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def _prepare_process() -> None:
     faulthandler.enable()
+    # As before, but a handler of ours: no Ctrl-C comes here, so hooks take an interrupt for a plugin's.
+    signal.signal(signal.SIGINT, _interrupted)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
     form = "%(levelname)s %(name)s %(job)s %(message)s"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-import traceback
 
 from workerkit.bridge import Bridge
-from workerkit.errors import TargetError, WorkerkitError, suggest
+from workerkit.errors import PluginFailed, TargetError, WorkerkitError, suggest
+from workerkit.failures import theirs
 from workerkit.handlers import shown
 from workerkit.hooks import Hooks
 from workerkit.job import WorkerInfo
@@ -101,8 +101,9 @@ def _read(connection: Connection, slots: Slots) -> None:
 
 def _reason(error: WorkerkitError) -> str:
     """The sentence, and where it comes from when other people's code raised it."""
-    cause = error.__cause__
-    if cause is None:
-        return str(error)
-    lines = "".join(traceback.format_exception(cause)).splitlines()[-TRACE_LINES:]
-    return "\n".join([str(error), *lines])
+    cause, trace = error.__cause__, ""
+    if isinstance(error, PluginFailed):
+        trace = error.trace
+    elif cause is not None:
+        trace = theirs(cause)
+    return "\n".join([str(error), *trace.splitlines()[-TRACE_LINES:]])

@@ -1,4 +1,7 @@
-"""A job's secrets, searched in everything that comes back from its worker and masked.
+"""Secrets, searched in what leaves the place that may know them, and masked.
+
+A job's are searched in everything that comes back from its worker, a plugin's own in what is stored
+and logged of its failures.
 
 The search is for values, in each form in which they commonly leave a program. It runs on encoded
 bytes, one pass of a plain substring search for each form: 20 MB take milliseconds.
