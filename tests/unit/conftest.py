@@ -6,6 +6,38 @@ from pathlib import Path
 
 import pytest
 
+from bench import Bench
+from workerkit.bridge import Bridge
+from workerkit.hooks import Hooks, LoadedPlugin
+
+
+@pytest.fixture
+def bridge() -> Iterator[Bridge]:
+    """An event loop for coroutine hooks and handlers."""
+    made = Bridge()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bench(bridge: Bridge) -> Bench:
+    """Runs one function with plugins."""
+    return Bench(bridge)
+
+
+@pytest.fixture
+def build(bridge: Bridge) -> Callable[..., Hooks]:
+    """Makes the hooks of plugins that are given by name."""
+
+    def build(**plugins: object) -> Hooks:
+        loaded = [
+            LoadedPlugin(name=name, plugin=plugin, dist="acme 1.2", fields=getattr(plugin, "fields", {}))
+            for name, plugin in plugins.items()
+        ]
+        return Hooks(loaded, bridge)
+
+    return build
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

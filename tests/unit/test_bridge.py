@@ -3,20 +3,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from workerkit.bridge import Bridge, Cancel
 
 WAIT = 5.0
-
-
-@pytest.fixture
-def bridge() -> Iterator[Bridge]:
-    made = Bridge()
-    yield made
-    made.close()
 
 
 async def doubled(number: int) -> int:

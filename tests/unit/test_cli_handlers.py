@@ -44,6 +44,22 @@ def test_the_sample_of_installed_functions_lies_in_the_working_directory(folder:
     assert sample_body("installed:render=studio.paint:render") == {"input": {"prompt": "a lighthouse"}}
 
 
+def test_the_sample_of_a_handler_elsewhere_may_lie_in_the_working_directory_as_for_run(folder: Path) -> None:
+    (folder / "test_input.json").write_text('{"prompt": "a lighthouse"}')
+
+    assert sample_body("/nowhere/handler.py") == {"input": {"prompt": "a lighthouse"}}
+
+
+@pytest.mark.parametrize("text", ["{bad", '{"prompt": NaN}', "[NaN]"])
+def test_a_sample_that_is_no_json_is_told_and_not_shown(
+    text: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "test_input.json").write_text(text)
+
+    assert sample_body("handler.py") == {"input": {"prompt": "hello"}}
+    assert capsys.readouterr().err == "test_input.json is not valid JSON\n"
+
+
 def test_what_is_not_installed_is_a_failure_with_a_cure(capsys: pytest.CaptureFixture[str]) -> None:
     code = run(["serve", "--installed", "render"])
 

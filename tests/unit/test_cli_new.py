@@ -42,7 +42,8 @@ def test_a_name_of_two_words_is_spelt_as_each_place_wants_it() -> None:
     assert names.distribution == "workerkit-on-call"
     assert names.module == "workerkit_on_call"
     assert names.attribute == "OnCall"
-    assert handler_names("on-call").distribution == "on-call"
+    assert handler_names("on-call").distribution == "workerkit-handler-on-call"
+    assert handler_names("workerkit-handler-on-call") == handler_names("on_call")
     assert handler_names("on-call").attribute == "on_call"
 
 
@@ -62,11 +63,13 @@ def test_a_class_does_not_hide_what_it_is_made_from() -> None:
         (["plugin", "workerkit-"], "such as 'my_name';"),
         (["plugin", "a" * (LONGEST + 1)], f"such as '{'a' * LONGEST}';"),
         (["plugin", "../slack"], "such as 'slack';"),
-        (["plugin", "queue"], "[queue] is a section of workerkit's own settings; choose another name"),
-        (["plugin", "plugin"], "[plugin] is a section of workerkit's own settings"),
+        (["plugin", "queue"], "queue is a name in workerkit's own settings; choose another name"),
+        (["plugin", "plugin"], "plugin is a name in workerkit's own settings"),
+        (["plugin", "profile"], "profile is a name in workerkit's own settings"),
+        (["plugin", "my__slack"], "'my__slack' cannot name a plugin; use at most 30 of"),
         (["plugin", "class"], "it is a keyword of Python; choose another name, such as 'my_class'"),
         (["plugin", "webhook"], """whose place another takes by `replaces = "webhook"`; choose another"""),
-        (["plugin", "slack", "--kind", "notfy"], "'notfy' is not one of 'notify', 'provide', 'output'"),
+        (["plugin", "slack", "--kind", "notfy"], "there is no 'notfy'; did you mean 'notify'? (known:"),
         (["plugin", "slack", "--into", "nowhere"], "Directory 'nowhere' does not exist"),
         (["plugin", "slack", "--author", "Ada\nLovelace"], "in one line of printable characters"),
         (["handler", "Render!"], "'Render!' cannot name a handler; use at most 30 of"),

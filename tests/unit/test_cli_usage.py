@@ -60,7 +60,14 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
         (["plugins", "--set", "port=1"], "write SECTION.FIELD=VALUE"),
         (["plugins", "--set", "plugins.disable=[s3]"], "the value is not valid JSON"),
         (["run", "handler.py", "--input", "hi"], """not valid JSON; strings need quotes: '"hi"';"""),
-        (["jobs", "list", "--status", "DONE"], "'DONE' is not one of"),
+        (
+            ["jobs", "list", "--status", "DONE"],
+            "'--status': there is no 'DONE' (known: CANCELLED, COMPLETED,",
+        ),
+        (["jobs", "list", "--status", "complete"], "there is no 'complete'; did you mean 'COMPLETED'?"),
+        (["jobs", "list", "--limit", "abc"], "'--limit': 'abc' is not a valid integer;"),
+        (["deliveries", "list", "--state", "Ded"], "there is no 'Ded'; did you mean 'dead'?"),
+        (["key", "new", "web", "--role", "clint"], "there is no 'clint'; did you mean 'client'?"),
         (["key", "new", "my key"], "'my key' cannot name a key"),
     ],
 )
@@ -94,9 +101,21 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(
         (["run", "two.py:c", "--input", "1"], "has no function 'c'"),
         (
             ["run", "handler.py", "--input", '{"input": 1,}'],
-            "line 1, column 12: a comma with nothing after it",
+            "--input is not valid JSON at line 1, column 12: a comma with nothing after it",
         ),
-        (["run", "handler.py", "--input", "[1, NaN]"], "NaN"),
+        (
+            ["run", "handler.py", "--input", "{bad"],
+            "--input is not valid JSON at line 1, column 2: keys stand in",
+        ),
+        (
+            ["run", "handler.py", "--input", "[1, NaN]"],
+            "--input is not valid JSON at line 1, column 5: NaN is",
+        ),
+        (
+            ["run", "handler.py", "--input", "@bad.json"],
+            "--input @bad.json is not valid JSON at line 1, column 3",
+        ),
+        (["run", "handler.py"], "test_input.json is empty; send a JSON object"),
     ],
 )
 def test_a_failure_is_one_sentence_and_exit_code_1(
@@ -105,6 +124,8 @@ def test_a_failure_is_one_sentence_and_exit_code_1(
     function = "@worker_function\ndef {}(job):\n    return job['input']\n"
     head = "from workerkit import worker_function\n"
     (folder / "handler.py").write_text(head + function.format("echo"))
+    (folder / "bad.json").write_text("[1")
+    (folder / "test_input.json").touch()
     (folder / "two.py").write_text(head + function.format("a") + function.format("b"))
 
     code = run(arguments)

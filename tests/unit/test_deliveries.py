@@ -19,6 +19,8 @@ from workerkit.queue.sqlite import SQLiteStore
 from workerkit.testing.queue_contracts import KEEP, LEASE, LENGTH, end, submission
 
 PATIENCE = 20.0
+#: Without a distribution and without a `ref`, a plugin's class is its maker.
+MAKER = "Sender"
 
 
 class Sender:
@@ -81,10 +83,9 @@ def play(folder: Path, scenario: Scenario, left: Sequence[Delivery] = ()) -> Non
     asyncio.run(run())
 
 
-def to(kind: str, lane: str = "a", plugin: str = "sender", attempts: int = 2) -> Delivery:
-    return Delivery(
-        target=f"http://{lane}/{kind}", plugin=plugin, lane=lane, attempts=attempts, delays=(0.01,)
-    )
+def to(kind: str, lane: str = "a", *, plugin: str = "sender", maker: str = "") -> Delivery:
+    target = f"http://{lane}/{kind}"
+    return Delivery(target=target, plugin=plugin, maker=maker, lane=lane, attempts=2, delays=(0.01,))
 
 
 async def ended(store: SQLiteStore, deliveries: Iterable[Delivery]) -> None:
@@ -94,12 +95,12 @@ async def ended(store: SQLiteStore, deliveries: Iterable[Delivery]) -> None:
 
 
 async def settled(store: SQLiteStore, count: int, *states: DeliveryState) -> list[tuple[str, int, str]]:
-    """State, attempts and detail of every delivery, once `count` of them are in one of `states`."""
+    """State, tries and detail of every delivery, once `count` of them are in one of `states`."""
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while True:
         rows = await store.deliveries(state=None, job=None, limit=100)
         if sum(row.state in states for row in rows) >= count:
-            return [(row.state.value, row.attempts, row.detail) for row in rows]
+            return [(row.state.value, row.number, row.detail) for row in rows]
         assert asyncio.get_running_loop().time() < deadline, [row.state for row in rows]
         await asyncio.sleep(0.005)
 
@@ -144,9 +145,9 @@ def test_a_delivery_whose_plugin_is_gone_is_held_with_the_reason(tmp_path: Path)
     async def scenario(store: SQLiteStore, sender: Sender) -> None:
         await ended(store, [to("arrives", plugin="slack")])
 
-        [(_, attempts, detail)] = await settled(store, 1, DeliveryState.HELD)
+        [(_, tries, detail)] = await settled(store, 1, DeliveryState.HELD)
 
-        assert attempts == 0
+        assert tries == 0
         assert "'slack' is not active" in detail
 
     play(tmp_path, scenario)
@@ -169,3 +170,37 @@ def test_what_waits_for_a_plugin_that_cannot_send_it_is_said_once_and_not_for_ea
         "deliveries that are held: 3, because plugin 'slack' is not active; "
         f"install or enable it, then restart; {shows}",
     ]
+
+
+def test_what_another_made_is_held_and_said_once_for_each_maker(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        await settled(store, 3, DeliveryState.HELD)
+        await settled(store, 1, DeliveryState.DELIVERED)
+        assert len(sender.tried) == 1
+
+    others = [to("arrives", maker=maker) for maker in ("old-sender", "old-sender", "older-sender")]
+    with caplog.at_level(logging.WARNING):
+        play(tmp_path, scenario, left=[*others, to("arrives", maker=MAKER)])
+
+    said = sorted(message.partition(";")[0] for message in caplog.messages)
+    assert [line.partition(" because ")[0] for line in said] == [
+        "deliveries that are held: 1,",
+        "deliveries that are held: 2,",
+    ]
+    assert "older-sender" in said[0]
+    assert "old-sender" in said[1]
+
+
+def test_what_another_made_and_is_sent_again_by_hand_is_held_with_the_reason(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        await ended(store, [to("arrives", maker="old-sender")])
+
+        [(_, tries, detail)] = await settled(store, 1, DeliveryState.HELD)
+
+        assert tries == 0
+        assert "old-sender" in detail
+        assert sender.tried == []
+
+    play(tmp_path, scenario)

@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import attrs
@@ -20,6 +21,7 @@ from workerkit import errors, hookspecs
 from workerkit.cli import cli
 from workerkit.settings import Settings
 from workerkit.sources import PREFIX, SHORT_NAMES
+from workerkit_plugins.profiles import RUNPOD
 
 NAMES = [path.relative_to(DOCS).as_posix() for path in sorted(DOCS.rglob("*.md"))]
 HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "workerkit_spec")]
@@ -174,6 +176,68 @@ def test_a_public_name_of_a_package_within_is_there(site: Mapping[str, str], pag
 )
 def test_an_error_is_there(site: Mapping[str, str], error: type[Exception]) -> None:
     assert_told(site["reference/errors.md"], error.__name__, error)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_an_idea_leads_to_each_hook(site: Mapping[str, str], hook: str) -> None:
+    rows = [line for line in site["how-to/choose.md"].splitlines() if line.startswith("| ")]
+
+    assert any(f"](../hooks.md#{hook})" in row.split(" | ")[1] for row in rows)
+
+
+@pytest.mark.parametrize(
+    "page", [DOCS / "index.md", DOCS / "hooks.md", DOCS / "tutorial.md", ROOT / "README.md"]
+)
+def test_whoever_looks_for_a_hook_is_led_to_the_ideas(page: Path) -> None:
+    assert "how-to/choose.md)" in page.read_text(encoding="utf-8")
+
+
+def test_a_profile_is_shown_with_all_that_it_sets(site: Mapping[str, str]) -> None:
+    for section_, values in RUNPOD.items():
+        for name, value in values.items():
+            assert f"| `[{section_}] {name}` | `{value}` | `" in site["how-to/profiles.md"]
+
+
+def test_what_a_command_prints_does_not_depend_on_what_else_is_installed(
+    site: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = tmp_path / "stranger-1.dist-info"
+    stranger.mkdir()
+    (stranger / "METADATA").write_text("Name: stranger\nVersion: 1\n")
+    (stranger / "entry_points.txt").write_text("[workerkit]\nstranger = stranger:Stranger\n")
+    (tmp_path / "stranger.py").write_text("class Stranger: ...\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("WORKERKIT_WEBHOOK__ATTEMPTS", "9")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    assert pages()["how-to/inspect.md"] == site["how-to/inspect.md"]
+    assert "stranger" not in site["how-to/inspect.md"]
+
+
+def test_a_path_in_what_is_printed_is_short_and_the_columns_beside_it_are_in_line(
+    site: Mapping[str, str],
+) -> None:
+    lines = site["how-to/inspect.md"].splitlines()
+    at = lines.index("    attempts = 3")
+
+    assert lines[at + 1 : at + 4] == [
+        "      WORKERKIT_WEBHOOK__ATTEMPTS  not set",
+        "      workerkit.toml               3",
+        "      default                      2",
+    ]
+    assert str(DOCS) not in site["how-to/inspect.md"]
+
+
+def test_workerkit_is_installed_from_the_clone_and_one_place_says_what_changes(
+    site: Mapping[str, str],
+) -> None:
+    told = {name: text for name, text in site.items() if re.search(r"pip install \"?workerkit(?!-)\b", text)}
+
+    assert sorted(told) == ["how-to/test.md", "index.md"]
+    assert '"workerkit[testing] @ file://' in told["how-to/test.md"]
+    assert told["index.md"].index("pip install ~/workerkit") < told["index.md"].index(
+        "pip install workerkit`"
+    )
 
 
 def assert_told(page: str, name: str, value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from types import ModuleType
@@ -118,13 +119,39 @@ def test_a_retired_hook_warns_with_the_plugins_name_and_still_works() -> None:
     old.worker_stop(WorkerInfo(id="w", endpoint="e"))
 
     assert (calls, len(warned)) == (["worker_stop"], 1)
+    assert old.retired == (str(warned[0].message),)
+
+
+def logged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator as plugins have them: what it makes has other argument names."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
+
+
+def test_a_hook_behind_a_decorator_is_seen_with_its_own_arguments() -> None:
+    class Decorated:
+        @hookimpl
+        @logged
+        def on_output(self, job: Job, output: Output) -> None:
+            output.value = job.id
+
+    with pytest.warns(DeprecationWarning, match="on_output loses") as warned:
+        old = hooks(Decorated(), retiring(on_output=on_output))
+
+    assert [warning.filename for warning in warned] == [__file__]
+    output = Output(1)
+    old.on_output(Job(id="j", endpoint="e", input={}), output)
+    assert output.value == "j"
 
 
 def test_a_plugin_that_uses_nothing_retired_is_left_in_peace() -> None:
     calls: list[str] = []
 
-    hooks(New(calls), retiring(on_output=on_output, worker_stop=worker_stop)).on_output(
-        Job(id="j", endpoint="e", input={}), Output(1)
-    )
+    new = hooks(New(calls), retiring(on_output=on_output, worker_stop=worker_stop))
+    new.on_output(Job(id="j", endpoint="e", input={}), Output(1))
 
-    assert calls == ["new"]
+    assert (calls, new.retired) == (["new"], ())

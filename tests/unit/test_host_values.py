@@ -28,6 +28,14 @@ def test_an_ended_job_shows_runpods_keys_and_its_output_unchanged() -> None:
     )
 
 
+def test_a_results_value_is_its_output_decoded_once_and_none_without_one() -> None:
+    result = Result(status=Status.COMPLETED, attempt=1, output=b'{"a": [1.5, null]}')
+
+    assert result.value == {"a": [1.5, None]}
+    assert result.value is result.value
+    assert Result(status=Status.FAILED, attempt=1, error="no").value is None
+
+
 def test_a_failed_job_shows_its_error_and_how_often_it_was_started_again() -> None:
     record = Record(
         id="1-u1", endpoint="render", status=Status.IN_PROGRESS, attempt=3, input=b"1", crashes=1, returns=1

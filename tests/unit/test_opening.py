@@ -65,5 +65,5 @@ def test_a_queue_that_nobody_here_can_open_is_named_without_its_password() -> No
 
 
 def test_a_url_without_a_scheme_is_answered_with_how_one_is_written() -> None:
-    with pytest.raises(QueueError, match=r"write sqlite:///queue\.db"):
+    with pytest.raises(QueueError, match=r"write sqlite:///jobs\.db"):
         opened(QueueSettings(url="jobs.db"))

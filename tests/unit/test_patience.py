@@ -26,7 +26,7 @@ def test_gives_up_on_what_hangs_and_begins_no_more_when_too_many_do() -> None:
         hung = [patience.run(release.wait) for _ in range(MOST_LATE)]
         answers = await asyncio.gather(*hung, return_exceptions=True)
         assert {str(answer) for answer in answers} == {"it did not return within 0.05 s"}
-        with pytest.raises(TimeoutError, match="earlier calls of plugins have not returned"):
+        with pytest.raises(TimeoutError, match="earlier calls of it have not returned"):
             await patience.run(print)
 
     try:

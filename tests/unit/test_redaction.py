@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workerkit.host.redaction import Redactor, secrets_of
 from workerkit.job import Secret
+from workerkit.redaction import Redactor, secrets_of
 
 SECRET = 'wJalr/XUtn+FEMI "K7" ümlaut\\'
 

@@ -1,4 +1,4 @@
-"""`run_job`: what an author sees of a job, and what mistakes are told."""
+"""`run_job`: what an author sees of a job."""
 
 from __future__ import annotations
 
@@ -14,18 +14,14 @@ import pytest
 from workerkit import (
     Delivery,
     Field,
-    InvalidOutput,
     Job,
     JobFailed,
     Output,
-    PluginError,
-    PluginFailed,
     Receipt,
     Refused,
     Request,
     Result,
     Secret,
-    SettingsError,
     Status,
     Verdict,
     hookimpl,
@@ -88,12 +84,6 @@ class Notes:
     async def deliver(self, delivery: Delivery) -> Receipt:
         assert delivery.body is not None
         return Receipt.delivered(json.loads(delivery.body)["status"])
-
-
-class Broken:
-    @hookimpl
-    def accept(self, request: Request) -> None:
-        raise KeyError("out of order")
 
 
 @pytest.mark.parametrize(
@@ -224,31 +214,6 @@ def test_a_built_in_plugin_may_be_named_beside_the_built_in_ones() -> None:
     assert [received.json["id"] for received in receiver.requests] == [run.request.id] * 2
 
 
-def test_without_the_built_in_plugins_their_fields_are_unknown() -> None:
-    with pytest.raises(PluginError, match=r"declares the field 'webhook' \(known: none\)"):
-        run_job(plain, fields={"webhook": "http://a/"}, builtins=False)
-
-
-def test_a_refusal_is_raised_as_the_plugin_said_it() -> None:
-    with pytest.raises(Refused, match="note_to holds a space"):
-        run_job(plain, plugins=[Notes], fields={"note_to": "a b"})
-
-
-def test_a_field_of_the_wrong_type_is_refused() -> None:
-    with pytest.raises(Refused, match="note_to"):
-        run_job(plain, plugins=[Notes], fields={"note_to": 3})
-
-
-def test_a_plugin_that_fails_in_accept_is_named() -> None:
-    with pytest.raises(PluginFailed, match="plugin 'broken' failed in accept: KeyError"):
-        run_job(plain, plugins=[Broken])
-
-
-def test_an_input_that_json_cannot_hold_is_told_by_its_path() -> None:
-    with pytest.raises(InvalidOutput, match=r"input\.a is of type set"):
-        run_job(plain, {"a": {1}})
-
-
 def test_secrets_are_masked_as_a_client_sees_them() -> None:
     config = {
         "accessId": "someone",
@@ -266,38 +231,6 @@ def test_secrets_are_masked_as_a_client_sees_them() -> None:
     assert run.output == {**config, "accessSecret": "***"}
     assert run.progress == ["***"]
     assert "s3Config" not in run.request.fields
-
-
-@pytest.mark.parametrize(
-    ("mistake", "sentence"),
-    [
-        ({"plugins": ["webhok"]}, r"no plugin 'webhok' is installed; did you mean 'webhook'\?"),
-        ({"plugins": ["no.such:Thing"]}, r"No module named 'no'; correct its module:attribute"),
-        ({"settings": {"webhok": {}}}, r"\[plugin.webhok\].* is a section of no plugin; did you mean 'webhook'\?"),
-        ({"settings": {"webhook": {"attempt": 1}}}, r"unknown setting 'attempt'; did you mean 'attempts'\?"),
-        ({"settings": {"broken": {"a": 1}}, "plugins": [Broken]}, "has no Settings class"),
-        ({"settings": {"broken": {"a": 1}}, "plugins": [Broken()]}, "is not a class and takes no settings"),
-        ({"settings": {"webhook": {}}, "builtins": False}, r"\[plugin.webhook\] is set, but no plugin 'webhook' is here"),
-        ({"plugins": [Broken, Broken()]}, "has the name of plugin 'broken'"),
-        ({"plugins": [object()]}, "implements no hook"),
-        ({"fields": {"webhok": 1}}, r"declares the field 'webhok'; did you mean 'webhook'\?"),
-    ],
-)  # fmt: skip
-def test_a_mistake_is_told_as_a_host_would_tell_it(mistake: dict[str, Any], sentence: str) -> None:
-    with pytest.raises((PluginError, SettingsError), match=sentence):
-        run_job(plain, **mistake)
-
-
-def test_a_worker_that_is_unfit_is_an_error_of_its_plugin() -> None:
-    class Unfit:
-        @hookimpl
-        def worker_start(self) -> None:
-            raise RuntimeError("no graphics card")
-
-    with pytest.raises(
-        PluginFailed, match="plugin 'unfit' failed in worker_start: RuntimeError: no graphics card"
-    ):
-        run_job(plain, plugins=[Unfit])
 
 
 def test_it_may_be_called_where_an_event_loop_runs() -> None:

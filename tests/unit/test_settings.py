@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,11 @@ def test_the_environment_goes_before_the_file_and_flags_before_both(tmp_path: Pa
             "unknown setting 'server.keys.ci.rol'; did you mean 'role'?",
         ),
         ("server = 1", "workerkit.toml: server: expected `object`, got `int`"),
+        ("[webhook]\n", r"workerkit.toml: \[webhook\] is no section; a plugin's is \[plugin.webhook\]"),
+        (
+            "[plugin]\ndisable = ['s3']",
+            r"workerkit.toml: \[plugin\] holds sections of plugins; did you mean \[plugins\] disable?",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_place_and_the_cure(
@@ -215,6 +221,37 @@ def test_secrets_come_from_variables_and_files(tmp_path: Path, monkeypatch: pyte
         build(Plugin, {"one": 3}, "here")
     with pytest.raises(SettingsError, match=r"^here: the setting 'one' is missing; give it a value"):
         build(Plugin, {}, "here")
+
+
+@pytest.mark.parametrize(
+    ("written", "fault"),
+    [
+        ("env:TOKEN", "the environment variable 'TOKEN' is empty"),
+        ("env:NOBODY", "the environment variable 'NOBODY' is not set"),
+        ("file:empty", "the secret's file 'empty' is empty"),
+        ("file:pipe", "the secret's file 'pipe' is no regular file"),
+        ("file:missing", "the secret's file cannot be read"),
+        ("file:binary", "the secret's file cannot be read"),
+    ],
+)
+def test_a_secret_that_is_not_there_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, written: str, fault: str
+) -> None:
+    monkeypatch.setenv("TOKEN", "")
+    (folder / "empty").write_text("\n")
+    os.mkfifo(folder / "pipe")
+    (folder / "binary").write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(SettingsError, match=f"^here: password: {fault}"):
+        build(Account, {"name": "me", "password": written}, "here")
+
+
+def test_a_secrets_file_may_begin_with_a_mark_of_its_encoding(folder: Path) -> None:
+    (folder / "token").write_bytes(b"\xef\xbb\xbfhunter2\r\n")
+
+    account = build(Account, {"name": "me", "password": "file:token"}, "here")
+
+    assert account.password == Secret("hunter2")
 
 
 @attrs.frozen

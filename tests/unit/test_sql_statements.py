@@ -49,7 +49,7 @@ def test_every_statement_compiles_and_no_hot_one_scans_a_table(tmp_path: Path) -
     db.close()
 
 
-@pytest.mark.parametrize("name", ["pending_plugins", "hold_deliveries"])
+@pytest.mark.parametrize("name", ["pending_makers", "hold_deliveries"])
 def test_what_is_pending_is_found_without_a_look_at_what_is_over(tmp_path: Path, name: str) -> None:
     db = open_for_writing(tmp_path / "queue.db")
     text = parse(load("statements.sql"), SQLITE)[name]

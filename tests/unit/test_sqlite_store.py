@@ -9,7 +9,8 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -39,17 +40,37 @@ def play(folder: Path, scenario: Callable[[SQLiteStore], Awaitable[None]]) -> No
     asyncio.run(asyncio.wait_for(run(), 60))
 
 
+@asynccontextmanager
+async def no_commit(store: SQLiteStore) -> AsyncIterator[None]:
+    """Inside, the writer's thread stands still at the next COMMIT."""
+    go_on = threading.Event()
+
+    def stop(statement: str) -> None:
+        if statement == "COMMIT":
+            go_on.wait(30)
+
+    # Not before this operation has been committed, or it would be the one that stands still.
+    go_on.set()
+    await store._do(lambda batch: batch.db.set_trace_callback(stop))
+    go_on.clear()
+    try:
+        yield
+    finally:
+        go_on.set()
+
+
 def test_submit_hands_the_job_over_before_its_commit(tmp_path: Path) -> None:
     async def scenario(store: SQLiteStore) -> None:
         assert await store.claim("render", 1, "host", 0) == []
         claiming = asyncio.create_task(store.claim("render", 1, "host", 30))
         await asyncio.sleep(0)
         asked = submission()
-        submitting = asyncio.create_task(store.submit([asked]))
-        (claim,) = await claiming
-        assert not submitting.done()
-        assert not claim.committed.done()
-        assert await store.view(asked.id) is None
+        async with no_commit(store):
+            submitting = asyncio.create_task(store.submit([asked]))
+            (claim,) = await claiming
+            assert not submitting.done()
+            assert not claim.committed.done()
+            assert await store.view(asked.id) is None
         await claim.committed
         view = await store.view(asked.id)
         assert view is not None

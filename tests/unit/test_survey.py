@@ -1,4 +1,4 @@
-"""Who takes which slot, and what is said of every plugin that is there and not active."""
+"""Who takes which place, and what is said of every plugin that is there and not active."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def look(**plugins: Any) -> Survey:
 
 
 def active(found: Survey) -> dict[str, tuple[str, str]]:
-    """Slot -> class and how it came, of all but the plugins that are in their own place."""
+    """Place -> class and how it came, of all but the plugins that are in their own place."""
     return {
         loaded.name: (type(loaded.plugin).__name__, loaded.via)
         for loaded in found.plugins
@@ -127,13 +127,14 @@ def test_to_name_a_plugin_in_load_is_to_trust_it(install: Install) -> None:
     assert list(reasons(found)) == ["slack"]
 
 
-def test_disable_goes_before_load(install: Install) -> None:
+def test_disable_goes_before_load_and_does_without_an_import(install: Install) -> None:
     install("acme")
 
     found = look(load=("acme_swaps:Audit",), disable=("audit",))
 
     assert found.left_out == [LeftOut("audit", "", "acme_swaps:Audit", "disabled by [plugins] disable")]
     assert active(found) == {}
+    assert "acme_swaps" not in sys.modules
 
 
 def test_use_may_name_a_class_that_nobody_installed(install: Install) -> None:
@@ -145,7 +146,7 @@ def test_use_may_name_a_class_that_nobody_installed(install: Install) -> None:
     assert reasons(found) == {"webhook": "replaced by acme_swaps:Plugin through [plugins] use"}
 
 
-def test_what_says_replaces_takes_the_slot_and_says_who_it_replaced(install: Install) -> None:
+def test_what_says_replaces_takes_the_place_and_says_who_it_replaced(install: Install) -> None:
     install("acme", teams="Teams")
 
     found = look()
@@ -162,7 +163,7 @@ def test_what_says_replaces_takes_the_slot_and_says_who_it_replaced(install: Ins
     ]
 
 
-def test_a_replacement_that_is_disabled_gives_the_slot_back(install: Install) -> None:
+def test_a_replacement_that_is_disabled_gives_the_place_back(install: Install) -> None:
     install("acme", teams="Teams")
 
     found = look(disable=("teams",))
@@ -171,7 +172,7 @@ def test_a_replacement_that_is_disabled_gives_the_slot_back(install: Install) ->
     assert reasons(found) == {"teams": "disabled by [plugins] disable"}
 
 
-def test_a_replacement_of_a_disabled_slot_is_left_out_with_it(install: Install) -> None:
+def test_a_replacement_of_a_disabled_place_is_left_out_with_it(install: Install) -> None:
     install("acme", teams="Teams")
 
     found = look(disable=("webhook",))
@@ -192,7 +193,7 @@ def test_a_replacement_may_stand_in_for_a_plugin_that_is_not_trusted(install: In
     assert reasons(found)["webhook"].startswith("not trusted")
 
 
-def test_a_replacement_that_is_itself_replaced_hands_its_slot_on(install: Install) -> None:
+def test_a_replacement_that_is_itself_replaced_hands_its_place_on(install: Install) -> None:
     install("acme", teams="Teams", chat="Chat", room="Room")
 
     found = look()
@@ -268,7 +269,7 @@ def test_trust_decides_between_two_plugins_of_one_name(install: Install) -> None
         ),
     ],
 )
-def test_two_wishes_for_one_slot_are_refused(
+def test_two_wishes_for_one_place_are_refused(
     install: Install, classes: dict[str, str], plugins: dict[str, Any], sentence: str
 ) -> None:
     install("acme", **classes)

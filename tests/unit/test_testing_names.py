@@ -23,8 +23,7 @@ def modules_after(statement: str) -> set[str]:
 
 
 def test_public_names_are_sorted_and_all_there() -> None:
-    # Constants come first, as ruff sorts them.
-    assert testing.__all__ == sorted(testing.__all__, key=lambda name: (not name.isupper(), name))
+    assert testing.__all__ == sorted(testing.__all__)
     for name in testing.__all__:
         assert getattr(testing, name) is not None
     assert set(dir(testing)) == set(testing.__all__)

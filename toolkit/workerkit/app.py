@@ -19,7 +19,7 @@ import attrs
 from workerkit.bridge import Bridge
 from workerkit.errors import QueueError, SettingsError
 from workerkit.handlers import shown
-from workerkit.hooks import Hooks, PluginRow
+from workerkit.hooks import Hooks, LoadedPlugin
 from workerkit.host.host import Host
 from workerkit.host.intake import Intake
 from workerkit.host.jobs import Jobs
@@ -51,7 +51,7 @@ class Started:
     needs_key: bool
     functions: Sequence[Descriptor]
     workers: Mapping[str, int]
-    plugins: Sequence[PluginRow]
+    plugins: Sequence[LoadedPlugin]
     queue: str
     source: str
 
@@ -72,6 +72,8 @@ class App:
         check_file(self._target)
         plugins = load_plugins(settings)
         hooks = Hooks(plugins, bridge)
+        for sentence in hooks.retired:
+            log.warning("%s", sentence)
         with _bound(settings) as listening:
             store = store_of(settings, hooks, self._holder)
             await store.open()
@@ -124,7 +126,7 @@ class App:
                 needs_key=bool(settings.server.keys),
                 functions=host.catalogue.functions,
                 workers={name: pool.size for name, pool in host.pools.items()},
-                plugins=host.hooks.describe(),
+                plugins=host.hooks.plugins,
                 queue=settings.queue.url,
                 source=settings.provenance,
             )

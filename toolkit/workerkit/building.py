@@ -7,7 +7,7 @@ msgspec converts and checks types; what it lacks is added here: unknown keys are
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -29,6 +29,10 @@ MASK = "***"
 _NO_LIST = re.compile(r"^expected `(?:bool \| )?array`, got `str`$")
 _MISSING = re.compile(r"^object missing required field `(.+)`$")
 _PLACE = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<path>.*)`$", re.DOTALL)
+
+
+class UnknownSetting(SettingsError):
+    """There is a value for a setting that does not exist."""
 
 
 class OutOfRange(ValueError):
@@ -86,38 +90,49 @@ def masked(hint: Any, value: Any) -> Any:
 
     `env:NAME` and `file:PATH` only say where a secret is, and stay.
     """
-    if not _holds_secret(hint):
+    if not holds_secret(hint):
         return value
     if isinstance(value, Mapping) and attrs.has(hint):
         hints = get_type_hints(hint)
         return {name: masked(hints.get(name), inner) for name, inner in value.items()}
     if get_origin(hint) in (Union, UnionType):
-        secret = [option for option in get_args(hint) if _holds_secret(option)]
+        secret = [option for option in get_args(hint) if holds_secret(option)]
         return masked(secret[0] if len(secret) == 1 else Secret, value)
-    if isinstance(value, Mapping) and _holds_secret(_inner(hint)):
-        return {key: masked(_inner(hint), inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)) and _holds_secret(_inner(hint)):
-        return [masked(_inner(hint), inner) for inner in value]
+    if isinstance(value, Mapping) and holds_secret(inside(hint)):
+        return {key: masked(inside(hint), inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)) and holds_secret(inside(hint)):
+        return [masked(inside(hint), inner) for inner in value]
     return value if isinstance(value, str) and value.partition(":")[0] in PLACES else MASK
 
 
-def hint_of(cls: type, path: str) -> Any:
-    """The type of a setting, or of what is in it: `headers.accept` is a value of `headers`."""
-    hint: Any = cls
-    for step in path.split("."):
-        if get_origin(hint) in (Union, UnionType):
-            hint = next((option for option in get_args(hint) if option is not type(None)), None)
-        if attrs.has(hint):
-            hint = get_type_hints(hint).get(step)
-        elif get_args(hint):
-            hint = _inner(hint)
-    return hint
+def masked_within(hint: Any, steps: Sequence[str], value: Any) -> Any:
+    """The same for what was written somewhere within a setting of the type `hint`: under a key, say.
+
+    Where the steps lead nowhere, as a key with a dot in it does, nothing is shown.
+    """
+    if not steps:
+        return masked(hint, value)
+    return masked(Secret, value) if _may_hide(hint, steps) else value
 
 
-def _holds_secret(hint: Any) -> bool:
+def _may_hide(hint: Any, steps: Sequence[str]) -> bool:
+    if not holds_secret(hint):
+        return False
+    if get_origin(hint) in (Union, UnionType):
+        return any(_may_hide(option, steps) for option in get_args(hint))
+    if not steps:
+        return True
     if attrs.has(hint):
-        return any(map(_holds_secret, get_type_hints(hint).values()))
-    return hint is Secret or any(map(_holds_secret, get_args(hint)))
+        member = get_type_hints(hint).get(steps[0])
+        return member is None or _may_hide(member, steps[1:])
+    return _may_hide(inside(hint), steps[1:])
+
+
+def holds_secret(hint: Any) -> bool:
+    """Whether a value of this type may be a `Secret`, or have one in it."""
+    if attrs.has(hint):
+        return any(map(holds_secret, get_type_hints(hint).values()))
+    return hint is Secret or any(map(holds_secret, get_args(hint)))
 
 
 def _find_secret(value: Any, environ: Mapping[str, str] | None) -> str:
@@ -127,13 +142,23 @@ def _find_secret(value: Any, environ: Mapping[str, str] | None) -> str:
     if environ is None or scheme not in PLACES:
         return value
     if scheme == "env":
-        if rest not in environ:
-            raise ValueError(f"the environment variable {rest!r} is not set")
+        if not environ.get(rest):
+            fault = "empty" if rest in environ else "not set"
+            raise ValueError(f"the environment variable {rest!r} is {fault}")
         return environ[rest]
+    return _read_secret(Path(rest))
+
+
+def _read_secret(path: Path) -> str:
     try:
-        return Path(rest).read_text(encoding="utf-8").strip()
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ValueError(f"the secret's file {str(path)!r} is no regular file")
+        secret = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as exc:
         raise ValueError(f"the secret's file cannot be read: {exc}") from exc
+    if not secret:
+        raise ValueError(f"the secret's file {str(path)!r} is empty")
+    return secret
 
 
 def _refuse_unknown(cls: Any, values: Mapping[str, Any], where: Callable[[str], str], path: str) -> None:
@@ -142,7 +167,7 @@ def _refuse_unknown(cls: Any, values: Mapping[str, Any], where: Callable[[str], 
     for name, value in values.items():
         here = f"{path}.{name}" if path else name
         if name not in known:
-            raise SettingsError(f"{where(here)}: unknown setting {here!r}{suggest(name, known)}")
+            raise UnknownSetting(f"{where(here)}: unknown setting {here!r}{suggest(name, known)}")
         for inner, key, nested in _tables(hints[name], value):
             _refuse_unknown(inner, nested, where, f"{here}.{key}" if key else here)
 
@@ -156,16 +181,16 @@ def _tables(hint: Any, value: Any) -> Iterator[tuple[Any, str, Mapping[str, Any]
         yield hint, "", value
     elif isinstance(value, Mapping):
         for key, nested in value.items():
-            yield from ((cls, str(key), table) for cls, _, table in _tables(_inner(hint), nested))
+            yield from ((cls, str(key), table) for cls, _, table in _tables(inside(hint), nested))
     elif isinstance(value, (list, tuple)):
         for number, nested in enumerate(value):
-            yield from ((cls, f"{number}", table) for cls, _, table in _tables(_inner(hint), nested))
+            yield from ((cls, f"{number}", table) for cls, _, table in _tables(inside(hint), nested))
 
 
-def _inner(hint: Any) -> Any:
+def inside(hint: Any) -> Any:
     """What a hint such as `Mapping[str, X]` or `tuple[X, ...]` says of the values inside."""
-    inside = [argument for argument in get_args(hint) if argument is not Ellipsis]
-    return inside[-1] if inside else None
+    arguments = [argument for argument in get_args(hint) if argument is not Ellipsis]
+    return arguments[-1] if arguments else None
 
 
 def _sentence(

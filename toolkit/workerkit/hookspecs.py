@@ -9,7 +9,9 @@ The contract lasts. A version adds hooks, or arguments to hooks, and is written 
 a plugin may say `hooks_version = 1`, the version that it was written for, and works with every later
 one. A hook or an argument is retired in two steps: for at least one minor release its specification
 says so with pluggy's `warn_on_impl` or `warn_on_impl_args`, and every plugin that uses it still works
-and gives a DeprecationWarning with its name; then it goes, in a new `HOOKS_VERSION`.
+and gives a DeprecationWarning with its name, which is logged at the start and shown by `workerkit
+plugins`; then it goes, in a new `HOOKS_VERSION`. A plugin that is to work with a toolkit that does not
+know one of its hooks, older or newer, marks that one `@hookimpl(optional=True)`: it is passed over there.
 """
 
 from __future__ import annotations
@@ -96,8 +98,8 @@ def post_job(request: Request, result: Result) -> Delivery | list[Delivery] | No
     When: for every end of a job (completed, failed, cancelled, timed out, expired, worker died),
     whatever worker ran it; before the transaction that stores the end, of which the returned
     deliveries are part. Where: the host; in a thread with a deadline of 5 s, or on the event loop
-    when marked `inline=True`. Order: the list's. Return: one `Delivery`, several, or None.
-    Raise: logged. A notice.
+    when marked `inline=True`. Order: the list's. Return: one `Delivery`, or up to 1,000 in a list or by
+    `yield`, or None. Raise: logged. A notice.
     """
 
 

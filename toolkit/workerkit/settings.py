@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ import attrs
 
 from workerkit import building, sources
 from workerkit.building import OutOfRange
+from workerkit.errors import SettingsError
 from workerkit.job import EMPTY, Secret
 from workerkit.profiles import find_profile
 from workerkit.wire import MAX_PAYLOAD
@@ -157,7 +159,7 @@ class PluginsSettings:
     order: tuple[str, ...] = ("refresh", "error_key", "*", "s3", "webhook")
     #: Plugins that are installed and not wanted.
     disable: tuple[str, ...] = ()
-    #: Slot to replacement: an installed entry point, or `module:attribute`.
+    #: Place to replacement: an installed entry point, or `module:attribute`.
     use: Mapping[str, str] = EMPTY
     #: More plugins, as `module:attribute`.
     load: tuple[str, ...] = ()
@@ -175,7 +177,7 @@ class Settings:
     policy: PolicySettings = PolicySettings()
     limits: LimitsSettings = LimitsSettings()
     plugins: PluginsSettings = PluginsSettings()
-    plugin: Mapping[str, Mapping[str, Any]] = EMPTY
+    plugin: Mapping[str, Mapping[str, Any]] = attrs.field(default=EMPTY, repr=False)
     #: Name of the profile that the others build on; empty for none.
     profile: str = ""
     #: The file they came from; empty when there was none.
@@ -194,6 +196,11 @@ class Settings:
         ]
         return told[-1][-1][0] if told else ""
 
+    def sources(self, section: str) -> str:
+        """Every source that had the last word on something in a section, for people."""
+        said = {told[-1][0]: None for path, told in self.origins.items() if path.startswith(f"{section}.")}
+        return " and ".join(said)
+
     @property
     def provenance(self) -> str:
         """Where they came from, for people: a profile, a file, both; empty for neither."""
@@ -201,8 +208,9 @@ class Settings:
         return " and ".join(filter(None, (profile, self.source)))
 
 
-#: Sections of the core; no plugin may take one of these names.
+#: Sections of the core, and every name that no plugin may take.
 SECTIONS = tuple(field.name for field in attrs.fields(Settings) if attrs.has(type(field.default)))
+RESERVED = (*SECTIONS, "plugin", "profile")
 
 
 def load_settings(
@@ -235,8 +243,23 @@ def load_settings(
         # The others say which profile it is, though it is weaker than they are.
         label, sections = find_profile(name, tree.where("profile"))
         tree = read(sections, label)
+    _check_tables(tree)
     built = building.build(Settings, tree.values, tree.where, environ, tree.as_list)
     return attrs.evolve(built, source=source, origins=tree.origins)
+
+
+def _check_tables(tree: sources.Tree) -> None:
+    """Refuse a plugin's section that is written as one of the core's, and the other way round."""
+    for name, value in tree.values.items():
+        if isinstance(value, Mapping) and name not in RESERVED and not get_close_matches(name, RESERVED):
+            raise SettingsError(f"{tree.where(name)}: [{name}] is no section; a plugin's is [plugin.{name}]")
+    plugin = tree.values.get("plugin")
+    for name, value in plugin.items() if isinstance(plugin, Mapping) else ():
+        if not isinstance(value, Mapping) and name in _fields()["plugins"]:
+            source = tree.where(f"plugin.{name}")
+            raise SettingsError(
+                f"{source}: [plugin] holds sections of plugins; did you mean [plugins] {name}?"
+            )
 
 
 def build(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import attrs
 
-from workerkit.building import hint_of, masked, plain
+from workerkit.building import masked_within, plain
 from workerkit.cli.overview import unread, unread_line, written
 from workerkit.errors import PluginError, suggest
+from workerkit.sources import FLAGS, PREFIX
 
 if TYPE_CHECKING:
     from workerkit.hooks import Hooks, LoadedPlugin
@@ -24,14 +25,18 @@ def explain(name: str, found: Survey, hooks: Hooks, settings: Settings) -> dict[
 
     A plugin that has taken another's place is found under its own name too.
     """
-    slot = found.moved.get(name, name)
+    place = found.moved.get(name, name)
     active = {loaded.name: loaded for loaded in found.plugins}
-    left_out = [attrs.asdict(one) for one in found.left_out if one.name == name]
-    if slot in active:
-        return {**_active(active[slot], hooks, settings), "left_out": left_out}
-    if left_out:
-        return {"name": name, "left_out": left_out, "unread": unread(found, settings).get(name)}
-    known = {*active, *found.moved, *(one.name for one in found.left_out)}
+    told = {
+        "name": name,
+        "broken": [attrs.asdict(one) for one in found.broken if one.name == name],
+        "left_out": [attrs.asdict(one) for one in found.left_out if one.name == name],
+    }
+    if place in active:
+        return {**told, **_active(active[place], hooks, settings)}
+    if told["broken"] or told["left_out"]:
+        return {**told, "unread": unread(found, settings).get(name)}
+    known = {*active, *found.moved, *(one.name for one in (*found.left_out, *found.broken))}
     raise PluginError(f"there is no plugin {name!r}{suggest(name, known)}")
 
 
@@ -64,7 +69,9 @@ def _ladder(name: str, setting: Mapping[str, Any]) -> Iterator[str]:
         for one in setting["given"]
     ]
     if setting["variable"] not in dict(rungs):
-        rungs.append((setting["variable"], "not set"))
+        # Where it would be: weaker than flags, and than variables that set a part of it or all around it.
+        stronger = [source == FLAGS or source.startswith(PREFIX) for source, _ in rungs]
+        rungs.insert(sum(stronger), (setting["variable"], "not set"))
     rungs.append((DEFAULT, "none, it must be given" if setting["required"] else written(setting["default"])))
     width = max(len(source) for source, _ in rungs)
     for source, value in rungs:
@@ -72,6 +79,8 @@ def _ladder(name: str, setting: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _left_out(told: Mapping[str, Any]) -> Iterator[str]:
+    for sentence in dict.fromkeys(one["why"] for one in told["broken"]):
+        yield f"broken: {sentence}"
     for one in told["left_out"]:
         yield f"left out: {one['name']} of {one['dist'] or 'no distribution'} ({one['ref']}): {one['why']}"
     if told.get("unread") is not None:
@@ -80,7 +89,6 @@ def _left_out(told: Mapping[str, Any]) -> Iterator[str]:
 
 def _active(loaded: LoadedPlugin, hooks: Hooks, settings: Settings) -> dict[str, Any]:
     order, own = hooks.order(), loaded.name
-    [row] = [row for row in hooks.describe() if row.name == loaded.name]
     return {
         "name": loaded.name,
         "dist": loaded.dist,
@@ -88,8 +96,8 @@ def _active(loaded: LoadedPlugin, hooks: Hooks, settings: Settings) -> dict[str,
         "via": loaded.via,
         "place": hooks.names.index(loaded.name) + 1,
         "of": len(hooks.names),
-        "hooks": {hook: (order[hook].index(own) + 1, len(order[hook])) for hook in row.hooks},
-        "wraps": list(row.wraps),
+        "hooks": {hook: (order[hook].index(own) + 1, len(order[hook])) for hook in loaded.hooks},
+        "wraps": list(loaded.wraps),
         "fields": {name: {"secret": field.secret} for name, field in loaded.fields.items()},
         "settings": {
             field.name: _setting(loaded, field, settings) for field in attrs.fields(loaded.schema or _Nothing)
@@ -117,13 +125,13 @@ def _setting(loaded: LoadedPlugin, field: attrs.Attribute[Any], settings: Settin
 
 def _given(loaded: LoadedPlugin, name: str, settings: Settings) -> Iterator[dict[str, Any]]:
     assert loaded.schema is not None
-    above = f"plugin.{loaded.name}."
+    hint, above = get_type_hints(loaded.schema)[name], f"plugin.{loaded.name}."
     for path, told in settings.origins.items():
         setting = path.removeprefix(above)
         if path.startswith(above) and f"{setting}.".startswith(f"{name}."):
-            hint = hint_of(loaded.schema, setting)
+            steps = setting.split(".")[1:]
             for source, value in reversed(told):
-                yield {"setting": setting, "source": source, "value": masked(hint, value)}
+                yield {"setting": setting, "source": source, "value": masked_within(hint, steps, value)}
 
 
 def _default(field: attrs.Attribute[Any]) -> Any:

@@ -14,8 +14,8 @@ import click
 
 import workerkit
 from workerkit.installed import FUNCTIONS, PLUGINS, installed
+from workerkit.names import SHAPE, snake_case
 
-SHAPE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LONGEST = 30
 #: What a handler's templates import.
 USED = ("annotations", "run_job", "worker_function")
@@ -41,9 +41,12 @@ def plugin_names(text: str) -> Names:
 
 
 def handler_names(text: str) -> Names:
-    """Names for a handler, whose function is called like its module. Raises `click.UsageError`."""
-    name = _shaped("handler", text, text)
-    names = Names(name, name.replace("_", "-"), name, name)
+    """Names for a handler, whose function is called like its module. Raises `click.UsageError`.
+
+    Its distribution is not: under a plain word, an index may have somebody else's.
+    """
+    name = _shaped("handler", text, re.sub(r"^workerkit[-_]handler[-_]", "", text))
+    names = Names(name, f"workerkit-handler-{name.replace('_', '-')}", name, name)
     _refuse("handler", names, _of_python(name) or _already(FUNCTIONS, names))
     return names
 
@@ -66,10 +69,10 @@ def _refuse(kind: str, names: Names, fault: str) -> None:
 
 
 def _reserved(name: str) -> str:
-    from workerkit.settings import SECTIONS  # here: `--help` needs no settings
+    from workerkit.settings import RESERVED  # here: `--help` needs no settings
 
-    if name in (*SECTIONS, "plugin"):
-        return f"[{name}] is a section of workerkit's own settings; "
+    if name in RESERVED:
+        return f"{name} is a name in workerkit's own settings; "
     return "it is a keyword of Python; " if keyword.iskeyword(name) else ""
 
 
@@ -94,8 +97,9 @@ def _already(group: str, names: Names) -> str:
 
 
 def _same(names: Names) -> list[str]:
-    """The distribution of that name; an editable one does not say which modules it has."""
-    found = list(Distribution.discover(name=names.distribution))
+    """The distribution of that name, or of the module's; an editable one does not say which modules it has."""
+    wanted = (names.distribution, names.module)
+    found = [one for name in wanted for one in Distribution.discover(name=name)]
     return [f"{found[0].name} {found[0].version}"] if found else []
 
 
@@ -108,7 +112,6 @@ def _class(name: str) -> str:
 def _corrected(text: str) -> str:
     """The nearest name that is allowed."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain).lower()
-    words = re.sub(r"[^a-z0-9]+", "_", snake).strip("_")
+    words = re.sub(r"[^a-z0-9]+", "_", snake_case(plain)).strip("_")
     beginning = words if words[:1].isalpha() else f"my_{words or 'name'}"
     return beginning[:LONGEST].strip("_")

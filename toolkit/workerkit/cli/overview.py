@@ -13,7 +13,7 @@ from workerkit.building import plain
 from workerkit.hookspecs import HOOKS_VERSION
 
 if TYPE_CHECKING:
-    from workerkit.hooks import Hooks
+    from workerkit.hooks import Hooks, LoadedPlugin
     from workerkit.loading import Survey
     from workerkit.settings import Settings
 
@@ -23,22 +23,37 @@ Told = Mapping[str, Any]
 def overview(found: Survey, hooks: Hooks, settings: Settings) -> dict[str, Any]:
     """Everything, as JSON has it. Secrets are masked."""
     return {
-        "plugins": [plain(attrs.asdict(row, recurse=False)) for row in hooks.describe()],
+        "plugins": [_row(loaded) for loaded in hooks.plugins],
         "hooks": {hook: list(names) for hook, names in hooks.order().items()},
         "left_out": [attrs.asdict(one) for one in found.left_out],
+        "broken": [attrs.asdict(one) for one in found.broken],
+        "retired": list(hooks.retired),
         "unread": unread(found, settings),
         "settings": {"file": settings.source or None, "profile": settings.profile or None},
         "hooks_version": HOOKS_VERSION,
     }
 
 
+def _row(loaded: LoadedPlugin) -> dict[str, Any]:
+    return {
+        "name": loaded.name,
+        "dist": loaded.dist,
+        "ref": loaded.ref,
+        "via": loaded.via,
+        "hooks": list(loaded.hooks),
+        "wraps": list(loaded.wraps),
+        "fields": list(loaded.fields),
+        "settings": plain(loaded.settings),
+    }
+
+
 def unread(found: Survey, settings: Settings) -> dict[str, str]:
     """Sections of plugins that are left out, each with the source that gave it."""
-    active = {loaded.name for loaded in found.plugins}
+    read = {*(loaded.name for loaded in found.plugins), *(one.name for one in found.broken)}
     return {
         name: settings.where(f"plugin.{name}") or settings.source
         for name in settings.plugin
-        if name not in active
+        if name not in read
     }
 
 
@@ -47,8 +62,14 @@ def text(told: Told, width: int | None) -> str:
     parts = [_table(told["plugins"]) if told["plugins"] else "No plugin is active."]
     if told["plugins"]:
         parts.append("\n".join(_calls(told)))
-    if told["left_out"]:
-        parts.append("\n".join(("Left out", *(_wrapped(line, width) for line in _left_out(told)))))
+    sections = {
+        "Broken": dict.fromkeys(one["why"] for one in told["broken"]),
+        "Left out": list(_left_out(told)),
+        "Will go": told["retired"],
+    }
+    for heading, lines in sections.items():
+        if lines:
+            parts.append("\n".join((heading, *(_wrapped(line, width) for line in lines))))
     profile, file = told["settings"]["profile"], told["settings"]["file"]
     sources = " and ".join(filter(None, (profile and f"profile {profile}", file))) or "defaults"
     parts.append(f"Settings: {sources}. Who gave each: workerkit plugins --explain NAME")

@@ -18,19 +18,18 @@ from workerkit.cli.options import settings_of, settings_options
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @settings_options
-def command(name: str | None, as_json: bool, config: str | None, assignments: Sequence[str]) -> None:
-    """Show the active plugins, their order, hooks and settings, and why others are not active."""
+def command(name: str | None, as_json: bool, config: str | None, assignments: Sequence[str]) -> int:
+    """Show the active plugins, their order, hooks and settings, and why others are not active.
+
+    Broken ones are shown with what is wrong with them; the exit code is then 1.
+    """
     settings = settings_of(config, assignments)
     from workerkit.bridge import Bridge
     from workerkit.cli import explain, overview
-    from workerkit.hooks import Hooks
-    from workerkit.loading import survey
+    from workerkit.loading import look_over
 
-    found, bridge = survey(settings), Bridge()
-    try:
-        hooks = Hooks(found.plugins, bridge)
-    finally:
-        bridge.close()
+    # Nothing async is run, so the bridge never begins.
+    found, hooks = look_over(settings, Bridge())
     if name is not None:
         explained = explain.explain(name, found, hooks, settings)
         shown = explain.text(explained)
@@ -39,3 +38,4 @@ def command(name: str | None, as_json: bool, config: str | None, assignments: Se
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         shown = overview.text(explained, width)
     click.echo(json.dumps(explained, indent=2, ensure_ascii=False, default=str) if as_json else shown)
+    return 1 if explained["broken"] else 0

@@ -10,6 +10,5 @@ from workerkit.hooks.implementations import (
     hookimpl,
     implementations,
 )
-from workerkit.hooks.rows import PluginRow
 
-__all__ = ["HOST_HOOKS", "WORKER_HOOKS", "Hooks", "LoadedPlugin", "PluginRow", "hookimpl", "implementations"]
+__all__ = ["HOST_HOOKS", "WORKER_HOOKS", "Hooks", "LoadedPlugin", "hookimpl", "implementations"]

@@ -3,8 +3,8 @@
 Two policies for errors, and every method keeps one of them:
 
 * a *gate* (`accept`, `pre_job`, `run_job`, `on_output`, `worker_start`, `open_queue`): the first
-  exception stops what the hook guards. `Refused` and `JobFailed` pass as they are; anything else
-  becomes `PluginFailed`, which names the plugin.
+  exception stops what the hook guards. `Refused` and `JobFailed` pass as they are; anything else,
+  a SystemExit too, becomes `PluginFailed`, which names the plugin.
 * a *notice* (`post_job`, `worker_stop`): an exception is logged with the plugin's name, and the
   other plugins are still called. `deliver` is called on one plugin; what it raises is a failed try.
 
@@ -14,31 +14,30 @@ The lists of calls are compiled once. A hook that nobody implements costs a loop
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from workerkit import hookspecs
 from workerkit.delivery import Delivery, Receipt
-from workerkit.errors import JobFailed, PluginError, PluginFailed, Refused
-from workerkit.hooks.calls import Call, compile_call
+from workerkit.errors import PluginError, PluginFailed
+from workerkit.hooks import asked
+from workerkit.hooks.calls import Call, Compiler
 from workerkit.hooks.checks import check_fields
-from workerkit.hooks.implementations import ARGUMENTS, HOST_HOOKS, LoadedPlugin, implementations
-from workerkit.hooks.manager import manager_of
+from workerkit.hooks.implementations import ARGUMENTS, HOST_HOOKS, LoadedPlugin
+from workerkit.hooks.manager import manager_of, retired
 from workerkit.hooks.patience import Patience
-from workerkit.hooks.rows import PluginRow, row_of
 from workerkit.hooks.wrappers import surround
 from workerkit.job import Field, Job, Output, Request, Result, WorkerInfo
 
 if TYPE_CHECKING:
-    import pluggy
-
     from workerkit.bridge import Bridge
     from workerkit.queue import Store
 
 log = logging.getLogger(__name__)
-#: Hooks that are called from the list's end to its start, so that what is provided last is closed first.
-BACKWARDS = ("pre_job", "worker_start")
 
 
 class Hooks:
@@ -51,33 +50,34 @@ class Hooks:
     def __init__(
         self, plugins: Sequence[LoadedPlugin], bridge: Bridge, specifications: ModuleType = hookspecs
     ) -> None:
-        self._plugins = tuple(plugins)
+        self.plugins = tuple(plugins)
+        self._by_name = {loaded.name: loaded for loaded in self.plugins}
         self._bridge = bridge
-        self._patience = Patience()
-        check_fields(self._plugins)
+        #: One for each plugin, so that one that hangs uses up its own.
+        self._patience: defaultdict[str, Patience] = defaultdict(Patience)
+        check_fields(self.plugins)
         self.fields: Mapping[str, Field] = {
-            name: field for loaded in self._plugins for name, field in loaded.fields.items()
+            name: field for loaded in self.plugins for name, field in loaded.fields.items()
         }
-        manager = manager_of(self._plugins, specifications)
-        self._accept = self._compiled(manager, "accept")
-        self._pre_job = self._compiled(manager, "pre_job")
-        self._run_job = self._compiled(manager, "run_job")
-        self._wrappers = self._compiled(manager, "run_job", wrappers=True)
-        self._on_output = self._compiled(manager, "on_output")
-        self._post_job = self._compiled(manager, "post_job")
-        self._deliver = {call.plugin: call for call in self._compiled(manager, "deliver")}
-        self._worker_start = self._compiled(manager, "worker_start")
-        self._worker_stop = self._compiled(manager, "worker_stop")
-        self._open_queue = self._compiled(manager, "open_queue")
+        manager = manager_of(self.plugins, specifications)
+        #: A sentence for each hook or argument in use that will go.
+        self.retired = retired(manager, self._by_name, specifications)
+        compiler = Compiler(manager, self.plugins, bridge)
+        self._accept = compiler.calls("accept")
+        self._pre_job = compiler.calls("pre_job")
+        self._run_job = compiler.calls("run_job")
+        self._wrappers = compiler.calls("run_job", wrappers=True)
+        self._on_output = compiler.calls("on_output")
+        self._post_job = compiler.calls("post_job")
+        self._deliver = {call.plugin: call for call in compiler.calls("deliver")}
+        self._worker_start = compiler.calls("worker_start")
+        self._worker_stop = compiler.calls("worker_stop")
+        self._open_queue = compiler.calls("open_queue")
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the plugins, in order."""
-        return tuple(loaded.name for loaded in self._plugins)
-
-    def describe(self) -> list[PluginRow]:
-        """One row a plugin, in order."""
-        return [row_of(loaded) for loaded in self._plugins]
+        return tuple(self._by_name)
 
     def order(self) -> Mapping[str, tuple[str, ...]]:
         """Each hook with the plugins that it calls, in order; wrappers of `run_job` come first."""
@@ -103,7 +103,7 @@ class Hooks:
         if not plugins:
             return self
         own = [_own(plugin, number) for number, plugin in enumerate(plugins, 1)]
-        return Hooks([*own, *self._plugins], self._bridge)
+        return Hooks([*own, *self.plugins], self._bridge)
 
     async def accept(self, request: Request) -> None:
         """Let the plugins check a request; raises `Refused`, or `PluginFailed` for any other error."""
@@ -111,56 +111,58 @@ class Hooks:
             if call.fields and call.fields.isdisjoint(request.fields):
                 continue
             try:
-                if call.inline:
-                    call.function(request)
-                else:
-                    await self._patience.run(call.function, request)
-            except Refused:
+                await self._called(call, call, request)
+            except PluginFailed as failure:
+                _log(failure, job=request.id)
                 raise
-            except Exception as exc:
-                raise PluginFailed(call.plugin, "accept", exc) from exc
 
-    async def post_job(self, request: Request, result: Result) -> list[tuple[str, Delivery]]:
-        """Ask what follows this end of a job; each delivery comes with its plugin's name."""
-        asked: list[tuple[str, Delivery]] = []
+    async def post_job(self, request: Request, result: Result) -> list[Delivery]:
+        """Ask what follows this end of a job; each delivery says which plugin asked, and whose that is."""
+        wanted: list[Delivery] = []
         for call in self._post_job:
             try:
-                if call.inline:
-                    answer = call.function(request, result)
-                else:
-                    answer = await self._patience.run(call.function, request, result)
-                if answer is not None:
-                    asked += self._deliveries(call.plugin, answer)
-            except Exception:
-                log.exception("plugin %r failed in post_job", call.plugin, extra={"job": request.id})
-        return asked
+                wanted += await self._called(call, self._asked, call, request, result)
+            except PluginFailed as failure:
+                _log(failure, job=request.id)
+        return wanted
 
-    def undeliverable(self, plugin: str) -> str:
-        """Why deliveries of this plugin are held, and the cure; empty when it can send them."""
-        if plugin in self._deliver:
-            return ""
-        if plugin in self.names:
+    def maker(self, plugin: str) -> str:
+        """Who made this plugin; empty when it is not active."""
+        loaded = self._by_name.get(plugin)
+        return "" if loaded is None else loaded.maker
+
+    def undeliverable(self, plugin: str, maker: str) -> str:
+        """Why a delivery is held that this plugin asked for when it was `maker`'s; empty when it is not.
+
+        The sentence says the cure. An empty `maker` is not known: whoever has the place delivers.
+        """
+        loaded = self._by_name.get(plugin)
+        if loaded is None:
+            return f"plugin {plugin!r} is not active; install or enable it, then restart"
+        if plugin not in self._deliver:
             return f"plugin {plugin!r} has no deliver hook any more; install a version that has, then restart"
-        return f"plugin {plugin!r} is not active; install or enable it, then restart"
+        takes_over = getattr(loaded.plugin, "takes_over", False)
+        if takes_over or maker in ("", loaded.maker, loaded.ref):
+            return ""
+        return (
+            f"plugin {plugin!r} was that of {maker}, and {loaded} has its place now; "
+            f"give the place back to {maker}, or to one that says `takes_over = True`, then restart"
+        )
 
     def deliver(self, delivery: Delivery) -> Receipt:
         """Have the plugin that made `delivery` try it once; blocks for as long as that takes."""
-        if why := self.undeliverable(delivery.plugin):
+        if why := self.undeliverable(delivery.plugin, delivery.maker):
             return Receipt.hold(why)
-        call = self._deliver[delivery.plugin]
         try:
-            receipt = call.function(delivery)
-            if isinstance(receipt, Receipt):
-                return receipt
-            raise TypeError(f"it returned {receipt!r} instead of a Receipt")
-        except Exception as exc:
-            log.exception("plugin %r failed in deliver", call.plugin, extra={"job": delivery.job})
-            return Receipt.retry(str(PluginFailed(call.plugin, "deliver", exc)))
+            return _tried(self._deliver[delivery.plugin], delivery)
+        except PluginFailed as failure:
+            _log(failure, job=delivery.job)
+            return Receipt.retry(str(failure))
 
     def pre_job(self, job: Job) -> None:
         """Prepare a run; raises `JobFailed` or `PluginFailed`."""
         for call in self._pre_job:
-            _gate(call, "pre_job", job)
+            call(job)
 
     def run_job(self, job: Job, default: Callable[[], Output]) -> Output:
         """Run `default` inside every wrapper, unless a plugin answers instead of it.
@@ -174,63 +176,77 @@ class Hooks:
     def on_output(self, job: Job, output: Output) -> None:
         """Let the plugins see and change one output; raises `JobFailed` or `PluginFailed`."""
         for call in self._on_output:
-            _gate(call, "on_output", job, output)
+            call(job, output)
 
     def worker_start(self, worker: WorkerInfo) -> None:
         """Load what jobs will need; raises `PluginFailed` when this worker is unfit."""
         for call in self._worker_start:
-            _gate(call, "worker_start", worker)
+            call(worker)
 
     def worker_stop(self, worker: WorkerInfo) -> None:
         """Close what `worker_start` opened."""
         for call in self._worker_stop:
             try:
-                call.function(worker)
-            except Exception:
-                log.exception("plugin %r failed in worker_stop", call.plugin)
+                call(worker)
+            except PluginFailed as failure:
+                _log(failure)
 
     def open_queue(self, url: str) -> Store | None:
         """The first plugin's answer to a queue URL, or None; raises `PluginFailed`."""
         for call in self._open_queue:
-            store: Store | None = _gate(call, "open_queue", url)
+            store: Store | None = call(url)
             if store is not None:
                 return store
         return None
 
     def _answer(self, job: Job, default: Callable[[], Output]) -> Output:
         for call in self._run_job:
-            output = _gate(call, "run_job", job)
+            output = call(job)
             if isinstance(output, Output):
                 return output
             if output is not None:
-                wrong = TypeError(f"it returned {type(output).__name__} instead of an Output or None")
-                raise PluginFailed(call.plugin, "run_job", wrong)
+                got = type(output).__name__
+                raise call.failed(TypeError(f"it returned {got} instead of an Output or None"))
         return default()
 
-    def _deliveries(self, plugin: str, answer: Any) -> list[tuple[str, Delivery]]:
-        deliveries = [answer] if isinstance(answer, Delivery) else list(answer)
-        for delivery in deliveries:
-            if not isinstance(delivery, Delivery):
-                raise TypeError(f"it returned {type(delivery).__name__} where a Delivery is expected")
-        if deliveries and plugin not in self._deliver:
-            raise TypeError("it returned a Delivery but implements no deliver hook")
-        return [(plugin, delivery) for delivery in deliveries]
+    async def _called(self, call: Call, act: Callable[..., Any], *args: Any) -> Any:
+        """Do what calls a plugin: here when that is inline, else in a thread and with a deadline."""
+        if call.inline:
+            return act(*args)
+        try:
+            return await self._patience[call.plugin].run(act, *args)
+        except TimeoutError as exc:
+            raise call.failed(exc) from exc
 
-    def _compiled(
-        self, manager: pluggy.PluginManager, hook: str, *, wrappers: bool = False
-    ) -> tuple[Call, ...]:
-        by_name = {loaded.name: loaded for loaded in self._plugins}
-        calls = tuple(
-            compile_call(by_name[impl.plugin_name], impl, hook, self._bridge)
-            for impl in reversed(getattr(manager.hook, hook).get_hookimpls())
-            if impl.wrapper is wrappers
-        )
-        return calls[::-1] if hook in BACKWARDS else calls
+    def _asked(self, call: Call, request: Request, result: Result) -> list[Delivery]:
+        """What one plugin asks for; when its answer is made bit by bit, that is its code too."""
+        answer = call(request, result)
+        if answer is None:
+            return []
+        try:
+            deliveries = asked.deliveries(answer, call.plugin, self.maker(call.plugin))
+            if deliveries and call.plugin not in self._deliver:
+                raise TypeError("it returned a Delivery but implements no deliver hook")
+        except BaseException as exc:
+            raise call.failed(exc) from exc
+        return deliveries
+
+
+def _tried(call: Call, delivery: Delivery) -> Receipt:
+    receipt = call(delivery)
+    if not isinstance(receipt, Receipt):
+        raise call.failed(TypeError(f"it returned {type(receipt).__name__} instead of a Receipt"))
+    return attrs.evolve(receipt, detail=call.told(receipt.detail))
+
+
+def _log(failure: PluginFailed, **about: str) -> None:
+    """Log a failure with its traceback, in which the plugin's secrets are masked."""
+    log.error("%s\n%s", failure, failure.trace, extra=about)
 
 
 def _own(plugin: object, number: int) -> LoadedPlugin:
     loaded = LoadedPlugin(name=f"{type(plugin).__name__} {number}", plugin=plugin, dist="the function")
-    hooks = {hook for hook, _, _ in implementations(plugin)} & set(HOST_HOOKS)
+    hooks = set(loaded.hooks) & set(HOST_HOOKS)
     if hooks or getattr(plugin, "fields", None):
         what = ", ".join(sorted(hooks)) or "fields"
         raise PluginError(
@@ -238,12 +254,3 @@ def _own(plugin: object, number: int) -> LoadedPlugin:
             'put it into the settings: [plugins] load = ["module:attribute"]'
         )
     return loaded
-
-
-def _gate(call: Call, hook: str, *args: Any) -> Any:
-    try:
-        return call.function(*args)
-    except JobFailed:
-        raise
-    except Exception as exc:
-        raise PluginFailed(call.plugin, hook, exc) from exc

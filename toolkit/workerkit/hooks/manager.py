@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import pluggy
 
-from workerkit.errors import PluginError
+from workerkit.errors import PluginError, blaming
 from workerkit.hooks.checks import check
-from workerkit.hooks.implementations import PROJECT, LoadedPlugin, implementations
+from workerkit.hooks.faults import guarding
+from workerkit.hooks.implementations import ARGUMENTS, PROJECT, LoadedPlugin
 
 RETIRED, RETIRED_ARGUMENTS = "warn_on_impl", "warn_on_impl_args"
 
 
 class Manager(pluggy.PluginManager):
-    """A manager that leaves the warnings of retirement to `_warn`, which says whose plugin it is."""
+    """A manager that leaves the warnings of retirement to `retired`, which says whose plugin it is."""
 
     def parse_hookspec_opts(self, module_or_class: Any, name: str) -> Any:
         """pluggy's options of a specification, without those warnings."""
@@ -31,23 +33,39 @@ def manager_of(plugins: Sequence[LoadedPlugin], specifications: ModuleType) -> p
     manager.add_hookspecs(specifications)
     # pluggy calls the last registered first; registered backwards, its order is the list's.
     for loaded in reversed(plugins):
-        check(loaded)
-        try:
-            manager.register(loaded.plugin, loaded.name)
-        except (ValueError, pluggy.PluginValidationError) as exc:
-            raise PluginError(f"{loaded} cannot be registered: {exc}") from exc
-        _warn(loaded, specifications)
+        with blaming(loaded), guarding(f"{loaded} cannot be looked at"):
+            check(loaded)
+            try:
+                manager.register(loaded.plugin, loaded.name)
+            except (ValueError, pluggy.PluginValidationError) as exc:
+                raise PluginError(f"{loaded} cannot be registered: {exc}") from exc
     return manager
 
 
-def _warn(loaded: LoadedPlugin, specifications: ModuleType) -> None:
-    """Warn of each retired hook or argument that a plugin uses, at the place where it does."""
-    for hook, function, _ in implementations(loaded.plugin):
-        options = getattr(getattr(specifications, hook), f"{PROJECT}_spec")
-        code = function.__code__
-        retired = dict(options.get(RETIRED_ARGUMENTS) or {})
-        used = [retired[name] for name in code.co_varnames[: code.co_argcount] if name in retired]
-        for warning in filter(None, (options.get(RETIRED), *used)):
-            warnings.warn_explicit(
-                type(warning)(f"{loaded}: {warning}"), None, code.co_filename, code.co_firstlineno
-            )
+def retired(
+    manager: pluggy.PluginManager, plugins: Mapping[str, LoadedPlugin], specifications: ModuleType
+) -> tuple[str, ...]:
+    """A sentence for each hook or argument in use that will go; each is a DeprecationWarning too."""
+    return tuple(
+        _warned(plugins[impl.plugin_name], impl.function, warning)
+        for hook in ARGUMENTS
+        for impl in reversed(getattr(manager.hook, hook).get_hookimpls())
+        for warning in _warnings(getattr(specifications, hook), impl)
+    )
+
+
+def _warnings(specification: Any, impl: pluggy.HookImpl) -> Iterator[Warning]:
+    options = getattr(specification, f"{PROJECT}_spec")
+    if options.get(RETIRED):
+        yield options[RETIRED]
+    for name, warning in (options.get(RETIRED_ARGUMENTS) or {}).items():
+        if name in (*impl.argnames, *impl.kwargnames):
+            yield warning
+
+
+def _warned(loaded: LoadedPlugin, function: Callable[..., Any], warning: Warning) -> str:
+    """Warn at the plugin's own function, under whatever it is wrapped in."""
+    told = type(warning)(f"{loaded}: {warning}")
+    code = inspect.unwrap(function).__code__
+    warnings.warn_explicit(told, None, code.co_filename, code.co_firstlineno)
+    return str(told)

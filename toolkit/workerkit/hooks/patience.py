@@ -14,7 +14,7 @@ MOST_LATE = 32
 
 
 class Patience:
-    """Runs functions in threads and waits for each at most `deadline` seconds.
+    """Runs functions of one plugin in threads and waits for each at most `deadline` seconds.
 
     Every call has a thread of its own, not a pool's: one that hangs must not use up a place, nor
     keep the process from ending.
@@ -25,12 +25,16 @@ class Patience:
         self._late: set[Future[Any]] = set()
 
     async def run(self, function: Callable[..., Any], *args: Any) -> Any:
-        """What `function` returns or raises; `TimeoutError` when it takes too long."""
+        """What `function` returns or raises; `TimeoutError` when it takes too long.
+
+        A SystemExit or a CancelledError that it raises would be taken for the caller's own: it
+        comes as a RuntimeError that is caused by it.
+        """
         # Imported here: workers have hooks too, and never come this way.
         import asyncio
 
         if len(self._late) >= MOST_LATE:
-            raise TimeoutError(f"{MOST_LATE} earlier calls of plugins have not returned")
+            raise TimeoutError(f"{MOST_LATE} earlier calls of it have not returned")
         future = _spawn(function, *args)
         waiter = asyncio.wrap_future(future)
         try:
@@ -52,7 +56,16 @@ def _spawn(function: Callable[..., Any], *args: Any) -> Future[Any]:
         try:
             future.set_result(function(*args))
         except BaseException as exc:
-            future.set_exception(exc)
+            future.set_exception(_carried(exc))
 
     threading.Thread(target=run, name="workerkit-hook", daemon=True).start()
     return future
+
+
+def _carried(error: BaseException) -> Exception:
+    """The exception as a future can carry it to an event loop."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    carried = RuntimeError(f"it raised {type(error).__name__}")
+    carried.__cause__ = error
+    return carried

@@ -35,8 +35,8 @@ def _entered(call: Call, job: Job) -> Generator[None, Output, Output]:
         raise _fault(call, "it ended without a yield") from None
     except JobFailed:
         raise
-    except Exception as exc:
-        raise PluginFailed(call.plugin, "run_job", exc) from exc
+    except BaseException as exc:
+        raise call.failed(exc) from exc
     return generator
 
 
@@ -53,15 +53,22 @@ def _left(
         return _checked(call, stop.value)
     except JobFailed:
         raise
-    except Exception as exc:
+    except BaseException as exc:
         if exc is thrown:
             raise
         if isinstance(thrown, StopIteration) and exc.__cause__ is thrown:
             # Python turns a StopIteration that leaves a generator into a RuntimeError.
             raise thrown from None
-        raise PluginFailed(call.plugin, "run_job", exc) from exc
-    generator.close()
+        raise call.failed(exc) from exc
+    _close(call, generator)
     raise _fault(call, "it yielded twice")
+
+
+def _close(call: Call, generator: Generator[None, Output, Output]) -> None:
+    try:
+        generator.close()
+    except BaseException as exc:
+        raise call.failed(exc) from exc
 
 
 def _checked(call: Call, value: Any) -> Output:
@@ -72,4 +79,4 @@ def _checked(call: Call, value: Any) -> Output:
 
 
 def _fault(call: Call, sentence: str) -> PluginFailed:
-    return PluginFailed(call.plugin, "run_job", TypeError(sentence))
+    return call.failed(TypeError(sentence))

@@ -5,5 +5,15 @@ from __future__ import annotations
 from workerkit.loading.candidates import LeftOut
 from workerkit.loading.construct import Candidate
 from workerkit.loading.finding import Survey, load_plugins, load_refs, survey, worker_refs
+from workerkit.loading.looking import look_over
 
-__all__ = ["Candidate", "LeftOut", "Survey", "load_plugins", "load_refs", "survey", "worker_refs"]
+__all__ = [
+    "Candidate",
+    "LeftOut",
+    "Survey",
+    "load_plugins",
+    "load_refs",
+    "look_over",
+    "survey",
+    "worker_refs",
+]

@@ -1,4 +1,4 @@
-"""Who takes which slot: plugins that say `replaces`, and the order of what is active."""
+"""Who takes which place: plugins that say `replaces`, and the order of what is active."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from workerkit.errors import PluginError, SettingsError, suggest
+from workerkit.errors import PluginError, SettingsError, blaming, suggest
+from workerkit.hooks.faults import guarding
 from workerkit.loading.candidates import USE, LeftOut, Points
 from workerkit.loading.construct import Candidate
 from workerkit.settings import PluginsSettings
@@ -17,7 +18,7 @@ REPLACES = "replaces"
 
 @attrs.frozen
 class Choice:
-    """Slot -> who has it; who has none and why; and a plugin's own name -> the slot it has taken."""
+    """Place -> who has it; who has none and why; and a plugin's own name -> the place it has taken."""
 
     active: Mapping[str, Candidate]
     left_out: Sequence[LeftOut]
@@ -25,26 +26,26 @@ class Choice:
 
 
 def choose(found: Mapping[str, Candidate], points: Points, chosen: PluginsSettings) -> Choice:
-    """Give every slot to the last of those that replace it, one after the other.
+    """Give every place to the last of those that replace it, one after the other.
 
     A plugin that says `replaces` leaves its own name; what replaces it goes where it went.
     """
     takers = _takers(found, points, chosen)
     moves = {taker.name: place for place, taker in takers.items()}
     active = {name: found[name] for name in found if name not in moves and name not in takers}
-    moved = {target: slot for slot, target in chosen.use.items() if target in points and target != slot}
+    moved = {target: place for place, target in chosen.use.items() if target in points and target != place}
     left_out = []
     for name in sorted({*takers, *moves}):
-        slot, taker = _slot(moves, name, found), takers.get(name)
-        if slot in chosen.disable and name in found:
+        place, taker = _place(moves, name, found), takers.get(name)
+        if place in chosen.disable and name in found:
             left_out.append(
-                _left_out(found[name], f"takes the place of {slot!r}, which [plugins] disable names")
+                _left_out(found[name], f"takes the place of {place!r}, which [plugins] disable names")
             )
         elif taker is not None and name in found:
             left_out.append(_left_out(found[name], f"replaced by {taker}, which says `replaces`"))
-        elif taker is None and slot not in chosen.disable:
-            moved[name] = slot
-            active[slot] = attrs.evolve(found[name], name=slot, via=REPLACES)
+        elif taker is None and place not in chosen.disable:
+            moved[name] = place
+            active[place] = attrs.evolve(found[name], name=place, via=REPLACES)
     return Choice(active, left_out, moved)
 
 
@@ -63,12 +64,15 @@ def _takers(found: Mapping[str, Candidate], points: Points, chosen: PluginsSetti
     """A plugin's name -> the one that says it replaces it."""
     takers: dict[str, Candidate] = {}
     for name, candidate in found.items():
-        place = getattr(candidate.value, "replaces", None)
+        with blaming(candidate), guarding(f"{candidate}: its `replaces` cannot be had"):
+            place = getattr(candidate.value, "replaces", None)
         if place is None or place == name or name in chosen.use:
             continue
-        _check_place(candidate, place, found, points, chosen)
+        with blaming(candidate):
+            _check_place(candidate, place, found, points, chosen)
         if place in takers:
-            raise _both(candidate, takers[place], place)
+            with blaming(candidate, takers[place]):
+                raise _both(candidate, takers[place], place)
         takers[place] = candidate
     return takers
 
@@ -86,11 +90,11 @@ def _check_place(
         raise PluginError(f"{candidate} replaces the unknown plugin {place!r}{suggest(place, points)}")
     if place in chosen.use:
         raise _both(candidate, found[place], place, f", or take {place!r} out of {USE}")
-    for slot, target in chosen.use.items():
+    for goal, target in chosen.use.items():
         if target == place:
             raise PluginError(
-                f"{candidate} replaces {place!r}, which {USE} puts in the place of {slot!r}; "
-                f'disable {candidate.name!r}, or write use = {{{slot} = "{candidate.name}"}}'
+                f"{candidate} replaces {place!r}, which {USE} puts in the place of {goal!r}; "
+                f'disable {candidate.name!r}, or write use = {{{goal} = "{candidate.name}"}}'
             )
 
 
@@ -98,14 +102,15 @@ def _both(candidate: Candidate, rival: Candidate, place: str, cure: str = "") ->
     return PluginError(f"{candidate} and {rival} both take the place of {place!r}; disable one of them{cure}")
 
 
-def _slot(moves: Mapping[str, str], name: str, found: Mapping[str, Candidate]) -> str:
+def _place(moves: Mapping[str, str], name: str, found: Mapping[str, Candidate]) -> str:
     """Where a plugin ends up, through those it replaces."""
     seen = [name]
     while seen[-1] in moves:
         seen.append(moves[seen[-1]])
         if seen[-1] in seen[:-1]:
-            who = " and ".join(str(found[one]) for one in dict.fromkeys(seen))
-            raise PluginError(f"{who} replace each other; disable one of them")
+            circle = [found[one] for one in dict.fromkeys(seen)]
+            with blaming(*circle):
+                raise PluginError(f"{' and '.join(map(str, circle))} replace each other; disable one of them")
     return seen[-1]
 
 

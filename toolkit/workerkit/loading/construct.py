@@ -5,15 +5,23 @@ from __future__ import annotations
 import importlib
 import inspect
 import logging
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, get_type_hints
 
 import attrs
 
-from workerkit.errors import PluginError, SettingsError, suggest
+from workerkit.building import UnknownSetting, holds_secret
+from workerkit.errors import PluginError, SettingsError, WorkerkitError, blaming, suggest
+from workerkit.failures import message_of
 from workerkit.hooks import LoadedPlugin
+from workerkit.hooks.faults import CURE, guarding, is_ctrl_c
+from workerkit.installed import normal
+from workerkit.loading import schema
+from workerkit.redaction import Redactor, secrets_of
 from workerkit.settings import build
 
 
@@ -41,15 +49,29 @@ class Candidate:
         """
         module, _, attribute = (part.strip() for part in self.ref.partition(":"))
         try:
-            value: Any = importlib.import_module(module)
-            if attribute:
-                value = attrgetter(attribute)(value)
-        except Exception as exc:
-            cure = "repair or uninstall it, or name it in [plugins] disable"
-            if setting:
-                cure = _cure(module, attribute, exc, setting)
-            raise PluginError(f"{self} did not load: {type(exc).__name__}: {exc}; {cure}") from exc
+            with _same_folder():
+                value: Any = importlib.import_module(module)
+                if attribute:
+                    value = attrgetter(attribute)(value)
+        except BaseException as exc:
+            if is_ctrl_c(exc):
+                raise
+            cure = _cure(module, attribute, exc, setting) if setting else CURE
+            with blaming(self):
+                raise PluginError(
+                    f"{self} did not load: {type(exc).__name__}: {message_of(exc)}; {cure}"
+                ) from exc
         return attrs.evolve(self, value=value)
+
+    def renamed(self) -> Candidate:
+        """The same, under the name that it gives itself, if it does."""
+        with blaming(self), guarding(f"{self}: its name cannot be had"):
+            name = getattr(self.value, "name", None)
+            if name is None:
+                return self
+            if not isinstance(name, str):
+                raise PluginError(f"{self}: its `name` is {name!r:.80}; write a text, or leave it out")
+            return attrs.evolve(self, name=name)
 
     def built(
         self,
@@ -67,12 +89,14 @@ class Candidate:
         plugin = self.value
         if inspect.isclass(plugin) or inspect.isfunction(plugin):
             settings = self._settings(values, source, literal=literal)
-            plugin = self._called(settings)
+            with _same_folder():
+                plugin = self._called(settings)
         elif values:
             raise SettingsError(
                 f"[plugin.{self.name}] is set, but {self} is not a class and takes no settings"
             )
-        fields = getattr(plugin, "fields", {})
+        with guarding(f"{self}: its `fields` cannot be had"):
+            fields = getattr(plugin, "fields", {})
         if not isinstance(fields, Mapping):
             raise PluginError(f"{self}: its `fields` must map names to Field, not be {fields!r}")
         return LoadedPlugin(
@@ -84,36 +108,70 @@ class Candidate:
             fields=fields,
             settings={} if settings is None else attrs.asdict(settings),
             schema=None if settings is None else type(settings),
+            maker=self._maker(plugin),
         )
 
+    def _maker(self, plugin: object) -> str:
+        """The distribution without its version, for deliveries outlive versions; else what can be told."""
+        return normal(self.dist.rpartition(" ")[0]) if self.dist else self.ref or type(plugin).__name__
+
+    def _schema(self) -> Any:
+        """The class of its settings, or None; a factory says it in its annotation."""
+        with guarding(f"{self}: its Settings cannot be had"):
+            cls = getattr(self.value, "Settings", None)
+            if cls is None and inspect.isfunction(self.value):
+                cls = get_type_hints(self.value).get("settings")
+        if cls is None or (inspect.isclass(cls) and attrs.has(cls)):
+            return cls
+        raise PluginError(f"{self}: its Settings must be an attrs class; decorate it with @attrs.frozen")
+
     def _settings(self, values: Mapping[str, Any], source: Callable[[str], str], *, literal: bool) -> Any:
-        cls = getattr(self.value, "Settings", None)
-        if cls is None and inspect.isfunction(self.value):
-            cls = get_type_hints(self.value).get("settings")
+        cls = self._schema()
         if cls is None:
             if values:
                 raise SettingsError(f"[plugin.{self.name}] is set, but {self} has no Settings class")
             return None
-        if not (inspect.isclass(cls) and attrs.has(cls)):
-            raise PluginError(f"{self}: its Settings must be an attrs class; decorate it with @attrs.frozen")
 
         def where(path: str) -> str:
             given = source(path)
             return f"{self}: {given and f'{given}: '}[plugin.{self.name}]"
 
+        with self._building(cls):
+            schema.check(cls)
+            settings = build(cls, values, where, literal=literal)
+            if not literal:
+                schema.check_values(settings)
+            return settings
+
+    @contextmanager
+    def _building(self, cls: type) -> Iterator[None]:
+        """Whatever building a Settings class raises, as a sentence that names this plugin."""
         try:
-            return build(cls, values, where, literal=literal)
-        except (NameError, TypeError) as exc:
-            raise PluginError(
-                f"{self}: its Settings cannot be built: {type(exc).__name__}: {exc}; "
-                "give its members plain types that exist at run time"
-            ) from exc
+            yield
+        except UnknownSetting as exc:
+            left = "take it out if it is left from another plugin that had this place"
+            raise SettingsError(f"{exc}; {left}") from exc
+        except schema.Unfit as exc:
+            raise PluginError(f"{self}: {exc}") from exc
+        except WorkerkitError:
+            raise
+        except BaseException as exc:
+            if is_ctrl_c(exc):
+                raise
+            fault = f"{type(exc).__name__}: {message_of(exc)}"
+            cure = "let its validators and defaults raise ValueError only"
+            if isinstance(exc, (NameError, TypeError)):
+                cure = "give its members plain types that exist at run time"
+            elif holds_secret(cls):
+                fault = type(exc).__name__  # its text may quote one, which nobody knows yet
+            raise PluginError(f"{self}: its Settings cannot be built: {fault}; {cure}") from exc
 
     def _called(self, settings: Any) -> Any:
         offered = {"log": logging.getLogger(f"workerkit.plugin.{self.name}")}
         if settings is not None:
             offered["settings"] = settings
-        parameters = inspect.signature(self.value).parameters.values()
+        with guarding(f"{self}: its arguments cannot be told"):
+            parameters = inspect.signature(self.value).parameters.values()
         for parameter in parameters:
             if parameter.default is parameter.empty and parameter.name not in offered:
                 cure = "add a Settings class" if parameter.name == "settings" else "give it a default"
@@ -123,11 +181,24 @@ class Candidate:
         wanted = {p.name: offered[p.name] for p in parameters if p.name in offered}
         try:
             return self.value(**wanted)
-        except Exception as exc:
-            raise PluginError(f"{self} could not be built: {type(exc).__name__}: {exc}") from exc
+        except BaseException as exc:
+            if is_ctrl_c(exc):
+                raise
+            fault = Redactor(secrets_of(settings)).text(f"{type(exc).__name__}: {message_of(exc)}")
+            raise PluginError(f"{self} could not be built: {fault}") from exc
 
 
-def _cure(module: str, attribute: str, fault: Exception, setting: str) -> str:
+@contextmanager
+def _same_folder() -> Iterator[None]:
+    """Relative paths in the settings are of one folder, wherever a plugin goes."""
+    folder = os.getcwd()
+    try:
+        yield
+    finally:
+        os.chdir(folder)
+
+
+def _cure(module: str, attribute: str, fault: BaseException, setting: str) -> str:
     """What to do about a `module:attribute` that a setting names and that cannot be had."""
     found = sys.modules.get(module)
     if found is not None and attribute and not hasattr(found, attribute):

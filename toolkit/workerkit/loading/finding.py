@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import attrs
 
 from workerkit.building import plain
-from workerkit.hooks import WORKER_HOOKS, LoadedPlugin, implementations
+from workerkit.errors import blaming
+from workerkit.hooks import WORKER_HOOKS, LoadedPlugin
 from workerkit.installed import PLUGINS, installed
 from workerkit.loading import checks
-from workerkit.loading.candidates import LeftOut, candidates, refuse_namesake
+from workerkit.loading.candidates import LeftOut, by_name, candidates, refuse_namesake, without
 from workerkit.loading.choosing import choose, in_order
 from workerkit.loading.construct import Candidate
 from workerkit.settings import Settings
@@ -21,36 +22,45 @@ from workerkit.wire import PluginRef
 class Survey:
     """Every plugin that could be loaded: the active ones in order, and the others with why they are not.
 
-    `moved` maps a plugin's own name to the slot it has taken.
+    `moved` maps a plugin's own name to the place it has taken. `broken` are those that cannot be used,
+    each with the sentence that says why; none of them when they were not asked for.
     """
 
     plugins: list[LoadedPlugin]
     left_out: list[LeftOut]
     moved: Mapping[str, str]
+    broken: Sequence[LeftOut] = ()
 
 
-def survey(settings: Settings, given: Sequence[Candidate] = ()) -> Survey:
+def survey(settings: Settings, given: Sequence[Candidate] = (), broken: Collection[LeftOut] = ()) -> Survey:
     """What is active with these settings, and what is not.
 
-    `given` are plugins that code names, imported already. Raises `PluginError` or `SettingsError`: one
-    sentence that names plugin, distribution and cure.
+    `given` are plugins that code names, imported already; `broken` ones are passed over. Raises
+    `PluginError` or `SettingsError`: one sentence that names plugin, distribution and cure.
     """
-    chosen, points = settings.plugins, installed(PLUGINS)
-    checks.check_trust(points, chosen)
+    everything = installed(PLUGINS)
+    checks.check_trust(everything, settings.plugins)
+    points, chosen = without({one.ref for one in broken}, everything, settings.plugins)
+    chosen = by_name(points, chosen)
     found, passed_over = candidates(points, chosen)
     for candidate in given:
         refuse_namesake(found, candidate)
         found[candidate.name] = candidate
     choice = choose(found, points, chosen)
-    known = {*points, *found, *(one.name for one in passed_over)}
-    for candidate in choice.active.values():
-        checks.check_name(candidate)
-    checks.check_lists(chosen, known)
+    names = {one.name for one in broken}
+    known = {*points, *found, *names, *(one.name for one in passed_over)}
+    # The place of a broken one stays empty: its settings are not for whoever had the place before.
+    active = {name: candidate for name, candidate in choice.active.items() if name not in names}
+    for candidate in active.values():
+        with blaming(candidate):
+            checks.check_name(candidate)
+    checks.check_lists(chosen, known, choice)
     checks.check_sections(settings, known, choice)
     return Survey(
-        [_built(candidate, settings) for candidate in in_order(choice.active, chosen.order)],
+        [_built(candidate, settings) for candidate in in_order(active, chosen.order)],
         sorted([*passed_over, *choice.left_out]),
         choice.moved,
+        sorted(broken),
     )
 
 
@@ -69,13 +79,14 @@ def worker_refs(loaded: Sequence[LoadedPlugin]) -> list[PluginRef]:
     return [
         PluginRef(plugin.name, plugin.ref, plain(plugin.settings, reveal=True))
         for plugin in loaded
-        if any(hook in WORKER_HOOKS for hook, _, _ in implementations(plugin.plugin))
+        if any(hook in WORKER_HOOKS for hook in plugin.hooks)
     ]
 
 
 def _built(candidate: Candidate, settings: Settings) -> LoadedPlugin:
     section = f"plugin.{candidate.name}"
-    return candidate.built(
-        settings.plugin.get(candidate.name, {}),
-        source=lambda path: settings.where(f"{section}.{path}") if path else "",
-    )
+    with blaming(candidate):
+        return candidate.built(
+            settings.plugin.get(candidate.name, {}),
+            source=lambda path: settings.where(f"{section}.{path}") if path else settings.sources(section),
+        )
