@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -19,10 +19,15 @@ class TestWebhook(PluginContract):
         {"timeout": 0},
         {"acknowledge": "3xx"},
     )
+    bad_fields = ({"webhook": "nowhere"}, {"webhook": 7}, {"webhook": "ftp://127.0.0.1/"})
 
     @pytest.fixture
     def fields(self, workerkit_receiver: Receiver) -> Mapping[str, Any]:
         return {"webhook": f"{workerkit_receiver.url}/done?token=of-the-receiver"}
+
+    @pytest.fixture
+    def effects(self, workerkit_receiver: Receiver) -> Callable[[], int]:
+        return lambda: len(workerkit_receiver.requests)
 
 
 class TestWebhookWithoutASecondTry(TestWebhook):
@@ -33,6 +38,7 @@ class TestWebhookWithoutASecondTry(TestWebhook):
 
 class TestS3(PluginContract):
     plugin = "s3"
+    bad_fields = ({"s3Config": {"bucketName": "b"}}, {"s3Config": "a bucket"})
 
     @pytest.fixture
     def fields(self, workerkit_bucket: S3Server) -> Mapping[str, Any]:

@@ -104,7 +104,7 @@ def test_dead_deliveries_are_listed_with_the_reason(tmp_path: Path) -> None:
         shown = workerkit(tmp_path, "deliveries", "list").stdout
         job = json.loads(workerkit(tmp_path, "jobs", "show", id).stdout)
 
-    assert [(row["job"], row["attempts"], row["limit"]) for row in dead] == [(id, 2, 2)]
+    assert [(row["job"], row["number"], row["attempts"]) for row in dead] == [(id, 2, 2)]
     assert dead[0]["detail"]
     assert re.search(rf"of job {id}, \d+ s ago\n", shown)
     made = datetime.fromisoformat(job["deliveries"][0]["created_at"])
@@ -119,11 +119,11 @@ def test_a_failed_job_and_its_webhook_are_repeated_through_the_server_and_in_the
         [dead] = dead_deliveries(tmp_path, 1)
         again = workerkit(tmp_path, "deliveries", "redeliver", dead["id"])
         assert again.stdout == f"{dead['id']} is pending\n", again.stderr
-        until("it was tried again", lambda: dead_deliveries(tmp_path, 1)[0]["attempts"] == 2)
+        until("it was tried again", lambda: dead_deliveries(tmp_path, 1)[0]["number"] == 2)
         retried = workerkit(tmp_path, "jobs", "retry", id)
         assert retried.stdout == f"{id} is IN_QUEUE\n", retried.stderr
         assert server.get(f"/v2/gated/status-sync/{id}")[1]["status"] == "FAILED"
-        assert [row["attempts"] for row in dead_deliveries(tmp_path, 2)] == [1, 2]
+        assert [row["number"] for row in dead_deliveries(tmp_path, 2)] == [1, 2]
 
     again = workerkit(tmp_path, "deliveries", "redeliver", dead["id"])
     retried = workerkit(tmp_path, "jobs", "retry", id)

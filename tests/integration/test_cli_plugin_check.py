@@ -2,59 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-PROMISES = 8
-PLUGIN = """
-import urllib.request
+from checked_plugin import PLUGIN, check
 
-import attrs
-from workerkit import Delivery, Field, Receipt, Secret, hookimpl
-
-
-@attrs.frozen
-class Settings:
-    url: str = ""
-    token: Secret = Secret("")
-    attempts: int = attrs.field(default=3, validator=attrs.validators.ge(1))
-
-
-class Chat:
-    Settings = Settings
-    fields = {"room": Field(str)}
-
-    def __init__(self, settings):
-        self.settings = settings
-
-    @hookimpl
-    def post_job(self, request):
-        room = request.fields.get("room")
-        return Delivery(target=room, attempts=self.settings.attempts) if room else None
-
-    @hookimpl
-    def deliver(self, delivery):
-        headers = {"Authorization": self.settings.token.reveal()}
-        urllib.request.urlopen(urllib.request.Request(self.settings.url, delivery.body, headers)).close()
-        return Receipt.delivered()
-"""
+PROMISES = 9
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "chat.py").write_text(PLUGIN)
     return tmp_path
-
-
-def check(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "workerkit", "plugin", "check", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env={**os.environ, **environ}, capture_output=True, text=True, timeout=120
-    )
 
 
 def test_a_good_plugin_keeps_every_promise(folder: Path) -> None:
@@ -66,7 +28,42 @@ def test_a_good_plugin_keeps_every_promise(folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("Checking plugin 'chat' (chat:Chat)\n\n✓ It loads in the host")
     assert done.stdout.count("✓") == PROMISES
-    assert f"chat keeps {PROMISES} promises (" in done.stdout.splitlines()[-1]
+    assert f"chat keeps {PROMISES} promises, 2 do not apply (" in done.stdout.splitlines()[-1]
+    assert "note:" not in done.stdout
+
+
+def test_effects_that_nobody_counts_are_noted(folder: Path) -> None:
+    (folder / "chat.py").write_text(
+        PLUGIN.split("        headers = ")[0] + "        return Receipt.delivered()"
+    )
+
+    done = check(folder, "chat:Chat", "--field", "room=general", "--field", "webhook={receiver}")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("    note: it says that it delivered; nobody counts what arrives") == 2
+
+
+def test_a_plugin_that_only_says_that_it_delivers_is_caught(folder: Path) -> None:
+    (folder / "chat.py").write_text(
+        PLUGIN.split("        headers = ")[0] + "        return Receipt.delivered()"
+    )
+
+    done = check(folder, "chat:Chat", "--set", "chat.url={receiver}", "--field", "room=general")
+
+    assert done.returncode == 1
+    assert done.stdout.count("0 of 1 effects had arrived when the host was killed") == 2
+
+
+def test_a_plugin_in_anothers_place_is_called_by_its_own_name(folder: Path) -> None:
+    own = PLUGIN.replace(
+        '    fields = {"room": Field(str)}', '    fields = {"webhook": Field(str)}\n    replaces = "webhook"'
+    )
+    (folder / "chat.py").write_text(own.replace('"room"', '"webhook"'))
+
+    done = check(folder, "chat:Chat", "--set", "webhook.url={receiver}", "--field", "webhook={receiver}/x")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("chat keeps ")
 
 
 def test_a_broken_promise_has_its_reason_below_it(folder: Path) -> None:
@@ -79,7 +76,10 @@ def test_a_broken_promise_has_its_reason_below_it(folder: Path) -> None:
     assert "✗ It tells no secret" in done.stdout
     assert "    a secret is in the target of a delivery, in an answer of /deliveries" in done.stdout
     assert "Traceback" not in done.stdout
-    assert "chat keeps 7 promises, breaks 1 (--verbose shows more) (" in done.stdout.splitlines()[-1]
+    assert (
+        f"chat keeps {PROMISES - 1} promises, breaks 1 (--verbose shows more), 2 do not apply ("
+        in done.stdout.splitlines()[-1]
+    )
 
 
 def test_a_part_that_a_plugin_does_not_have_is_said(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_part_that_a_plugin_does_not_have_is_said(tmp_path: Path) -> None:
         in done.stdout
     )
     assert "    not applicable: it has no post_job hook\n" in done.stdout
-    assert "quiet keeps 4 promises, 4 do not apply (" in done.stdout.splitlines()[-1]
+    assert "quiet keeps 6 promises, 5 do not apply (" in done.stdout.splitlines()[-1]
 
 
 def test_a_plugin_that_does_not_load_is_held_to_nothing_else(folder: Path) -> None:

@@ -15,7 +15,7 @@ from workerkit.testing import Receiver, Server
 BEGIN = [
     "mkdir slack-plugin && cd slack-plugin",
     "python3 -m venv .venv && . .venv/bin/activate",
-    "pip install workerkit",
+    "pip install ~/workerkit",
 ]
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 SLACK = "https://hooks.slack.com"

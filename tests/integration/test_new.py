@@ -88,7 +88,7 @@ def test_a_new_handler_installs_passes_its_own_tests_and_runs(
     shown = in_shell(environment, tmp_path, [*printed, *CHECKS], variables)
 
     assert printed == [
-        "cd render",
+        "cd workerkit-handler-render",
         "python -m pip install -e '.[test]'",
         "python -m pytest",
         "workerkit run --installed render",
@@ -96,7 +96,10 @@ def test_a_new_handler_installs_passes_its_own_tests_and_runs(
     assert serve == "workerkit serve --installed render"
     assert '"answer": "render: a lighthouse"' in shown
     again = environment.workerkit("new", "handler", "render", "--into", environment.folder)
-    assert "render 0.1.0 is installed and has that name; uninstall it, or choose" in again.stderr
+    assert (
+        "workerkit-handler-render 0.1.0 is installed and has that name; uninstall it, or choose"
+        in again.stderr
+    )
 
 
 def test_the_commands_lead_into_a_folder_whose_name_needs_quotes(tmp_path: Path) -> None:
@@ -131,6 +134,37 @@ def test_a_terminal_is_asked_once_for_the_kind(tmp_path: Path) -> None:
     assert all(kind in shown and made.does in shown for kind, made in KINDS.items())
     assert shown.count("Kind (notify, provide, output) [notify]:") == 1
     assert "def on_output" in plugin_in(tmp_path)
+
+
+@pytest.mark.parametrize("typed", ["3", "out", "OUTPUT", " o "])
+def test_the_answer_may_be_a_number_or_the_beginning_of_a_word(typed: str, tmp_path: Path) -> None:
+    on_terminal(tmp_path, "plugin", "slack", answer=f"{typed}\n")
+
+    assert "def on_output" in plugin_in(tmp_path)
+
+
+def test_an_answer_that_is_none_of_them_is_asked_for_again(tmp_path: Path) -> None:
+    shown = on_terminal(tmp_path, "plugin", "slack", answer="prvide\nprovide\n")
+
+    assert "there is no 'prvide'; did you mean 'provide'?" in shown
+    assert "def pre_job" in plugin_in(tmp_path)
+
+
+def test_a_folder_that_is_there_already_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "workerkit-slack").touch()
+
+    shown = on_terminal(tmp_path, "plugin", "slack", code=1)
+
+    assert shown == "workerkit: workerkit-slack is there already; move it away, or give --into FOLDER\n"
+
+
+def test_only_a_plugin_that_tells_of_ends_is_offered_the_webhooks_place(tmp_path: Path) -> None:
+    for kind in KINDS:
+        run(tmp_path, "plugin", kind, "--kind", kind)
+        readme = (tmp_path / f"workerkit-{kind}" / "README.md").read_text(encoding="utf-8")
+
+        assert (f'use = {{ webhook = "{kind}" }}' in readme) == (kind == "notify")
+        assert readme.index("pip install .") < readme.index(f"pip install workerkit-{kind}")
 
 
 def test_a_terminal_that_only_says_enter_gets_what_is_made_elsewhere(tmp_path: Path) -> None:
@@ -176,7 +210,7 @@ def run(folder: Path, *arguments: str, environ: dict[str, str] | None = None) ->
     return done.stdout
 
 
-def on_terminal(folder: Path, *arguments: str, answer: str = "") -> str:
+def on_terminal(folder: Path, *arguments: str, answer: str = "", code: int = 0) -> str:
     """Run it on a terminal of its own, where a person types `answer`; returns what the terminal shows."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen([*NEW, *arguments], cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
@@ -184,7 +218,7 @@ def on_terminal(folder: Path, *arguments: str, answer: str = "") -> str:
     try:
         os.write(ours, answer.encode())
         shown = b"".join(iter(lambda: read(ours), b"")).decode()
-        assert process.wait(timeout=30) == 0, shown
+        assert process.wait(timeout=30) == code, shown
     finally:
         process.kill()
         process.wait()

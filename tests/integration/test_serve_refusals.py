@@ -70,6 +70,8 @@ def test_a_handler_that_cannot_be_served(tmp_path: Path, source: str, parts: lis
     for part in parts:
         assert part in output
     assert refused(output)
+    assert "workerkit/target.py" not in output
+    assert "importlib" not in output
 
 
 def test_a_handler_file_that_is_not_there_names_the_one_that_is(tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ follows, which a host would store.
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -20,12 +23,12 @@ from workerkit.function import WorkerFunction
 from workerkit.hooks import Hooks, LoadedPlugin
 from workerkit.host.ends import Ends
 from workerkit.host.intake import Admission, Intake
-from workerkit.host.redaction import Redactor
 from workerkit.host.sealing import Sealer
 from workerkit.host.status import joined
 from workerkit.host.vault import Vault
 from workerkit.job import Request, Result, Status, WorkerInfo
 from workerkit.queue import End, Record, Submission
+from workerkit.redaction import Redactor
 from workerkit.runner import Limits, Run, Runner
 from workerkit.settings import Settings
 
@@ -93,7 +96,8 @@ class Local:
         self._runner.hooks.worker_start(info)
         try:
             started = time.perf_counter()
-            run = self._runner.run(job, heard.chunk)
+            with _interruptible():
+                run = self._runner.run(job, heard.chunk)
             seconds = time.perf_counter() - started
         finally:
             self._runner.hooks.worker_stop(info)
@@ -135,6 +139,27 @@ class Local:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bridge.close()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends a job as any exception does, plugins and all; then it ends the caller too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def received(number: int, _: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, received)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 class _Heard:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 import textwrap
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +18,14 @@ from workerkit.cli import Suggesting
 from workerkit.cli.options import settings_of, settings_options
 
 if TYPE_CHECKING:
-    from workerkit.loading import Candidate
     from workerkit.testing.check import Verdict
 
 MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("\N{EN DASH}", "bright_black")}
 #: Lines of a reason that are shown without --verbose.
 REASON_LINES = 2
 WIDTH = 100
+#: Seconds; the longest promise of a sound plugin takes a few, and its retry delays.
+DEADLINE = 120.0
 
 
 @click.group("plugin", cls=Suggesting)
@@ -41,6 +44,10 @@ def command() -> None:
     "--handler", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
     help="A handler file in place of the check's own.",
 )  # fmt: skip
+@click.option(
+    "--deadline", type=click.FloatRange(0, min_open=True), metavar="SECONDS", default=DEADLINE, show_default=True,
+    help="What one promise may take; a plugin that hangs is told then, and nothing else is checked.",
+)  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show all that is known of a broken promise.")
 def check(
     name: str,
@@ -48,37 +55,37 @@ def check(
     assignments: Sequence[str],
     assignments_of_fields: Sequence[str],
     handler: Path | None,
+    deadline: float,
     verbose: bool,
 ) -> int:
     """Check the plugin NAME: an installed one, or module:attribute.
 
-    It is loaded, given wrong settings, run beside failing plugins, served, and killed in the middle of a
-    delivery. Settings and fields should make it act; {receiver} in them stands for the URL of a
-    receiver that acknowledges all it gets.
+    It is loaded, given wrong settings and fields, run beside failing plugins, served, and killed in the
+    middle of a delivery. Settings and fields should make it act; {receiver} in them stands for the URL
+    of a receiver that acknowledges all it gets.
     """
-    try:
-        from workerkit.testing.check import check_plugin
-    except ModuleNotFoundError as error:
-        if error.name != "pytest":
-            raise
+    if importlib.util.find_spec("pytest") is None:
         raise click.ClickException(
             'the checks are run by pytest, which is not installed; pip install "workerkit[testing]"'
-        ) from None
-    from workerkit.testing.given import found, slot
+        )
+    from workerkit.testing.check import Asked, Found, check_plugin
 
-    candidate = found(name)
-    settings = settings_of(config, assignments).plugin.get(slot(candidate), {})
-    fields = dict(map(field, assignments_of_fields))
-    click.echo(f"{heading(candidate)}\n")
-    began = time.monotonic()
-    verdicts = check_plugin(
-        name,
-        settings,
-        fields,
-        None if handler is None else handler.read_text(encoding="utf-8"),
-        lambda verdict: click.echo(shown(verdict, verbose)),
+    asked = Asked(
+        plugin=name,
+        sections=settings_of(config, assignments).plugin,
+        fields=dict(map(field, assignments_of_fields)),
+        handler=None if handler is None else handler.read_text(encoding="utf-8"),
     )
-    click.echo(f"\n{summary(slot(candidate), verdicts, time.monotonic() - began)}")
+    began, verdicts = time.monotonic(), []
+    with closing(check_plugin(asked, deadline)) as told:
+        for one in told:
+            if isinstance(one, Found):
+                name = one.name
+                click.echo(f"Checking {one.shown}\n")
+            else:
+                verdicts.append(one)
+                click.echo(shown(one, verbose))
+    click.echo(f"\n{summary(name, verdicts, time.monotonic() - began)}")
     return 0 if all(verdict.kept is not False for verdict in verdicts) else 1
 
 
@@ -95,11 +102,6 @@ def field(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def heading(candidate: Candidate) -> str:
-    """Which plugin is looked at, and where it comes from."""
-    return f"Checking {candidate}"
-
-
 def shown(verdict: Verdict, verbose: bool) -> str:
     """One promise: a mark, the sentence, and the reason when there is one."""
     mark, colour = MARKS[verdict.kept]
@@ -107,7 +109,7 @@ def shown(verdict: Verdict, verbose: bool) -> str:
     if verdict.kept is None:
         return f"{line}\n    not applicable: {verdict.why}"
     if verdict.kept:
-        return line
+        return f"{line}\n    note: {verdict.note}" if verdict.note else line
     reason = verdict.details if verbose else "\n".join(short(verdict.why))
     return f"{line}\n{textwrap.indent(reason, '    ')}"
 

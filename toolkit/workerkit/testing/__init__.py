@@ -16,26 +16,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workerkit.testing.bucket import S3Server, s3_server
     from workerkit.testing.clock import ManualClock
+    from workerkit.testing.fixtures import Serve
     from workerkit.testing.job_run import JobRun, run_job
     from workerkit.testing.plugin_contract import PluginContract
-    from workerkit.testing.queue_contracts import (
-        KEEP,
-        LEASE,
-        LENGTH,
-        FeedContract,
-        StoreContract,
-        end,
-        submission,
-    )
+    from workerkit.testing.queue_contracts import FeedContract, StoreContract
     from workerkit.testing.receiver import Received, Receiver
     from workerkit.testing.recorder import Recorded, Recorder
     from workerkit.testing.server import Server
     from workerkit.testing.waiting import until
 
 __all__ = [
-    "KEEP",
-    "LEASE",
-    "LENGTH",
     "FeedContract",
     "JobRun",
     "ManualClock",
@@ -45,21 +35,21 @@ __all__ = [
     "Recorded",
     "Recorder",
     "S3Server",
+    "Serve",
     "Server",
     "StoreContract",
-    "end",
     "run_job",
     "s3_server",
-    "submission",
     "until",
 ]
 
 _HOMES = {
     "bucket": ("S3Server", "s3_server"),
     "clock": ("ManualClock",),
+    "fixtures": ("Serve",),
     "job_run": ("JobRun", "run_job"),
     "plugin_contract": ("PluginContract",),
-    "queue_contracts": ("KEEP", "LEASE", "LENGTH", "FeedContract", "StoreContract", "end", "submission"),
+    "queue_contracts": ("FeedContract", "StoreContract"),
     "receiver": ("Received", "Receiver"),
     "recorder": ("Recorded", "Recorder"),
     "server": ("Server",),

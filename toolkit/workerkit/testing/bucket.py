@@ -20,15 +20,20 @@ READY_WITHIN = 20.0
 
 @attrs.frozen
 class S3Server:
-    """A running S3 server. `folder` holds the objects: one folder a bucket, one file an object."""
+    """A running S3 server. `folder` holds the objects: one folder a bucket, one file an object.
+
+    `bucket` is the one that is meant when none is named.
+    """
 
     url: str
     access_id: str
     access_secret: str = attrs.field(repr=False)
     folder: Path
+    bucket: str = "photos"
 
-    def config(self, bucket: str = "photos") -> dict[str, str]:
+    def config(self, bucket: str = "") -> dict[str, str]:
         """An `s3Config` as a request carries it; makes the bucket."""
+        bucket = bucket or self.bucket
         (self.folder / bucket).mkdir(exist_ok=True)
         return {
             "accessId": self.access_id,
@@ -37,9 +42,9 @@ class S3Server:
             "endpointUrl": self.url,
         }
 
-    def objects(self, bucket: str = "photos") -> dict[str, bytes]:
+    def objects(self, bucket: str = "") -> dict[str, bytes]:
         """Every object of a bucket by key."""
-        root = self.folder / bucket
+        root = self.folder / (bucket or self.bucket)
         return {str(f.relative_to(root)): f.read_bytes() for f in root.rglob("*") if f.is_file()}
 
 

@@ -1,149 +1,199 @@
-"""A `PluginContract` outside of anybody's tests: run by pytest, told promise by promise."""
+"""A `PluginContract` outside of anybody's tests, in a process of its own, so that a plugin that hangs is told."""
 
 from __future__ import annotations
 
-import inspect
-import json
-import re
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Literal
 
 import attrs
-import pytest
+import msgspec
 
-#: In settings and fields this stands for the URL of a receiver that acknowledges everything.
-RECEIVER = "{receiver}"
+from workerkit.errors import PluginError
+from workerkit.settings import worker_environment
+from workerkit.testing.waiting import until
 
-MODULE = """from __future__ import annotations
+#: Seconds for the stacks of a process that hangs, and for what is left of its folder.
+STACKS, GONE = 5.0, 10.0
 
-import json
+#: What the process runs; a file, because Python puts its folder, and not the working one, on the path.
+MAIN = """from __future__ import annotations
 
-import pytest
+import sys
 
-from workerkit.testing import PluginContract
-from workerkit.testing.check import filled
+sys.path[:] = {path!r}
+from workerkit.testing.promises.checking import main
 
-
-class TestPlugin(PluginContract):
-    plugin = {plugin!r}
-
-    @pytest.fixture
-    def settings(self, workerkit_receiver):
-        return filled(json.loads({settings!r}), workerkit_receiver.url)
-
-    @pytest.fixture
-    def fields(self, workerkit_receiver):
-        return filled(json.loads({fields!r}), workerkit_receiver.url)
+main({asked!r})
 """
-HANDLER = """
-    @pytest.fixture
-    def handler(self):
-        return {handler!r}
-"""
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """What to check: a plugin by name or `module:attribute`, and with what.
+
+    `sections` are all plugins' settings by place, `handler` the text of a handler file.
+    """
+
+    plugin: str
+    sections: Mapping[str, Mapping[str, Any]]
+    fields: Mapping[str, Any]
+    handler: str | None
 
 
 @attrs.frozen
 class Verdict:
     """One promise. `kept` is None when it is about a part that the plugin does not have.
 
-    `why` is a sentence for what is not kept or not applicable; `details` is all that pytest knows.
+    `why` is a sentence for what is not kept or not applicable, and `note` for what nobody could tell of
+    a promise that is kept; `details` is all that is known.
     """
 
     promise: str
     kept: bool | None
     why: str = ""
     details: str = ""
+    note: str = ""
 
 
-def check_plugin(
-    plugin: str,
-    settings: Mapping[str, Any],
-    fields: Mapping[str, Any],
-    handler: str | None,
-    tell: Callable[[Verdict], None],
-) -> list[Verdict]:
-    """Hold a plugin to every promise, and `tell` each verdict as it comes.
+@attrs.frozen
+class Found:
+    """The plugin that is checked: what it is called, and where it comes from."""
 
-    A plugin that does not load is held to no other.
+    name: str
+    shown: str
+
+
+@attrs.frozen
+class Event:
+    """What the process that checks says: that it has begun something, or came to its end."""
+
+    kind: Literal["found", "refused", "begun", "verdict"]
+    text: str = ""
+    name: str = ""
+    verdict: Verdict | None = None
+
+
+def check_plugin(asked: Asked, deadline: float) -> Generator[Found | Verdict, None, None]:
+    """Hold a plugin to every promise; what is known comes as it is known.
+
+    A plugin that does not load is held to no other promise. One promise, and the plugin's import, may
+    take `deadline` seconds; after one that took longer nothing more is looked at. Whatever was started is gone at the end, however that
+    comes. Raises `PluginError` when there is no such plugin.
     """
-    told = _Verdicts(tell)
-    text = MODULE.format(plugin=plugin, settings=json.dumps(settings), fields=json.dumps(fields))
-    text += HANDLER.format(handler=handler) if handler is not None else ""
-    with (
-        tempfile.TemporaryDirectory(prefix="workerkit-check-") as name,
-        pytest.MonkeyPatch.context() as patch,
-    ):
+    folder = Path(tempfile.mkdtemp(prefix="workerkit-check-"))
+    try:
+        with _Process(asked, folder) as process:
+            yield from _told(asked, process, deadline)
+    finally:
+        # Workers that have just lost their host may leave something behind once more.
+        until(f"{folder} is removed", lambda: _removed(folder), GONE)
+
+
+def _told(asked: Asked, process: _Process, deadline: float) -> Iterator[Found | Verdict]:
+    begun = ""
+    try:
+        for event in process.events(deadline):
+            if event.kind == "refused":
+                raise PluginError(event.text)
+            if event.kind == "found":
+                yield Found(event.name, event.text)
+            begun = event.text if event.kind == "begun" else ""
+            if event.verdict is not None:
+                yield event.verdict
+    except TimeoutError:
+        if not begun:
+            raise PluginError(
+                f"plugin {asked.plugin!r} was not imported within {deadline:g} s; let its module do nothing at import"
+            ) from None
+        why = (
+            f"it did not end within {deadline:g} s, so nothing else was checked; give it more with --deadline"
+        )
+        yield Verdict(begun, False, why, f"{why}\n\n{process.stacks()}")
+    else:
+        if begun:
+            yield Verdict(
+                begun, False, f"the process that looked at it ended with exit code {process.wait()}"
+            )
+
+
+class _Process:
+    """The process that checks, in a session of its own with all that it starts, while the block runs."""
+
+    def __init__(self, asked: Asked, folder: Path) -> None:
+        self._folder = folder
+        self._events, theirs = os.pipe()
+        watched, self._death = os.pipe()
+        (folder / "main.py").write_text(
+            MAIN.format(path=sys.path, asked=_message(asked, folder, theirs, watched)), encoding="utf-8"
+        )
         # Neither the user's options for pytest nor other plugins of pytest have a part in this.
-        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        patch.delenv("PYTEST_ADDOPTS", raising=False)
-        folder = Path(name)
-        file = folder / "test_plugin.py"
-        file.write_text(text, encoding="utf-8")
-        (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-        pytest.main([str(file), *_options(folder)], plugins=[told])
-    return told.verdicts
+        environ = {**worker_environment(), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, str(folder / "main.py")],
+                stdin=subprocess.DEVNULL,
+                env=environ,
+                pass_fds=(theirs, watched),
+                start_new_session=True,
+            )
+        finally:
+            os.close(theirs)
+            os.close(watched)
+
+    def events(self, deadline: float) -> Iterator[Event]:
+        """What it says until it ends; TimeoutError when it says nothing for so many seconds."""
+        rest = b""
+        while True:
+            if not select.select([self._events], [], [], deadline)[0]:
+                raise TimeoutError
+            data = os.read(self._events, 1 << 16)
+            if not data:
+                return
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                yield msgspec.json.decode(line, type=Event)
+
+    def stacks(self) -> str:
+        """Where each of its threads is at this moment."""
+        file = self._folder / "stacks"
+        os.kill(self._process.pid, signal.SIGUSR1)
+        try:
+            until("the stacks", lambda: file.exists() and file.stat().st_size, STACKS)
+        except AssertionError:
+            return "it does not even say where it is"
+        return file.read_text(errors="replace")
+
+    def wait(self) -> int:
+        """Its exit code."""
+        return self._process.wait()
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        os.close(self._events)
+        os.close(self._death)
 
 
-def filled(value: Any, url: str) -> Any:
-    """`value` with the receiver's URL where its text says `{receiver}`."""
-    if isinstance(value, str):
-        return value.replace(RECEIVER, url)
-    if isinstance(value, Mapping):
-        return {name: filled(inner, url) for name, inner in value.items()}
-    return [filled(inner, url) for inner in value] if isinstance(value, (list, tuple)) else value
+def _message(asked: Asked, folder: Path, events: int, death: int) -> str:
+    message = {"asked": asked, "folder": str(folder), "events": events, "death": death}
+    return msgspec.json.encode(message, enc_hook=dict).decode()
 
 
-class _Verdicts:
-    """A plugin of pytest in place of its terminal."""
-
-    def __init__(self, tell: Callable[[Verdict], None]) -> None:
-        self.verdicts: list[Verdict] = []
-        self._tell = tell
-        self._promises: dict[str, str] = {}
-
-    def pytest_collection_modifyitems(self, session: pytest.Session, items: Sequence[pytest.Item]) -> None:
-        self._session = session
-        self._promises = {item.nodeid: _promise(item) for item in items}
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when != "call" and report.passed:
-            return
-        verdict = _verdict(self._promises[report.nodeid], report)
-        self.verdicts.append(verdict)
-        self._tell(verdict)
-        if len(self.verdicts) == 1 and not verdict.kept:
-            self._session.shouldstop = "it does not load"
-
-
-def _promise(item: pytest.Item) -> str:
-    """The first paragraph of a test's docstring, and which of several cases it is."""
-    text = inspect.getdoc(getattr(item, "obj", None)) or item.name
-    case = item.name.partition("[")[2].rstrip("]")
-    sentence = text.partition("\n\n")[0].replace("\n", " ").rstrip(".")
-    return f"{sentence} ({case})" if case else sentence
-
-
-def _verdict(promise: str, report: pytest.TestReport) -> Verdict:
-    if report.failed:
-        crash = getattr(report.longrepr, "reprcrash", None)
-        # What the contract itself fails with is a sentence without a traceback.
-        why = str(report.longrepr) if crash is None else crash.message
-        details = "\n".join([report.longreprtext, *(text for _, text in report.sections)])
-        return Verdict(promise, False, re.sub(r"^(Failed|AssertionError): ", "", why), details.strip())
-    why = dict(report.user_properties).get("not applicable")
-    return Verdict(promise, True) if why is None else Verdict(promise, None, str(why))
-
-
-def _options(folder: Path) -> list[str]:
-    options = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "workerkit", "--import-mode=importlib"]
-    return [
-        *options,
-        "-c",
-        str(folder / "pytest.ini"),
-        "--rootdir",
-        str(folder),
-        "--basetemp",
-        str(folder / "run"),
-    ]
+def _removed(folder: Path) -> bool:
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()

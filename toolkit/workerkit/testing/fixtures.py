@@ -46,15 +46,29 @@ def workerkit_receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-@pytest.fixture
-def workerkit_bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """An S3 server on loopback: `workerkit_bucket.config()` is an `s3Config`, `.objects()` what it holds."""
+@pytest.fixture(scope="session")
+def _workerkit_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One S3 server for all tests: to start it takes longer than most of them."""
     from workerkit.testing import s3_server
 
     folder = tmp_path_factory.mktemp("bucket") / "objects"
     folder.mkdir()
     with s3_server(folder) as server:
         yield server
+
+
+@pytest.fixture
+def workerkit_bucket(_workerkit_s3: S3Server) -> S3Server:
+    """A bucket on loopback: `workerkit_bucket.config()` is an `s3Config`, `.objects()` what it holds.
+
+    It is the test's own, on an S3 server that all tests share.
+    """
+    import attrs
+
+    number = len(list(_workerkit_s3.folder.iterdir())) + 1
+    server: S3Server = attrs.evolve(_workerkit_s3, bucket=f"bucket-{number}")
+    server.config()  # makes it, so that the next one has another number
+    return server
 
 
 @pytest.fixture

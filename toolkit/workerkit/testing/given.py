@@ -13,6 +13,7 @@ from workerkit.errors import PluginError, SettingsError, suggest
 from workerkit.hooks import LoadedPlugin
 from workerkit.installed import PLUGINS, Point, installed, only
 from workerkit.loading import Candidate, load_plugins
+from workerkit.names import snake_case
 from workerkit.settings import PluginsSettings, Settings
 
 #: The distribution of the built-in plugins.
@@ -55,7 +56,7 @@ def found(plugin: object) -> Candidate:
         return _named(Candidate("", _ref(plugin), value=plugin))
     if ":" in plugin:
         return _named(
-            Candidate(_snake(re.split(r"[.:]", plugin)[-1]), plugin).imported("its module:attribute")
+            Candidate(snake_case(re.split(r"[.:]", plugin)[-1]), plugin).imported("its module:attribute")
         )
     points = installed(PLUGINS)
     if plugin not in points:
@@ -67,7 +68,7 @@ def found(plugin: object) -> Candidate:
     return Candidate(plugin, point.ref, point.dist).imported()
 
 
-def slot(candidate: Candidate) -> str:
+def place(candidate: Candidate) -> str:
     """The name under which a plugin runs: its own, or that of the one whose place it takes."""
     replaces = getattr(candidate.value, "replaces", None)
     return replaces if isinstance(replaces, str) else candidate.name
@@ -90,7 +91,7 @@ def _named(candidate: Candidate) -> Candidate:
     own = getattr(value, "name", None)
     if not isinstance(own, str):
         kind = value if hasattr(value, "__name__") else type(value)
-        own = _snake(kind.__name__.rpartition(".")[2])
+        own = snake_case(kind.__name__.rpartition(".")[2])
     return attrs.evolve(candidate, name=own)
 
 
@@ -100,7 +101,3 @@ def _ref(plugin: object) -> str:
         return plugin.__name__
     name = getattr(plugin, "__qualname__", "")
     return f"{getattr(plugin, '__module__', '')}:{name}" if name and "<" not in name else ""
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

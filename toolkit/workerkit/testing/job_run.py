@@ -118,7 +118,7 @@ def _told(ran: Ran, request: Request, end: End, plugins: Sequence[LoadedPlugin])
     result = ran.result
     return JobRun(
         status=result.status,
-        output=None if result.output is None else json.loads(result.output),
+        output=result.value,
         chunks=[json.loads(chunk) for chunk in ran.chunks or ()],
         error=result.error,
         notes=result.notes,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, get_type_hints
+from secrets import token_hex
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
+from workerkit.building import holds_secret, inside
 from workerkit.delivery import Delivery
 from workerkit.errors import WorkerkitError
 from workerkit.hooks import LoadedPlugin
-from workerkit.host.redaction import SHORTEST, Redactor, secrets_of
-from workerkit.job import Field, Secret
+from workerkit.job import Field
 from workerkit.payload import convert_field
+from workerkit.redaction import SHORTEST, Redactor, secrets_of
 
 
 class Canaries:
@@ -37,13 +40,41 @@ class Canaries:
         return [name for name, text in places if text is not None and self.found_in(text)]
 
 
-def empty_secrets(loaded: LoadedPlugin, settings: Mapping[str, Any]) -> list[str]:
-    """The secrets among a plugin's settings that have no value."""
-    if loaded.schema is None:
-        return []
-    hints = get_type_hints(loaded.schema)
-    names = [field.name for field in attrs.fields(loaded.schema) if _is_secret(hints[field.name])]
-    return [name for name in names if name not in settings]
+def secret_settings(loaded: LoadedPlugin) -> list[str]:
+    """The settings of a plugin that are secret, or have secrets in them."""
+    hints = {} if loaded.schema is None else get_type_hints(loaded.schema)
+    return [name for name, hint in hints.items() if holds_secret(hint)]
+
+
+def planted(hint: Any, value: Any = attrs.NOTHING) -> Any:
+    """`value` with a canary for each secret that the type `hint` has room for and that was not given."""
+    if not holds_secret(hint):
+        return value
+    if get_origin(hint) in (Union, UnionType):
+        given = attrs.NOTHING if value is None else value
+        return planted(next(filter(holds_secret, get_args(hint))), given)
+    if attrs.has(hint):
+        return _planted_members(hint, value)
+    if isinstance(value, Mapping):
+        return {key: planted(inside(hint), inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [planted(inside(hint), inner) for inner in value]
+    if value is not attrs.NOTHING:
+        return value
+    if get_origin(hint) is None:
+        return f"canary-{token_hex(12)}"
+    one = planted(inside(hint))
+    return {"canary": one} if issubclass(get_origin(hint), Mapping) else [one]
+
+
+def _planted_members(cls: Any, value: Any) -> Any:
+    given = {} if value is attrs.NOTHING else value
+    if not isinstance(given, Mapping):
+        return value
+    members = {
+        name: planted(hint, given.get(name, attrs.NOTHING)) for name, hint in get_type_hints(cls).items()
+    }
+    return {name: member for name, member in members.items() if member is not attrs.NOTHING}
 
 
 def of_settings(loaded: LoadedPlugin) -> list[str]:
@@ -80,10 +111,6 @@ def of_records(records: Sequence[logging.LogRecord], own: str) -> Iterator[tuple
     for record in records:
         if record.levelno > logging.DEBUG or record.name.split(".")[0] in ("workerkit", own):
             yield f"a {record.levelname} line of the log {record.name!r}", form.format(record)
-
-
-def _is_secret(hint: Any) -> bool:
-    return hint is Secret or Secret in getattr(hint, "__args__", ())
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import inspect
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from workerkit.delivery import Delivery, Receipt
-from workerkit.hooks import hookimpl, implementations
+from workerkit.hooks import hookimpl
 from workerkit.loading import Candidate
+from workerkit.testing.promises.shells import Hook, Shell
 
 #: When the host dies: before the plugin's own `deliver`, or after it acted and before that is stored.
 BEFORE, AFTER = "before", "after"
+#: The file that tells how the plugin's own `deliver` ended, each time.
+ACTS = "acts"
 
 MODULE = """from __future__ import annotations
 
@@ -27,15 +29,19 @@ plugin = dying({ref!r}, {name!r}, {moment!r}, {folder!r})
 def dying(ref: str, name: str, moment: str, folder: str) -> Any:
     """The plugin that `ref` names, called `name`; it kills its process once, at `moment`.
 
-    Each act of the plugin's own `deliver` is a line of the file `acts` in `folder`.
+    Each act of the plugin's own `deliver` is a line of the file `ACTS` in `folder`: an id and a verdict.
     """
     original = Candidate(name, ref).imported().value
     kill = _Kill(moment, Path(folder))
-    if not (inspect.isclass(original) or inspect.isfunction(original)):
-        return Dying(original, name, kill)
 
-    def made(**offered: Any) -> Dying:
-        return Dying(original(**offered), name, kill)
+    def around(hook: str, function: Hook) -> Hook:
+        return _killing(function, kill) if hook == "deliver" else function
+
+    if not (inspect.isclass(original) or inspect.isfunction(original)):
+        return Shell(original, name, around)
+
+    def made(**offered: Any) -> Shell:
+        return Shell(original(**offered), name, around)
 
     # It asks for what the original asks for, and has the same settings.
     made.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
@@ -44,18 +50,7 @@ def dying(ref: str, name: str, moment: str, folder: str) -> Any:
     return made
 
 
-class Dying:
-    """Stands before a plugin and is it in every way but `deliver`."""
-
-    def __init__(self, plugin: object, name: str, kill: _Kill) -> None:
-        self.name = name
-        self.fields = getattr(plugin, "fields", {})
-        # On the instance, because hooks are looked for without asking `__getattr__`.
-        hooks = {hook: function for hook, function, _ in implementations(plugin)}
-        vars(self).update(hooks, deliver=_killing(hooks["deliver"], kill))
-
-
-def _killing(inner: Callable[..., Any], kill: _Kill) -> Callable[..., Any]:
+def _killing(inner: Hook, kill: _Kill) -> Hook:
     """The plugin's `deliver` between two moments at which the process may be killed."""
     takes = bool(inspect.signature(inner).parameters)
 
@@ -63,7 +58,7 @@ def _killing(inner: Callable[..., Any], kill: _Kill) -> Callable[..., Any]:
     async def deliver_async(delivery: Delivery) -> Receipt:
         kill.at(BEFORE)
         receipt: Receipt = await (inner(delivery) if takes else inner())
-        kill.acted(delivery)
+        kill.acted(delivery, receipt)
         kill.at(AFTER)
         return receipt
 
@@ -71,7 +66,7 @@ def _killing(inner: Callable[..., Any], kill: _Kill) -> Callable[..., Any]:
     def deliver(delivery: Delivery) -> Receipt:
         kill.at(BEFORE)
         receipt: Receipt = inner(delivery) if takes else inner()
-        kill.acted(delivery)
+        kill.acted(delivery, receipt)
         kill.at(AFTER)
         return receipt
 
@@ -91,9 +86,9 @@ class _Kill:
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def acted(self, delivery: Delivery) -> None:
-        with (self._folder / "acts").open("a") as file:
-            file.write(f"{delivery.id} {delivery.number}\n")
+    def acted(self, delivery: Delivery, receipt: Receipt) -> None:
+        with (self._folder / ACTS).open("a") as file:
+            file.write(f"{delivery.id} {receipt.verdict.value if isinstance(receipt, Receipt) else 'none'}\n")
 
 
 def _settings_of(original: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -35,11 +34,10 @@ class Ending:
 
 @attrs.frozen
 class Ended:
-    """What came of one end: how long `post_job` took, what `/status` answers, what was sent."""
+    """What came of one end: what `/status` answers, and what was sent."""
 
     ending: Ending
     status: Status
-    seconds: float
     shown: dict[str, object]
     tried: list[tuple[Delivery, Receipt]]
 
@@ -86,14 +84,12 @@ async def _ended(store: Store, local: Local, ending: Ending, body: bytes) -> End
     try:
         record = await _begun(store, local, ending, body)
         result = ending.result(record, store.now())
-        began = time.monotonic()
         await Ends(store, local.hooks).end(record, result)
-        seconds = time.monotonic() - began
         view = await store.view(record.id)
         assert view is not None
         assert view.body is not None
         tried = [(one, await _try(store, local, one)) for one in await store.claim_deliveries(64, [])]
-        return Ended(ending, result.status, seconds, msgspec.json.decode(view.body), tried)
+        return Ended(ending, result.status, msgspec.json.decode(view.body), tried)
     finally:
         await store.close()
 

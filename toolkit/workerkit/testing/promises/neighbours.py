@@ -7,11 +7,11 @@ from collections.abc import Generator
 import pytest
 
 from workerkit.errors import PluginFailed
-from workerkit.function import worker_function
 from workerkit.hooks import LoadedPlugin, hookimpl
 from workerkit.job import Job, Output, Request, Result, WorkerInfo
 from workerkit.testing.job_run import JobRun
-from workerkit.testing.promises.subject import GOOD, Subject, broken, failure_in
+from workerkit.testing.promises.handlers import Trouble
+from workerkit.testing.promises.subject import GOOD, Subject, broken, failure_in, fault_of
 
 #: Hooks whose failure refuses the request or the worker, fails the job, or is only logged.
 REFUSING, FAILING, LOGGED = (
@@ -19,10 +19,6 @@ REFUSING, FAILING, LOGGED = (
     ("pre_job", "run_job", "on_output"),
     ("post_job", "worker_stop"),
 )
-
-
-class Trouble(Exception):
-    """What a failing neighbour, or a failing handler, raises."""
 
 
 class Failing:
@@ -84,10 +80,9 @@ def check(subject: Subject, caplog: pytest.LogCaptureFixture) -> None:
             _check_failure(subject, _beside(subject, place, hook), place, hook)
         for hook in LOGGED:
             _check_deliveries(subject, subject.run(GOOD, _beside(subject, place, hook)), place, hook)
-    _check_handler(subject)
     for hook in LOGGED:
         if (failed := failure_in(caplog.records, hook, subject.name)) is not None:
-            broken(f"its {hook} failed: {type(failed).__name__}: {failed}", failed)
+            broken(f"its {hook} failed: {fault_of(failed)}", failed.__cause__)
 
 
 def _beside(subject: Subject, place: str, hook: str) -> list[LoadedPlugin]:
@@ -124,17 +119,3 @@ def _check_deliveries(subject: Subject, run: JobRun, place: str, hook: str) -> N
         broken(
             f"when a plugin {place} it raises in {hook}, it asks for {len(here)} deliveries instead of {len(there)}"
         )
-
-
-def _check_handler(subject: Subject) -> None:
-    """What a handler raises passes through the plugin's `run_job`."""
-
-    @worker_function
-    def fails(job: Job) -> None:
-        raise Trouble("the handler fails")
-
-    run = subject.run(GOOD, function=fails)
-    if run.error is None:
-        broken(f"a handler raises, and the job is {run.status.value} as if nothing had happened")
-    if "the handler fails" not in run.error:
-        broken(f"a handler raises, and the job's error says something else: {run!r}")

@@ -15,14 +15,15 @@ import attrs
 import msgspec
 import pytest
 
-from workerkit.errors import WorkerkitError
+from workerkit.errors import PluginFailed, WorkerkitError
+from workerkit.failures import readable
 from workerkit.function import WorkerFunction
 from workerkit.hooks import LoadedPlugin, implementations
 from workerkit.installed import PLUGINS, installed
 from workerkit.loading import Candidate
 from workerkit.local import Local
 from workerkit.target import load_target
-from workerkit.testing.given import OWN, found, loaded, settings_for, slot
+from workerkit.testing.given import OWN, found, loaded, place, settings_for
 from workerkit.testing.job_run import JobRun, run_locally
 from workerkit.testing.server import Server
 
@@ -40,12 +41,18 @@ def broken(sentence: str, cause: BaseException | None = None) -> NoReturn:
     raise pytest.fail.Exception(f"{sentence}\n\n{trace}".rstrip(), pytrace=False) from None
 
 
-def failure_in(records: Sequence[logging.LogRecord], hook: str, plugin: str) -> BaseException | None:
-    """What a plugin raised in a hook whose failures the toolkit logs and does not pass on."""
+def failure_in(records: Sequence[logging.LogRecord], hook: str, plugin: str) -> PluginFailed | None:
+    """How a plugin failed in a hook whose failures the toolkit logs and does not pass on."""
     for record in records:
-        if record.exc_info and record.getMessage() == f"plugin {plugin!r} failed in {hook}":
-            return record.exc_info[1]
+        for told in record.args if isinstance(record.args, tuple) else ():
+            if isinstance(told, PluginFailed) and (told.hook, told.plugin) == (hook, plugin):
+                return told
     return None
+
+
+def fault_of(failure: PluginFailed) -> str:
+    """What a plugin raised, without who and where."""
+    return str(failure).partition(f" failed in {failure.hook}: ")[2]
 
 
 @attrs.frozen
@@ -69,7 +76,7 @@ class Subject:
     @property
     def name(self) -> str:
         """The name under which it runs, and of its settings."""
-        return slot(self.candidate)
+        return place(self.candidate)
 
     def load(
         self,
@@ -155,7 +162,8 @@ class Subject:
         except WorkerkitError as error:
             broken(f"a job that should go well does not begin: {error}; {GIVE}", error.__cause__)
         if run.status.value != "COMPLETED":
-            broken(f"a job that should go well is {run.status.value}; {GIVE}\n{run!r}")
+            why = readable(run.error or "no error").splitlines()[-1]
+            broken(f"a job that should go well is {run.status.value}: {why}; {GIVE}\n\n{run!r}")
         return run
 
     def must_go_well(self) -> None:
@@ -181,7 +189,7 @@ class Subject:
         `loggers` what the one called loud makes speak.
         """
         ref = instead or self.candidate.ref
-        # A slot that something installed has is taken over; any other plugin is loaded beside the rest.
+        # A place that something installed has is taken over; any other plugin is loaded beside the rest.
         taken = self.name in installed(PLUGINS)
         chosen = {
             "autoload": [OWN],
