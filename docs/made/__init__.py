@@ -27,6 +27,7 @@ MAKERS: Mapping[str, Callable[..., str]] = MappingProxyType(
         "members": names.table_of,
         "names": names.of,
         "plugin-settings": settings.of_plugin,
+        "profile": settings.of_profile,
         "settings": settings.of_core,
         "versions": hooks.versions,
     }

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 
 from made.tables import block
 
-FOLDER = Path(__file__).parents[1] / "examples"
+DOCS = Path(__file__).parents[1]
+FOLDER = DOCS / "examples"
+#: Before the name of each file in that folder.
+PREFIX = f"{FOLDER}{os.sep}"
 LANGUAGES = {".py": "python", ".toml": "toml"}
 
 
@@ -21,11 +26,40 @@ def shown(name: str, saved_as: str = "") -> str:
     return block(text, f'{LANGUAGES[path.suffix]} title="{saved_as or name}"')
 
 
-def printed(*command: str) -> str:
-    """A command of workerkit's as one types it, and what it prints in the folder of the examples."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("WORKERKIT_")}
+def printed(program: str, *arguments: str) -> str:
+    """A command of workerkit's as one types it, and what it prints in the folder of the examples.
+
+    Only workerkit is there, and no variable of whoever builds the page.
+    """
     done = subprocess.run(  # noqa: S603 - commands that our own pages name
-        [sys.executable, "-m", *command], cwd=FOLDER, env=environ, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "made.alone", *arguments],
+        cwd=FOLDER,
+        env={
+            "PYTHONPATH": os.pathsep.join([str(DOCS), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONUTF8": "1",
+            "COLUMNS": "80",
+        },
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
-    output = done.stdout.replace(f"{FOLDER}{os.sep}", "").rstrip()
-    return "\n\n".join([block(shlex.join(command), "bash"), block(output)])
+    return "\n\n".join(
+        [block(shlex.join([program, *arguments]), "bash"), block(_short(done.stdout.rstrip()))]
+    )
+
+
+def _short(text: str) -> str:
+    """The text without the folder's name; what stands in columns beside it moves up to it."""
+    lines: list[str] = []
+    for _, found in groupby(text.splitlines(), lambda line: len(line) - len(line.lstrip())):
+        group = list(found)
+        named = any(PREFIX in line for line in group)
+        group = [line.replace(PREFIX, "") for line in group]
+        lines += _in_columns(group) if named else group
+    return "\n".join(lines)
+
+
+def _in_columns(lines: list[str]) -> list[str]:
+    pairs = [re.fullmatch(r"( *.*?)(?: {2,}(\S.*))?", line).groups("") for line in lines]
+    width = max(len(first) for first, _ in pairs)
+    return [f"{first:{width}}  {rest}".rstrip() for first, rest in pairs]

@@ -26,6 +26,7 @@ GROUPS: Mapping[str, str] = MappingProxyType(
         "delivery": "What follows a job",
         "job_run": "One job in the test's own process",
         "server": "A server",
+        "fixtures": "What the fixture `workerkit_serve` is",
         "receiver": "A receiver of webhooks",
         "bucket": "A bucket",
         "recorder": "A plugin that records",

@@ -61,6 +61,18 @@ def of_plugin(name: str) -> str:
     return f"#{_section(section)}"
 
 
+def of_profile(name: str) -> str:
+    """What a profile of the toolkit sets, beside the defaults that hold without it."""
+    [point] = distribution("workerkit").entry_points.select(group="workerkit.settings", name=name)
+    given = point.load()
+    rows = [
+        (f"`[{section.path}] {m.name}`", code(str(given[section.path][m.name])), code(m.default), m.meaning)
+        for section, m in every()
+        if m.name in given.get(section.path, {})
+    ]
+    return table(("setting", name, "default", "meaning"), rows)
+
+
 def top() -> list[Member]:
     """What stands above all sections in the file."""
     hints = get_type_hints(Settings)

@@ -178,9 +178,10 @@ def refusal(stage: Stage) -> None:
     tries = stage.receiver.at("/refuse")
     show(
         "GET /deliveries?state=dead answered, in part",
-        {k: delivery[k] for k in ("state", "attempts", "detail")},
+        {k: delivery[k] for k in ("state", "number", "attempts", "detail")},
     )
-    stage.check(delivery["attempts"] == 2 == len(tries), "2 attempts in all; then it is dead, and listed")
+    counted = delivery["number"] == delivery["attempts"] == len(tries) == 2
+    stage.check(counted, "2 attempts in all; then it is dead, and listed")
     stage.check(tries[0].body == tries[1].body, "both carried the same bytes")
     status = stage.client.call("GET", f"/v2/sizes/status/{id}").json()["status"]
     stage.check(status == "COMPLETED", "the job itself is COMPLETED all the same")

@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import assert_type
 
-from workerkit import Job, Resource, WorkerFunction, start, worker_function
+from workerkit import Job, Output, Resource, WorkerFunction, hookimpl, start, worker_function
 
 
 class Camera(Resource):
@@ -56,7 +56,18 @@ async def checks(job: Job, camera: Camera) -> None:
     start(plain)
 
 
+@hookimpl(optional=True)
+def accept() -> None: ...
+
+
+@hookimpl(wrapper=True, inline=False)
+def run_job() -> Generator[None, Output, Output]:
+    return (yield)
+
+
 # Each of these must be an error; mypy reports an ignore that is not needed.
 plain("no job", zoom="far")  # type: ignore[arg-type]
+hookimpl(tryfirst=True)  # type: ignore[call-overload]
+hookimpl(trylast=True)  # type: ignore[call-overload]
 worker_function(timeout="5")  # type: ignore[call-overload]
 not_a_function: WorkerFunction[[int], int] = plain  # type: ignore[assignment]

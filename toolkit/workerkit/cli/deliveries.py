@@ -12,6 +12,7 @@ import click
 from workerkit.cli import Suggesting
 from workerkit.cli.looking import looking
 from workerkit.cli.options import queue_option, settings_of, settings_options
+from workerkit.cli.parameters import OneOf, Whole
 from workerkit.cli.tables import age
 
 STATES = ("pending", "sending", "held", "delivered", "dead", "cancelled")
@@ -23,9 +24,9 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--state", type=click.Choice(STATES, case_sensitive=False), help="In this state only.")
+@click.option("--state", type=OneOf(STATES, case_sensitive=False), help="In this state only.")
 @click.option("--job", metavar="ID", help="Of this job only.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option("--limit", type=Whole(1, 1000), default=100, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @queue_option
 @settings_options
@@ -59,7 +60,7 @@ def redeliver(id: str, queue: str | None, config: str | None, assignments: Seque
 
 def paragraph(row: Mapping[str, Any]) -> str:
     """A delivery in some lines: its id, where it comes from, how it stands, why."""
-    state = f"{row['state']} after {row['attempts']} of {row['limit']} tries"
+    state = f"{row['state']} after {row['number']} of {row['attempts']} tries"
     if row["next_at"] is not None:
         due = row["next_at"] <= time.time() * 1000
         state += ", the next one due now" if due else f", the next one {age(row['next_at'])}"

@@ -10,6 +10,7 @@ import click
 from workerkit.cli import Suggesting
 from workerkit.cli.looking import looking
 from workerkit.cli.options import queue_option, settings_of, settings_options
+from workerkit.cli.parameters import OneOf, Whole
 from workerkit.cli.tables import Columns, age, show, with_times
 
 STATUSES = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT")
@@ -30,11 +31,11 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--endpoint", metavar="NAME", help="Of this function only.")
-@click.option("--status", type=click.Choice(STATUSES, case_sensitive=False), help="In this state only.")
+@click.option("--status", type=OneOf(STATUSES, case_sensitive=False), help="In this state only.")
 @click.option(
-    "--after", type=click.IntRange(1), metavar="SEQ", help="Go on behind the job with this `seq`: older ones."
+    "--after", type=Whole(1), metavar="SEQ", help="Go on behind the job with this `seq`: older ones."
 )
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option("--limit", type=Whole(1, 1000), default=100, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @queue_option
 @settings_options

@@ -9,6 +9,7 @@ import secrets
 import click
 
 from workerkit.cli import Suggesting
+from workerkit.cli.parameters import OneOf
 
 ROLES = {
     "client": "submit jobs and follow them",
@@ -24,7 +25,7 @@ def command() -> None:
 
 @command.command("new")
 @click.argument("name")
-@click.option("--role", type=click.Choice(list(ROLES)), default="client", show_default=True)
+@click.option("--role", type=OneOf(list(ROLES)), default="client", show_default=True)
 @click.option("--endpoint", "endpoints", multiple=True, help="Good for this function only; repeatable.")
 def new(name: str, role: str, endpoints: tuple[str, ...]) -> None:
     """Make a key called NAME and print it once, with its settings."""

@@ -18,7 +18,8 @@ import click
 from workerkit import __version__
 from workerkit.cli import Suggesting
 from workerkit.cli.naming import Names, handler_names, plugin_names
-from workerkit.cli.scaffold import write
+from workerkit.cli.parameters import Answer, OneOf
+from workerkit.cli.scaffold import check_free, write
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +33,8 @@ class Kind:
     needs: tuple[str, ...] = ("attrs>=24.2",)
     #: What makes it act in `workerkit plugin check`.
     acts_on: str = ""
+    #: The built-in plugin that one of this kind may take the place of.
+    place: str = ""
 
 
 #: The first is made when nobody says which.
@@ -41,6 +44,7 @@ KINDS: Mapping[str, Kind] = {
         'url = "https://chat.example.com/hook"\ntoken = "env:CHAT_TOKEN"',
         ("attrs>=24.2", "urllib3>=2.2"),
         acts_on="url={receiver}",
+        place="webhook",
     ),
     "provide": Kind(
         "provides handlers with a client for a service",
@@ -49,8 +53,18 @@ KINDS: Mapping[str, Kind] = {
     ),
     "output": Kind("takes private parts out of outputs", 'hide = ["password", "debug"]'),
 }
+#: In the README of a plugin that another's place suits.
+SWAP = """\
+To put it in the place of another plugin, such as the {place}, whose name and section it then has:
+
+```toml
+[plugins]
+use = {{ {place} = "{name}" }}
+```
+
+"""
 DEFAULT = next(iter(KINDS))
-LISTED = "\n".join(f"{kind:8}  it {made.does}" for kind, made in KINDS.items())
+LISTED = [f"{kind:8}  it {made.does}" for kind, made in KINDS.items()]
 
 
 @click.group("new", cls=Suggesting)
@@ -67,16 +81,17 @@ def where_and_who(function: F) -> F:
     )(function)  # fmt: skip
 
 
-@command.command("plugin", epilog="\b\n" + LISTED)
+@command.command("plugin", epilog="\n".join(["\b", *LISTED]))
 @click.argument("name")
-@click.option("--kind", type=click.Choice(list(KINDS)), help=f"What it does; {DEFAULT} unless given.")
+@click.option("--kind", type=OneOf(list(KINDS)), help=f"What it does; {DEFAULT} unless given.")
 @where_and_who
 def plugin(name: str, kind: str | None, into: Path, author: str | None) -> None:
     """Make a plugin called NAME in the folder workerkit-NAME."""
     names = plugin_names(name)
+    folder = into / names.distribution
+    check_free(folder)  # before anything is asked
     chosen = kind or asked()
     made = KINDS[chosen]
-    folder = into / names.distribution
     about = f"A workerkit plugin that {made.does}."
     check = f"workerkit plugin check {names.name}"
     if made.acts_on:
@@ -88,6 +103,7 @@ def plugin(name: str, kind: str | None, into: Path, author: str | None) -> None:
         "settings": made.settings,
         "variable": f"WORKERKIT_{names.name}__{made.settings.partition(' ')[0]}".upper(),
         "check": check,
+        "swap": SWAP.format(place=made.place, name=names.name) if made.place else "",
     }
     write(folder, ("common", "plugin", chosen), words)
     say_how_to_go_on(folder, names, about, ("workerkit plugins", check))
@@ -97,7 +113,7 @@ def plugin(name: str, kind: str | None, into: Path, author: str | None) -> None:
 @click.argument("name")
 @where_and_who
 def handler(name: str, into: Path, author: str | None) -> None:
-    """Make a function called NAME that is served once it is installed."""
+    """Make a function called NAME, served once it is installed, in the folder workerkit-handler-NAME."""
     names = handler_names(name)
     folder = into / names.distribution
     about = f"A worker function, served by workerkit as {names.name}."
@@ -111,8 +127,9 @@ def asked() -> str:
     """The kind: asked for where a person can answer."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return DEFAULT
-    click.echo(f"What shall the plugin do?\n\n{LISTED}\n")
-    answer: str = click.prompt("Kind", type=click.Choice(list(KINDS)), default=DEFAULT)
+    numbered = "\n".join(f"{number}  {line}" for number, line in enumerate(LISTED, 1))
+    click.echo(f"What shall the plugin do?\n\n{numbered}\n")
+    answer: str = click.prompt("Kind", type=Answer(list(KINDS)), default=DEFAULT)
     click.echo()
     return answer
 

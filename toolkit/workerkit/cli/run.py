@@ -5,26 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
 from workerkit.cli.handlers import handler_argument, target_of
 from workerkit.cli.logs import logs_on_stderr
 from workerkit.cli.options import settings_of, settings_options, warn_of_unread
 from workerkit.cli.samples import SAMPLE, request_body, sample_of
-from workerkit.errors import TargetError, suggest
+from workerkit.errors import ApiError, TargetError, WorkerkitError, suggest
 
 if TYPE_CHECKING:
     from workerkit.function import WorkerFunction
     from workerkit.hooks import Hooks
+    from workerkit.host.intake import Admission
     from workerkit.job import Request
-    from workerkit.local import Ran
+    from workerkit.local import Local, Ran
     from workerkit.settings import Settings
 
 
@@ -48,10 +50,10 @@ def command(
     """
     settings = settings_of(config, assignments)
     handler = target_of(handlers, installed, settings)
-    body = request_body(read(source, handler))
+    given = read(source, handler)
     warn_of_unread(handler, settings)
     with logs_on_stderr(), quiet_stdout():
-        ran = once(handler, body, settings)
+        ran = once(handler, given, settings)
     # A generator's chunks are shown where a host would only stream them, too.
     output = ran.result.output if ran.chunks is None else b"[" + b",".join(ran.chunks) + b"]"
     if output is not None:
@@ -59,20 +61,34 @@ def command(
     return 0 if ran.result.status.value == "COMPLETED" else 1
 
 
-def read(source: str | None, handler: str) -> bytes:
-    """The bytes that `--input` names."""
+@attrs.frozen
+class Given:
+    """A request body, and what a person calls the place it comes from."""
+
+    text: bytes
+    place: str
+
+    @property
+    def body(self) -> bytes:
+        """As /run takes it."""
+        return request_body(self.text)
+
+
+def read(source: str | None, handler: str) -> Given:
+    """What `--input` names."""
     if source is None:
-        return sample(handler).read_bytes()
+        path = sample(handler)
+        return Given(path.read_bytes(), str(path))
     if source == "-":
-        return sys.stdin.buffer.read()
+        return Given(sys.stdin.buffer.read(), "--input -")
     if source.startswith("@"):
         path = Path(source[1:])
         if not path.is_file():
             raise click.UsageError(f"--input {source}: there is no file {str(path)!r}")
-        return path.read_bytes()
+        return Given(path.read_bytes(), f"--input {source}")
     if source[:1] not in ("{", "["):  # what is wrong inside of those, the intake tells by line and column
         _check_scalar(source)
-    return source.encode()
+    return Given(source.encode(), "--input")
 
 
 def _check_scalar(source: str) -> None:
@@ -97,24 +113,6 @@ def sample(handler: str) -> Path:
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C ends a job as any exception does, plugins and all; here it then ends the command too."""
-    came: list[int] = []
-
-    def received(number: int, _: object) -> None:
-        came.append(number)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, received)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if came:
-        raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
 def quiet_stdout() -> Iterator[None]:
     """Send what handlers print, C code too, to stderr: stdout is for the output alone."""
     sys.stdout.flush()
@@ -128,7 +126,7 @@ def quiet_stdout() -> Iterator[None]:
         os.close(kept)
 
 
-def once(handler: str, body: bytes, settings: Settings) -> Ran:
+def once(handler: str, given: Given, settings: Settings) -> Ran:
     """Run one job and say how it went."""
     from workerkit.loading import load_plugins
     from workerkit.local import Local
@@ -136,14 +134,21 @@ def once(handler: str, body: bytes, settings: Settings) -> Ran:
 
     function = chosen(load_target(handler).functions, handler)
     with Local(function, load_plugins(settings), settings) as local:
-        admission = local.admit(body)
+        admission = admitted(local, given)
         for name in admission.ignored:
             tell(f"ignored: no plugin declares {name!r}")
-        with interruptible():
-            ran = local.run(admission.submission, show=show_progress)
+        ran = local.run(admission.submission, show=show_progress)
         say_how_it_ended(ran)
         say_what_was_left_out(local.hooks, local.request(ran.record))
     return ran
+
+
+def admitted(local: Local, given: Given) -> Admission:
+    """The job; what is wrong with its body is told of the place that the body comes from."""
+    try:
+        return local.admit(given.body)
+    except ApiError as error:
+        raise WorkerkitError(re.sub("^the body", lambda _: given.place, error.sentence)) from None
 
 
 def chosen(functions: Mapping[str, WorkerFunction[..., Any]], handler: str) -> WorkerFunction[..., Any]:
@@ -173,7 +178,7 @@ def say_how_it_ended(ran: Ran) -> None:
 
 def say_what_was_left_out(hooks: Hooks, request: Request) -> None:
     """Deliveries need a queue, so `run` makes none."""
-    for row in hooks.describe():
+    for row in hooks.plugins:
         for name in set(row.fields) & set(request.fields) if "deliver" in row.hooks else ():
             tell(f"the {name} was not sent; `workerkit serve` sends it when a job ends")
 

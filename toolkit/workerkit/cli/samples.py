@@ -24,7 +24,12 @@ def folder_of(handler: str) -> Path:
 def request_body(text: bytes) -> bytes:
     """`text` itself when it is a request body, else a body around it. What is no JSON is left to the intake."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_no_constant)
     except ValueError:
         return text
     return text if isinstance(value, dict) and "input" in value else b'{"input":' + text + b"}"
+
+
+def _no_constant(name: str) -> None:
+    """NaN and the infinities, which Python alone takes for JSON."""
+    raise ValueError(f"{name} is not JSON")

@@ -20,8 +20,7 @@ def write(folder: Path, layers: Sequence[str], words: Mapping[str, str]) -> None
 
     Raises `WorkerkitError` when something is there already, or the folder cannot be written.
     """
-    if folder.is_symlink() or (folder.exists() and not _empty(folder)):
-        raise WorkerkitError(f"{folder} is there already; move it away, or give --into FOLDER")
+    check_free(folder)
     try:
         with tempfile.TemporaryDirectory(prefix=".workerkit-new-", dir=folder.parent) as workshop:
             # A folder inside: the temporary one itself is closed to everyone else.
@@ -35,6 +34,12 @@ def write(folder: Path, layers: Sequence[str], words: Mapping[str, str]) -> None
         raise WorkerkitError(
             f"{folder} cannot be written: {error.strerror}; give --into FOLDER for another place"
         ) from error
+
+
+def check_free(folder: Path) -> None:
+    """Raise `WorkerkitError` when something is at `folder` already, unless it is an empty folder."""
+    if folder.is_symlink() or (folder.exists() and not _empty(folder)):
+        raise WorkerkitError(f"{folder} is there already; move it away, or give --into FOLDER")
 
 
 def _empty(folder: Path) -> bool:

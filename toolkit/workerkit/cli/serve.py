@@ -6,12 +6,14 @@ import json
 import shlex
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from workerkit.cli.handlers import handler_argument, target_of
 from workerkit.cli.options import queue_option, settings_of, settings_options, warn_of_unread
+from workerkit.cli.parameters import Whole
 from workerkit.cli.samples import request_body, sample_of
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ LONGEST_SAMPLE = 500
 @click.command("serve")
 @handler_argument
 @click.option("--host", help="Address to listen on; another than loopback needs a key.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port of the job API; 0 for any free one.")
+@click.option("--port", type=Whole(0, 65535), help="Port of the job API; 0 for any free one.")
 @click.option("--workers", metavar="N", help="Processes per function: a number, or render=2,caption=1.")
 @queue_option
 @settings_options
@@ -101,10 +103,10 @@ def example(target: str, started: Started) -> list[str]:
 
 def sample_body(target: str) -> dict[str, Any]:
     """What `test_input.json` has for the target when that is short; nothing but the input, for logs are kept."""
-    path = sample_of(target)
+    path = sample_of(target, Path())
     if path is not None and path.stat().st_size <= LONGEST_SAMPLE:
         try:
             return {"input": json.loads(request_body(path.read_bytes()))["input"]}
-        except ValueError:
+        except (ValueError, TypeError, KeyError):  # the text as it is, when it is no JSON or has a NaN
             click.echo(f"{path} is not valid JSON", err=True)
     return {"input": {"prompt": "hello"}}

@@ -33,6 +33,8 @@ class CloudEvents:
     """Posts an event to the URL in a request's `webhook` when the job ends."""
 
     replaces = "webhook"
+    #: What the built-in asked for has a URL for a target, too.
+    takes_over = True
     Settings = CloudEventsSettings
     fields: ClassVar = {"webhook": Field(str)}
 
