@@ -76,3 +76,17 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Di
     for name in set(sys.modules) - modules:
         if tmp_path in Path(getattr(sys.modules[name], "__file__", None) or "").parents:
             del sys.modules[name]
+
+
+@pytest.fixture
+def install(
+    tmp_path: Path, distribution: Distribution, request: pytest.FixtureRequest
+) -> Callable[..., None]:
+    """Installs a distribution of plugins, each a class of the test module's `PLUGINS` or a whole reference."""
+    (tmp_path / "acme_plugins.py").write_text(request.module.PLUGINS)
+
+    def install(dist: str, **points: str) -> None:
+        refs = {name: ref if ":" in ref else f"acme_plugins:{ref}" for name, ref in points.items()}
+        distribution(dist, "workerkit", refs)
+
+    return install

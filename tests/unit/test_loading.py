@@ -52,17 +52,6 @@ instance = MyPlugin()
 Install = Callable[..., None]
 
 
-@pytest.fixture
-def install(tmp_path: Path, distribution: Callable[..., None]) -> Install:
-    """Installs a distribution of plugins, which may name what `PLUGINS` holds."""
-    (tmp_path / "acme_plugins.py").write_text(PLUGINS)
-
-    def install(dist: str, **points: str) -> None:
-        distribution(dist, "workerkit", points)
-
-    return install
-
-
 def settings(plugin: dict[str, Any] | None = None, **plugins: Any) -> Settings:
     return Settings(plugins=PluginsSettings(**plugins), plugin=plugin or {})
 

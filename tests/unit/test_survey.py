@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from surveying import active, look, reasons
 from workerkit.errors import PluginError, SettingsError
-from workerkit.loading import LeftOut, Survey, survey
-from workerkit.settings import PluginsSettings, Settings
+from workerkit.loading import LeftOut
 
 PLUGINS = """
 from workerkit import hookimpl
@@ -33,33 +32,6 @@ class Extra(Plugin): replaces = "webhook"
 Install = Callable[..., None]
 
 
-@pytest.fixture
-def install(tmp_path: Path, distribution: Callable[..., None]) -> Install:
-    (tmp_path / "acme_swaps.py").write_text(PLUGINS)
-
-    def install(dist: str, **classes: str) -> None:
-        distribution(dist, "workerkit", {name: f"acme_swaps:{cls}" for name, cls in classes.items()})
-
-    return install
-
-
-def look(**plugins: Any) -> Survey:
-    return survey(Settings(plugins=PluginsSettings(**plugins)))
-
-
-def active(found: Survey) -> dict[str, tuple[str, str]]:
-    """Place -> class and how it came, of all but the plugins that are in their own place."""
-    return {
-        loaded.name: (type(loaded.plugin).__name__, loaded.via)
-        for loaded in found.plugins
-        if loaded.via != "installed" or not loaded.dist.startswith("workerkit")
-    }
-
-
-def reasons(found: Survey) -> dict[str, str]:
-    return {one.name: one.why for one in found.left_out}
-
-
 def test_everything_installed_is_active_and_nothing_is_left_out(install: Install) -> None:
     install("acme", slack="Plugin")
 
@@ -79,9 +51,9 @@ def test_what_is_disabled_is_left_out_without_being_imported(
 
     assert found.left_out == [
         LeftOut("broken", "other 1.2", "nowhere_at_all:X", "disabled by [plugins] disable"),
-        LeftOut("slack", "acme 1.2", "acme_swaps:Plugin", "disabled by [plugins] disable"),
+        LeftOut("slack", "acme 1.2", "acme_plugins:Plugin", "disabled by [plugins] disable"),
     ]
-    assert "acme_swaps" not in sys.modules
+    assert "acme_plugins" not in sys.modules
 
 
 @pytest.mark.parametrize(
@@ -100,7 +72,7 @@ def test_what_is_not_trusted_is_left_out_without_being_imported(
     found = look(autoload=autoload)
 
     assert reasons(found)["slack"] == reasons(found)["teams"] == why
-    assert "acme_swaps" not in sys.modules
+    assert "acme_plugins" not in sys.modules
     assert active(found) == {}
 
 
@@ -112,7 +84,7 @@ def test_to_name_a_plugin_in_use_is_to_trust_it(install: Install, autoload: Any)
 
     assert active(found) == {"webhook": ("Plugin", "[plugins] use")}
     assert found.moved == {"slack": "webhook"}
-    replaced = "replaced by plugin 'slack' of acme 1.2 (acme_swaps:Plugin) through [plugins] use"
+    replaced = "replaced by plugin 'slack' of acme 1.2 (acme_plugins:Plugin) through [plugins] use"
     assert reasons(found)["webhook"] == replaced
     assert "slack" not in reasons(found)
 
@@ -120,7 +92,7 @@ def test_to_name_a_plugin_in_use_is_to_trust_it(install: Install, autoload: Any)
 def test_to_name_a_plugin_in_load_is_to_trust_it(install: Install) -> None:
     install("acme", audit="Audit", slack="Plugin")
 
-    found = look(load=("acme_swaps:Audit",), autoload=("workerkit",))
+    found = look(load=("acme_plugins:Audit",), autoload=("workerkit",))
 
     assert active(found) == {"audit": ("Audit", "[plugins] load")}
     assert found.plugins[2].dist == "acme 1.2"
@@ -130,20 +102,20 @@ def test_to_name_a_plugin_in_load_is_to_trust_it(install: Install) -> None:
 def test_disable_goes_before_load_and_does_without_an_import(install: Install) -> None:
     install("acme")
 
-    found = look(load=("acme_swaps:Audit",), disable=("audit",))
+    found = look(load=("acme_plugins:Audit",), disable=("audit",))
 
-    assert found.left_out == [LeftOut("audit", "", "acme_swaps:Audit", "disabled by [plugins] disable")]
+    assert found.left_out == [LeftOut("audit", "", "acme_plugins:Audit", "disabled by [plugins] disable")]
     assert active(found) == {}
-    assert "acme_swaps" not in sys.modules
+    assert "acme_plugins" not in sys.modules
 
 
 def test_use_may_name_a_class_that_nobody_installed(install: Install) -> None:
     install("acme")
 
-    found = look(use={"webhook": "acme_swaps:Plugin"})
+    found = look(use={"webhook": "acme_plugins:Plugin"})
 
     assert active(found) == {"webhook": ("Plugin", "[plugins] use")}
-    assert reasons(found) == {"webhook": "replaced by acme_swaps:Plugin through [plugins] use"}
+    assert reasons(found) == {"webhook": "replaced by acme_plugins:Plugin through [plugins] use"}
 
 
 def test_what_says_replaces_takes_the_place_and_says_who_it_replaced(install: Install) -> None:
@@ -158,7 +130,7 @@ def test_what_says_replaces_takes_the_place_and_says_who_it_replaced(install: In
             "webhook",
             "workerkit 0.1.0",
             "workerkit_plugins.webhook:Webhook",
-            "replaced by plugin 'teams' of acme 1.2 (acme_swaps:Teams), which says `replaces`",
+            "replaced by plugin 'teams' of acme 1.2 (acme_plugins:Teams), which says `replaces`",
         )
     ]
 
@@ -223,7 +195,7 @@ def test_a_chain_ends_where_a_link_is_disabled(install: Install) -> None:
 def test_what_load_names_may_replace_too(install: Install) -> None:
     install("acme")
 
-    found = look(load=("acme_swaps:Extra",))
+    found = look(load=("acme_plugins:Extra",))
 
     assert active(found) == {"webhook": ("Extra", "replaces")}
 
@@ -253,7 +225,7 @@ def test_trust_decides_between_two_plugins_of_one_name(install: Install) -> None
         (
             {"here": "Here", "there": "There"},
             {},
-            "plugin 'here' of acme 1.2 (acme_swaps:Here) and plugin 'there' of acme 1.2 (acme_swaps:There) "
+            "plugin 'here' of acme 1.2 (acme_plugins:Here) and plugin 'there' of acme 1.2 (acme_plugins:There) "
             "replace each other; disable one of them",
         ),
         (
@@ -286,5 +258,5 @@ def test_two_distributions_with_one_plugin_are_refused_until_one_is_chosen(insta
         PluginError, match=r"'slack' of acme 1\.2 .* have the same name; uninstall one of them"
     ) as no:
         look()
-    assert 'or choose: [plugins] use = {slack = "acme_swaps:Plugin"}' in str(no.value)
-    assert active(look(use={"slack": "acme_swaps:Plugin"})) == {"slack": ("Plugin", "[plugins] use")}
+    assert 'or choose: [plugins] use = {slack = "acme_plugins:Plugin"}' in str(no.value)
+    assert active(look(use={"slack": "acme_plugins:Plugin"})) == {"slack": ("Plugin", "[plugins] use")}
