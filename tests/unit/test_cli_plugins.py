@@ -26,6 +26,7 @@ class Settings:
     channel: str
     auth: bool | Auth = False
     accounts: Mapping[str, Auth] = attrs.field(factory=dict)
+    tokens: Mapping[str, Secret] = attrs.field(factory=dict)
     token: Secret | None = None
     secrets: tuple[Secret, ...] = ()
     headers: Mapping[str, str] = attrs.field(factory=dict)
@@ -46,6 +47,7 @@ profile = "acme"
 channel = "jobs"
 token = "hunter2"
 secrets = ["env:ONE", "hunter2"]
+tokens = { "a.b" = "hunter2", "c" = "hunter2" }
 headers = { accept = "json" }
 auth.token = "hunter2"
 accounts."db.main" = { user = "ada", token = "hunter2" }

@@ -23,6 +23,11 @@ class Misspelt:
     @hookimpl
     def pre_jbo(self): ...
 
+class Exits(Fine):
+    def __init__(self):
+        print("noise")
+        raise SystemExit("bye\\nfor good")
+
 class Builds(Fine):
     def __init__(self): raise OSError("no disk")
 
@@ -77,6 +82,25 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 def section(printed: str, heading: str) -> list[str]:
     return [line.strip() for line in printed.partition(f"\n{heading}\n")[2].partition("\n\n")[0].splitlines()]
+
+
+def test_what_a_plugin_prints_and_breaks_into_lines_spoils_neither_list_nor_json(
+    install: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    install(leaves="Exits")
+    monkeypatch.chdir(tmp_path)
+
+    assert run(["plugins", "--json"]) == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["broken"][0]["name"] == "leaves"
+    assert printed.err == "noise\n" * printed.err.count("noise")
+
+    assert run(["plugins"]) == 1
+    [line] = section(capsys.readouterr().out, "Broken")
+    assert "SystemExit: bye for good" in line
 
 
 def test_all_that_works_is_shown_and_each_that_is_broken_gets_its_sentence(

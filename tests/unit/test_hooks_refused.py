@@ -285,6 +285,15 @@ def test_an_optional_hook_that_this_toolkit_does_not_know_is_passed_over(build: 
     assert "on_gpu_lost" not in hooks.plugins[0].hooks
 
 
+def test_an_optional_hook_that_is_nearly_a_known_one_is_misspelt(build: Build) -> None:
+    class Misspelt:
+        @hookimpl(optional=True)
+        def pre_jub(self) -> None: ...
+
+    with pytest.raises(PluginError, match="pre_jub is no hook of workerkit; did you mean 'pre_job'"):
+        build(a=Misspelt())
+
+
 def test_an_optional_hook_that_is_known_is_checked_and_called_as_any_other(build: Build) -> None:
     class Wrong:
         @hookimpl(optional=True)

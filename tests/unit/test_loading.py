@@ -69,7 +69,7 @@ def test_the_built_ins_come_by_entry_point_in_the_default_order() -> None:
     assert [plugin.name for plugin in loaded] == BUILT_IN
     assert {plugin.dist for plugin in loaded} == {"workerkit 0.1.0"}
     assert loaded[-1].ref == "workerkit_plugins.webhook:Webhook"
-    assert {plugin.maker for plugin in loaded} == {"workerkit"}
+    assert [plugin.maker for plugin in loaded] == [f"{name} of workerkit" for name in BUILT_IN]
 
 
 def test_an_installed_plugin_goes_where_the_star_is_and_gets_its_settings(install: Install) -> None:
@@ -110,7 +110,17 @@ def test_use_gives_place_name_and_section_of_a_place_to_another(install: Install
     assert [plugin.name for plugin in loaded] == BUILT_IN
     webhook: Any = loaded[-1].plugin
     assert (type(webhook).__name__, webhook.settings.channel) == ("Slack", "ops")
-    assert loaded[-1].maker == "acme"
+    assert loaded[-1].maker == "slack of acme"
+
+
+def test_two_plugins_of_one_distribution_are_two_makers(install: Install) -> None:
+    install("acme", mail="acme_plugins:Slack", sms="acme_plugins:Tracer")
+
+    before = {plugin.name: plugin.maker for plugin in load_plugins(settings())}
+    after = {plugin.name: plugin.maker for plugin in load_plugins(settings(use={"mail": "sms"}))}
+
+    assert before["mail"] == "mail of acme"
+    assert after["mail"] == "sms of acme"
 
 
 def test_a_plugin_that_says_replaces_takes_the_place_by_being_installed(install: Install) -> None:

@@ -101,8 +101,8 @@ class Moves:
 def load(folder: Path) -> Callable[[str], Hooks]:
     """Loads a plugin by reference from a folder in which `PLUGINS` is."""
     (folder / "faulty.py").write_text(PLUGINS)
-    (folder / "exits.py").write_text("import sys; sys.exit(2)")
-    (folder / "ends.py").write_text("raise GeneratorExit")
+    (folder / "leaves.py").write_text("import sys; sys.exit(2)")
+    (folder / "gives_up.py").write_text("raise GeneratorExit")
     (folder / "moves.py").write_text(
         "import os; os.chdir('/')\nfrom workerkit import hookimpl\n@hookimpl\ndef pre_job(): ..."
     )
@@ -119,8 +119,8 @@ def load(folder: Path) -> Callable[[str], Hooks]:
 @pytest.mark.parametrize(
     ("ref", "sentence"),
     [
-        ("exits:X", "did not load: SystemExit: 2; repair it, or take it out of [plugins] load"),
-        ("ends:X", "did not load: GeneratorExit: ; repair it"),
+        ("leaves:X", "did not load: SystemExit: 2; repair it, or take it out of [plugins] load"),
+        ("gives_up:X", "did not load: GeneratorExit: ; repair it"),
         ("faulty:Refuses", "its Settings cannot be built: KeyError: 'red'; let its validators and defaults"),
         ("faulty:Exits", "its Settings cannot be built: SystemExit: 2; let its validators and defaults"),
         ("faulty:Makes", "its Settings cannot be built: SystemExit: no colors; let its"),

@@ -125,7 +125,8 @@ def _may_hide(hint: Any, steps: Sequence[str]) -> bool:
     if attrs.has(hint):
         member = get_type_hints(hint).get(steps[0])
         return member is None or _may_hide(member, steps[1:])
-    return _may_hide(inside(hint), steps[1:])
+    # More steps than the type has: a key with a dot in it.
+    return not get_args(hint) or _may_hide(inside(hint), steps[1:])
 
 
 def holds_secret(hint: Any) -> bool:

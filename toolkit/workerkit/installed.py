@@ -31,6 +31,11 @@ class Point:
     dist_name: str
     group: str = PLUGINS
 
+    @property
+    def maker(self) -> str:
+        """Whose it is, without a version: what is kept, such as a delivery, outlives versions."""
+        return f"{self.name} of {self.dist_name}"
+
     def __str__(self) -> str:
         return f"{KINDS[self.group][0]} {self.name!r} of {self.dist} ({self.ref})"
 

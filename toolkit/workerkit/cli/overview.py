@@ -126,7 +126,8 @@ def _left_out(told: Told) -> Iterator[str]:
         yield unread_line(name, source)
 
 
-def _wrapped(line: str, width: int | None) -> str:
+def _wrapped(told: str, width: int | None) -> str:
+    line = " ".join(told.split())  # an exception's text may have several
     return click.wrap_text(line, width, "  ", "      ") if width else f"  {line}"
 
 

@@ -16,6 +16,7 @@ import click
 
 from workerkit.cli import Suggesting
 from workerkit.cli.options import settings_of, settings_options
+from workerkit.cli.parameters import Whole
 
 if TYPE_CHECKING:
     from workerkit.testing.check import Verdict
@@ -25,7 +26,8 @@ MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("\N{EN DASH}", "b
 REASON_LINES = 2
 WIDTH = 100
 #: Seconds; the longest promise of a sound plugin takes a few, and its retry delays.
-DEADLINE = 120.0
+DEADLINE = 120
+LONGEST_DEADLINE = 86_400
 
 
 @click.group("plugin", cls=Suggesting)
@@ -45,7 +47,7 @@ def command() -> None:
     help="A handler file in place of the check's own.",
 )  # fmt: skip
 @click.option(
-    "--deadline", type=click.FloatRange(0, min_open=True), metavar="SECONDS", default=DEADLINE, show_default=True,
+    "--deadline", type=Whole(1, LONGEST_DEADLINE), metavar="SECONDS", default=DEADLINE, show_default=True,
     help="What one promise may take; a plugin that hangs is told then, and nothing else is checked.",
 )  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show all that is known of a broken promise.")
@@ -55,7 +57,7 @@ def check(
     assignments: Sequence[str],
     assignments_of_fields: Sequence[str],
     handler: Path | None,
-    deadline: float,
+    deadline: int,
     verbose: bool,
 ) -> int:
     """Check the plugin NAME: an installed one, or module:attribute.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -28,8 +29,9 @@ def command(name: str | None, as_json: bool, config: str | None, assignments: Se
     from workerkit.cli import explain, overview
     from workerkit.loading import look_over
 
-    # Nothing async is run, so the bridge never begins.
-    found, hooks = look_over(settings, Bridge())
+    # Nothing async is run, so the bridge never begins. What a plugin prints is no part of the answer.
+    with contextlib.redirect_stdout(sys.stderr):
+        found, hooks = look_over(settings, Bridge())
     if name is not None:
         explained = explain.explain(name, found, hooks, settings)
         shown = explain.text(explained)

@@ -35,9 +35,16 @@ def check(loaded: LoadedPlugin) -> None:
             f"{loaded} implements no hook; {_class_in(plugin)}mark one of {', '.join(ARGUMENTS)} with @hookimpl"
         )
     for hook, function, options in found:
-        if hook not in ARGUMENTS and options.get("optionalhook"):
+        if hook not in ARGUMENTS and options.get("optionalhook") and not _like_a_known_one(hook):
             continue
         _check_one(f"{loaded}: {hook}", hook, function, options)
+
+
+def _like_a_known_one(hook: str) -> bool:
+    """Whether an unknown hook is rather a misspelt one than one of another version."""
+    import difflib  # here: a worker need not pay for it
+
+    return bool(difflib.get_close_matches(hook, ARGUMENTS, n=1, cutoff=0.8))
 
 
 def _check_marked(loaded: LoadedPlugin, name: str) -> None:

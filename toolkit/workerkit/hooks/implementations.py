@@ -73,8 +73,8 @@ class LoadedPlugin:
 
     `ref` is its `module:attribute`; `via` is how it came: "installed", "[plugins] load",
     "[plugins] use" or "replaces". `settings` are the values it was built from, of the attrs class
-    `schema`; secrets among them are `Secret`. `maker` is whose it is, whatever place it has: a
-    distribution, else what can be told.
+    `schema`; secrets among them are `Secret`. `maker` is whose it is, whatever place it has: its
+    entry point's name and the distribution, else what can be told.
     """
 
     name: str

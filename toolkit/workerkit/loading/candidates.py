@@ -121,7 +121,7 @@ def _used(points: Points, chosen: PluginsSettings, loads: Collection[str]) -> di
 
 def _named(points: Points, place: str, target: str, chosen: PluginsSettings) -> Candidate:
     if ":" in target:
-        return Candidate(place, target, dist=_dist(points, target), own=target)
+        return attrs.evolve(_by_ref(points, place, target), own=target)
     if target not in points:
         raise SettingsError(
             f"{USE} = {{{place} = {target!r}}}: no plugin of that name is installed"
@@ -134,9 +134,10 @@ def _named(points: Points, place: str, target: str, chosen: PluginsSettings) -> 
 
 def _loaded(points: Points, ref: str, disable: Collection[str]) -> Candidate:
     """What `load` names. One that is disabled is imported only when its name cannot be told without."""
-    own = next((name for name, offers in points.items() if any(offer.ref == ref for offer in offers)), None)
+    offer = _offer(points, ref)
+    own = None if offer is None else offer.name
     guess = own or snake_case(ref.rpartition(":")[2].rpartition(".")[2])
-    candidate = Candidate(guess, ref, dist=_dist(points, ref), via=LOAD)
+    candidate = attrs.evolve(_by_ref(points, guess, ref), via=LOAD)
     if guess in disable and (own or guess not in points):
         return candidate
     candidate = candidate.imported(LOAD)
@@ -160,9 +161,15 @@ def _one(offers: Sequence[Point]) -> Point:
 
 
 def _candidate(offer: Point) -> Candidate:
-    return Candidate(offer.name, offer.ref, dist=offer.dist, via="installed", own=str(offer))
+    named = Candidate(offer.name, offer.ref, dist=offer.dist, maker=offer.maker)
+    return attrs.evolve(named, via="installed", own=str(offer))
 
 
-def _dist(points: Points, ref: str) -> str:
-    """The distribution that offers what settings name by `module:attribute`, when one does."""
-    return next((offer.dist for offers in points.values() for offer in offers if offer.ref == ref), "")
+def _by_ref(points: Points, name: str, ref: str) -> Candidate:
+    """What settings name by `module:attribute`, which a distribution may offer too."""
+    offer = _offer(points, ref)
+    return Candidate(name, ref) if offer is None else Candidate(name, ref, dist=offer.dist, maker=offer.maker)
+
+
+def _offer(points: Points, ref: str) -> Point | None:
+    return next((offer for offers in points.values() for offer in offers if offer.ref == ref), None)

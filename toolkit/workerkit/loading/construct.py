@@ -19,7 +19,6 @@ from workerkit.errors import PluginError, SettingsError, WorkerkitError, blaming
 from workerkit.failures import message_of
 from workerkit.hooks import LoadedPlugin
 from workerkit.hooks.faults import CURE, guarding, is_ctrl_c
-from workerkit.installed import normal
 from workerkit.loading import schema
 from workerkit.redaction import Redactor, secrets_of
 from workerkit.settings import build
@@ -29,7 +28,8 @@ from workerkit.settings import build
 class Candidate:
     """A plugin that was found and imported but not built yet.
 
-    `via` is how it came; `own` is what to call it once it has taken another's place and name.
+    `via` is how it came; `own` is what to call it once it has taken another's place and name;
+    `maker` is whose it is when a distribution offers it.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Candidate:
     dist: str = ""
     via: str = ""
     own: str = ""
+    maker: str = ""
     value: Any = attrs.field(default=None, eq=False, repr=False)
 
     def __str__(self) -> str:
@@ -108,12 +109,8 @@ class Candidate:
             fields=fields,
             settings={} if settings is None else attrs.asdict(settings),
             schema=None if settings is None else type(settings),
-            maker=self._maker(plugin),
+            maker=self.maker or self.ref or type(plugin).__name__,
         )
-
-    def _maker(self, plugin: object) -> str:
-        """The distribution without its version, for deliveries outlive versions; else what can be told."""
-        return normal(self.dist.rpartition(" ")[0]) if self.dist else self.ref or type(plugin).__name__
 
     def _schema(self) -> Any:
         """The class of its settings, or None; a factory says it in its annotation."""
