@@ -117,7 +117,7 @@ class NoArguments:
 
 
 class Shortened:
-    pre_job = functools.partial(print)
+    pre_job = staticmethod(functools.partial(print))
 
     @hookimpl
     def on_output(self) -> None: ...
