@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHELL := /bin/sh
 
-.PHONY: help setup demo test faults docs check fix bench clean
+.PHONY: help setup demo test faults soak docs check fix bench clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -25,6 +25,9 @@ test: $(VENV)/.test ## run the tests, but for the faults that need root
 
 faults: $(VENV)/.test ## run every test that kills, fills or cuts something
 	@$(BIN)/pytest tests/faults
+
+soak: $(VENV)/.test ## run the faults at their larger sizes, for an hour or so
+	@$(BIN)/pytest tests/faults --soak
 
 docs: $(VENV)/.docs ## build the documentation into site/; a warning fails it
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

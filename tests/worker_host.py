@@ -138,14 +138,21 @@ class Host:
             self.frames += [decode_to_host(body) for body in self.unpacker.feed(data)]
         return self.frames.pop(0)
 
-    def serve(self, function: str, slots: int = 1, plugins: tuple[PluginRef, ...] = ()) -> None:
-        self.start(plugins=plugins)
+    def serve(
+        self,
+        function: str,
+        slots: int = 1,
+        plugins: tuple[PluginRef, ...] = (),
+        target: str = "handlers.py",
+        **more: Any,
+    ) -> None:
+        self.start(target, plugins, **more)
         assert isinstance(self.receive(), Hello)
         self.send(Assign(function, slots))
         assert isinstance(self.receive(), Ready)
 
-    def start(self, target: str = "handlers.py", plugins: tuple[PluginRef, ...] = ()) -> None:
-        self.send(Start(PROTOCOL, "w1", target, list(plugins), 20_000_000, 1_000_000, 100))
+    def start(self, target: str = "handlers.py", plugins: tuple[PluginRef, ...] = (), **more: Any) -> None:
+        self.send(Start(PROTOCOL, "w1", target, list(plugins), 20_000_000, 1_000_000, 100, **more))
 
     def run(self, input: Any = None, **fields: bytes) -> JobEnd:
         self.send(RunJob(0, "j", 1, json.dumps(input).encode(), fields))

@@ -79,7 +79,7 @@ def errors() -> str:
 
 
 def _is_error(value: Any) -> bool:
-    return inspect.isclass(value) and issubclass(value, Exception)
+    return inspect.isclass(value) and issubclass(value, BaseException)
 
 
 def _home(package: Any, name: str) -> str:

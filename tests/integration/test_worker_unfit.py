@@ -49,6 +49,22 @@ def test_a_plugin_that_refuses_to_start_makes_the_worker_unfit(host: Host) -> No
     assert unfit(host).splitlines()[0] == "plugin 'gpu' failed in worker_start: RuntimeError: no GPU"
 
 
+def test_a_plugin_that_finds_the_worker_unfit_says_that_another_try_may_do(
+    host: Host, tmp_path: Path
+) -> None:
+    (tmp_path / "heat.py").write_text(
+        "from workerkit import Unfit, hookimpl\n"
+        "@hookimpl\n"
+        "def worker_start(worker):\n"
+        "    raise Unfit('the GPU is hot')\n"
+    )
+    host.start(plugins=(PluginRef("heat", "heat"),))
+    host.receive()
+    host.send(Assign("echo", 1))
+    assert host.receive() == Unfit("plugin 'heat': the GPU is hot", passing=True)
+    assert host.process.wait(WAIT) == 3
+
+
 def test_an_unknown_function_makes_the_worker_unfit(host: Host) -> None:
     host.start()
     host.receive()

@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+import json
 import logging
+import re
+import subprocess
+import sys
+from datetime import datetime
 from queue import Queue
+from time import time as clock
+from typing import Any
 
 from workerkit.cli.logs import Dropping, Records
 
@@ -22,3 +29,68 @@ def test_what_does_not_fit_is_dropped_and_counted_once_there_is_room() -> None:
 
     said = [line.getMessage() for line in (*first, *second) if line is not None]
     assert said == ["a", "b", "log lines dropped, because nobody read them in time: 2", "e"]
+
+
+def written(logger: str, code: str) -> list[dict[str, Any]]:
+    """The JSON lines that a program leaves on stderr."""
+    program = f"""
+import logging
+from workerkit.cli.logs import logs_aside
+
+log = logging.getLogger({logger!r})
+with logs_aside("json"):
+    {code}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_in_json_a_record_is_one_line_that_says_when_and_whom_it_is_about() -> None:
+    [line] = written(
+        "workerkit.host",
+        "log.info('%s\\nand more \\udc80', 'text', extra={'worker': 'w', 'job': 'j', 'endpoint': 'e', 'x': 1})",
+    )
+
+    time = line.pop("time")
+    assert line == {
+        "level": "INFO",
+        "logger": "workerkit.host",
+        "message": "text\nand more \udc80",
+        "worker": "w",
+        "job": "j",
+        "endpoint": "e",
+    }
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time)
+    assert abs(datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() - clock()) < 60
+
+
+def test_in_json_an_exception_is_a_field_of_its_own() -> None:
+    [line] = written(
+        "another.library",
+        """try:
+        raise KeyError("gone")
+    except KeyError:
+        log.exception("it failed")
+        log.info("too quiet for a library")""",
+    )
+
+    assert line["message"] == "it failed"
+    assert line["exception"].startswith("Traceback (most recent call last):")
+    assert line["exception"].endswith("KeyError: 'gone'")
+
+
+def test_for_people_an_exception_stands_below_its_message() -> None:
+    waiting: Records = Queue()
+    try:
+        raise KeyError("gone")
+    except KeyError:
+        failed = logging.LogRecord("workerkit", logging.ERROR, __file__, 1, "failed", None, sys.exc_info())
+
+    Dropping(waiting).handle(failed)
+    printed = waiting.get()
+
+    assert printed is not None
+    text = logging.Formatter("%(message)s").format(printed)
+    assert text.startswith("failed\nTraceback")
+    assert text.endswith("KeyError: 'gone'")

@@ -84,6 +84,25 @@ def test_the_version_changes_with_the_source_file() -> None:
     assert len(render.descriptor().version) == 12
 
 
+def test_runs_after_a_failed_one_are_the_hosts_to_decide_unless_they_are_given() -> None:
+    def render(job: Job) -> None: ...
+
+    told = worker_function(render).descriptor()
+    given = worker_function(retries=0, retry_delay=0.25)(render).descriptor()
+    assert (told.retries, told.retry_delay) == (None, 1000)
+    assert (given.retries, given.retry_delay) == (0, 250)
+
+
+def test_a_function_says_how_many_jobs_its_worker_runs() -> None:
+    @worker_function(concurrency=lambda current: current + 2)
+    def render(job: Job) -> None: ...
+
+    assert render.descriptor().concurrency == 3
+    assert render.elastic is not None
+    assert render.elastic.wanted(3) == 5
+    assert worker_function(by_annotation).elastic is None
+
+
 def by_name(job):  # type: ignore[no-untyped-def]
     return job
 
@@ -184,14 +203,30 @@ def test_a_name_has_at_most_63_characters() -> None:
     assert worker_function(name="x" * 63)(by_name).name == "x" * 63
 
 
+async def later(current: int) -> int:
+    return current
+
+
+CONCURRENCY = (
+    "it must be a whole number of at least 1, or a plain function from the current number to another"
+)
+
+
 @pytest.mark.parametrize(
     ("option", "value", "sentence"),
     [
         ("timeout", 0, "timeout is 0; it must be a number of seconds above 0"),
         ("timeout", "5", "timeout is '5'; it must be a number of seconds above 0"),
-        ("concurrency", 0, "concurrency is 0; it must be a whole number of at least 1"),
-        ("concurrency", None, "concurrency is None; it must be a whole number of at least 1"),
-        ("concurrency", True, "concurrency is True; it must be a whole number of at least 1"),
+        ("concurrency", 0, f"concurrency is 0; {CONCURRENCY}"),
+        ("concurrency", None, f"concurrency is None; {CONCURRENCY}"),
+        ("concurrency", True, f"concurrency is True; {CONCURRENCY}"),
+        ("concurrency", later, f"concurrency is {later!r}; {CONCURRENCY}"),
+        ("timeout", float("inf"), "timeout is inf; it must be a number of seconds above 0"),
+        ("retries", -1, "retries is -1; it must be a whole number from 0 to 100"),
+        ("retries", 101, "retries is 101; it must be a whole number from 0 to 100"),
+        ("retries", 1.0, "retries is 1.0; it must be a whole number from 0 to 100"),
+        ("retry_delay", 0, "retry_delay is 0; it must be a number of seconds above 0"),
+        ("retry_delay", None, "retry_delay is None; it must be a number of seconds above 0"),
         ("max_starts", 1.5, "max_starts is 1.5; it must be a whole number of at least 1"),
     ],
 )

@@ -1,11 +1,7 @@
-"""Small parts of the host: the status object, and how many workers each function gets."""
+"""Small parts of the host: the status object."""
 
 from __future__ import annotations
 
-import pytest
-
-from workerkit.errors import SettingsError
-from workerkit.host.sizes import sizes
 from workerkit.host.status import body_of, ended_body, joined, stream_body
 from workerkit.job import Result, Status
 from workerkit.queue import Record, View
@@ -60,18 +56,3 @@ def test_chunks_are_joined_without_being_read() -> None:
     assert joined([b"1", b'{"a": 2}']) == b'[1,{"a": 2}]'
     assert joined([]) == b"[]"
     assert stream_body(Status.COMPLETED, [b"1"]) == b'{"status":"COMPLETED","stream":[{"output":1}]}'
-
-
-def test_workers_are_counted_for_all_functions_or_by_name() -> None:
-    assert sizes("2", ["a", "b"]) == {"a": 2, "b": 2}
-    assert sizes("b=3, a=0", ["a", "b", "c"]) == {"a": 0, "b": 3, "c": 1}
-
-
-@pytest.mark.parametrize(
-    ("count", "culprit"), [("two", "'two'"), ("a=", "''"), ("A=1", "'A'"), ("-1", "'-1'"), ("9999", "'9999'")]
-)
-def test_a_number_of_workers_that_is_none_is_named(count: str, culprit: str) -> None:
-    with pytest.raises(SettingsError, match="workers: ") as error:
-        sizes(count, ["a"])
-
-    assert culprit in str(error.value)

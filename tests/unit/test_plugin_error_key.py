@@ -40,4 +40,4 @@ def test_an_error_and_a_refresh_in_one_dict_do_both() -> None:
         hooks.on_output(job, Output({"error": "broken", "refresh_worker": True}))
 
     assert (caught.value.message, caught.value.output) == ("broken", None)
-    assert job.refresh_reason == "asked by the handler"
+    assert job.refresh_reason == "flag: asked by the handler"

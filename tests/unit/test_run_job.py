@@ -24,6 +24,7 @@ from workerkit import (
     Secret,
     Status,
     Verdict,
+    WorkerInfo,
     hookimpl,
     worker_function,
 )
@@ -123,7 +124,20 @@ def test_progress_notes_and_a_refresh_are_seen() -> None:
     run = run_job(handler)
 
     assert (run.progress, run.notes) == ([{"percent": 50}], {"seen": [1]})
-    assert (run.output, run.refresh) == ({}, "asked by the handler")
+    assert (run.output, run.refresh) == ({}, "flag: asked by the handler")
+
+
+def test_a_plugin_that_asks_for_a_fresh_worker_is_seen() -> None:
+    class Asks:
+        @hookimpl
+        def worker_start(self, worker: WorkerInfo) -> None:
+            worker.refresh("the model is old")
+            worker.refresh("and slow")
+
+    run = run_job(plain, plugins=[Asks])
+
+    assert (run.refresh, run.worker_refresh) == (None, "the model is old")
+    assert run_job(plain).worker_refresh is None
 
 
 def test_the_repr_of_a_failed_job_ends_with_its_traceback() -> None:

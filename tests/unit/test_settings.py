@@ -237,7 +237,7 @@ def test_an_object_in_a_variable_takes_the_place_of_a_whole_table(tmp_path: Path
 def test_what_describes_the_settings_is_no_setting(tmp_path: Path, name: str) -> None:
     (tmp_path / "workerkit.toml").write_text(f"{name} = 'x'")
     with pytest.raises(
-        SettingsError, match=rf"unknown setting '{name}'.* \(known: limits, plugin, plugins, pol"
+        SettingsError, match=rf"unknown setting '{name}'.* \(known: limits, logs, plugin, plugins, pol"
     ):
         load(tmp_path)
 

@@ -3,60 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
+from supplying import PATIENCE, Asked, Begun, a_store, a_worker, play, slot
 from workerkit.host.supply import MOST_AHEAD, UNUSED_AFTER, Slot, Supply
 from workerkit.queue import Claim
 from workerkit.queue.sqlite import SQLiteStore
-from workerkit.testing.queue_contracts import KEEP, LEASE, submission
-
-PATIENCE = 20.0
-
-
-class Begun:
-    """What a supply gave out, and a way to wait for it."""
-
-    def __init__(self) -> None:
-        self.jobs: list[tuple[Slot, Claim]] = []
-        self._more = asyncio.Event()
-
-    def __call__(self, slot: Slot, claim: Claim) -> None:
-        self.jobs.append((slot, claim))
-        self._more.set()
-
-    async def wait(self, count: int) -> list[str]:
-        while len(self.jobs) < count:
-            self._more.clear()
-            await asyncio.wait_for(self._more.wait(), PATIENCE)
-        return [claim.record.id for _, claim in self.jobs]
-
-
-def slot() -> Slot:
-    worker: Any = SimpleNamespace(leaving=False)
-    return Slot(worker, 0)
-
-
-def play(folder: Path, scenario: Callable[[SQLiteStore, Supply, Begun], Awaitable[None]]) -> None:
-    async def run() -> None:
-        store = SQLiteStore(
-            folder / "queue.db", lease_ms=LEASE, keep_ms=KEEP, queue_length=10_000, holder="host"
-        )
-        await store.open()
-        begun = Begun()
-        supply = Supply("render", store, "host", begun)
-        running = asyncio.create_task(supply.run())
-        try:
-            await scenario(store, supply, begun)
-        finally:
-            running.cancel()
-            await asyncio.wait({running})
-            await supply.drained()
-            await store.close()
-
-    asyncio.run(run())
+from workerkit.testing.queue_contracts import submission
 
 
 async def levels(store: SQLiteStore) -> tuple[int, int]:
@@ -134,6 +87,62 @@ def test_a_slot_of_a_worker_that_is_leaving_gets_nothing(tmp_path: Path) -> None
     play(tmp_path, scenario)
 
 
+def test_the_slot_that_became_free_last_is_used_first(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, supply: Supply, begun: Begun) -> None:
+        slots = [slot() for _ in range(3)]
+        for one in slots:
+            supply.offer(one)
+        for n in range(3):
+            await store.submit([submission()])
+            await begun.wait(n + 1)
+
+        assert [used for used, _ in begun.jobs] == slots[::-1]
+
+    play(tmp_path, scenario)
+
+
+def test_a_slot_that_its_worker_no_longer_has_gets_nothing(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, supply: Supply, begun: Begun) -> None:
+        worker = a_worker(2)
+        supply.offer(Slot(worker, 0))
+        supply.offer(Slot(worker, 1))
+        worker.slots = 1
+        await store.submit([submission(), submission()])
+        await begun.wait(1)
+
+        assert [used.number for used, _ in begun.jobs] == [0]
+
+    play(tmp_path, scenario)
+
+
+def test_a_slot_whose_job_cannot_begin_takes_the_next_one(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = a_store(tmp_path / "queue.db")
+        await store.open()
+        begun = Begun()
+        refused: list[str] = []
+
+        def begin(slot: Slot, claim: Claim) -> bool:
+            if not refused:
+                refused.append(claim.record.id)
+                return False
+            return begun(slot, claim)
+
+        supply = Supply("render", store, "host", begin, Asked())
+        running = asyncio.create_task(supply.run())
+        jobs = [submission(), submission()]
+        await store.submit(jobs)
+        supply.offer(slot())
+
+        assert await begun.wait(1) == [jobs[1].id]
+        assert refused == [jobs[0].id]
+        running.cancel()
+        await asyncio.wait({running})
+        await store.close()
+
+    asyncio.run(run())
+
+
 def test_a_job_that_finds_a_free_slot_is_begun_before_its_submit_returns(tmp_path: Path) -> None:
     async def scenario(store: SQLiteStore, supply: Supply, begun: Begun) -> None:
         supply.offer(slot())
@@ -148,11 +157,10 @@ def test_a_job_that_finds_a_free_slot_is_begun_before_its_submit_returns(tmp_pat
 
 def test_a_stop_at_the_moment_of_a_claim_gives_the_job_back(tmp_path: Path) -> None:
     async def run(turns: int) -> tuple[int, int]:
-        path = tmp_path / f"{turns}.db"
-        store = SQLiteStore(path, lease_ms=LEASE, keep_ms=KEEP, queue_length=100, holder="host")
+        store = a_store(tmp_path / f"{turns}.db")
         await store.open()
         begun = Begun()
-        supply = Supply("render", store, "host", begun)
+        supply = Supply("render", store, "host", begun, Asked())
         running = asyncio.create_task(supply.run())
         supply.offer(slot())
         submitting = asyncio.create_task(store.submit([submission()]))

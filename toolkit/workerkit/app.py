@@ -6,25 +6,29 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import os
 import secrets
 import signal
 import socket
 import sys
 import uuid
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
 
 from workerkit.bridge import Bridge
-from workerkit.errors import QueueError, SettingsError
+from workerkit.errors import QueueError, SettingsError, WorkerkitError
 from workerkit.handlers import shown
 from workerkit.hooks import Hooks, LoadedPlugin
 from workerkit.host.host import Host
 from workerkit.host.intake import Intake
 from workerkit.host.jobs import Jobs
 from workerkit.host.sealing import Sealer
-from workerkit.loading import load_plugins, worker_refs
+from workerkit.host.tasks import background
+from workerkit.host.tree import become_subreaper
+from workerkit.loading import load_plugins, resettled, worker_refs
 from workerkit.opening import file_of, publish, rival_on, store_of
 from workerkit.server import Api, bind, serve
 from workerkit.settings import Settings, worker_environment
@@ -36,6 +40,8 @@ log = logging.getLogger(__name__)
 #: A waiting thread gets the interpreter after this many seconds. The default of 5 ms would be added
 #: to a commit whenever the event loop is busy.
 SWITCH_INTERVAL = 0.0005
+#: Sections that a running server does not read again.
+FIXED = ("server", "queue", "policy", "plugins", "logs")
 
 
 @attrs.frozen
@@ -59,15 +65,27 @@ class Started:
 class App:
     """`workerkit serve`: host, API and workers in one process tree."""
 
-    def __init__(self, settings: Settings, target: str, on_start: Callable[[Started], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        target: str,
+        on_start: Callable[[Started], None],
+        read_again: Callable[[], Settings] | None = None,
+    ) -> None:
         self._settings = settings
+        self._read_again = read_again or (lambda: settings)
         self._target = target
         self._on_start = on_start
         self._holder = uuid.uuid4().hex
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT. Raises a `WorkerkitError` for whatever stops the start."""
+        """Serve until SIGTERM or SIGINT; SIGHUP reads code and settings again.
+
+        Raises a `WorkerkitError` for whatever stops the start, and `CannotServe` when workers that
+        served do not start any more.
+        """
         sys.setswitchinterval(SWITCH_INTERVAL)
+        become_subreaper()
         settings, bridge = self._settings, Bridge()
         check_file(self._target)
         plugins = load_plugins(settings)
@@ -99,7 +117,7 @@ class App:
         """The API answers from the first moment; the workers follow."""
         token, stop_api = secrets.token_urlsafe(32), asyncio.Event()
         url, everywhere = _address(listening)
-        with _signals() as (stop, hurry):
+        with _signals(partial(self._reload, host)) as (stop, hurry):
             api = Api(Jobs(host, intake), self._settings, token)
             serving = asyncio.create_task(serve(api, listening, self._settings, stop_api, hurry))
             publish(host.store, url, token)
@@ -108,7 +126,7 @@ class App:
             try:
                 if started := await _before(host.start(), stop, serving):
                     self._announce(host, url, everywhere)
-                    await _before(stop.wait(), stop, serving)
+                    await _before(host.gave_up.wait(), stop, serving)
                     _say_what_runs(host, self._settings.workers.shutdown_grace)
             finally:
                 await self._close(host, hurry)
@@ -116,6 +134,22 @@ class App:
                 await serving
             if started:
                 await _say_what_waits(host)
+            if host.gave_up.is_set():
+                raise host.why_it_gave_up()
+
+    async def _reload(self, host: Host) -> None:
+        """Read settings and code again; whatever is wrong with them, the server goes on as before."""
+        try:
+            settings = self._read_again()
+            plugins = resettled(host.hooks.plugins, settings)
+            await host.reload(settings, worker_refs(plugins), worker_environment())
+        except WorkerkitError as error:
+            log.error("nothing was reloaded: %s", error)
+            return
+        changed = [f"[{name}]" for name in FIXED if getattr(settings, name) != getattr(self._settings, name)]
+        if changed:
+            log.warning("changed, and read at the next start only: %s", ", ".join(changed))
+        log.info("reloaded %s; workers are replaced one by one", shown(self._target))
 
     def _announce(self, host: Host, url: str, everywhere: bool) -> None:
         settings = self._settings
@@ -125,7 +159,7 @@ class App:
                 everywhere=everywhere,
                 needs_key=bool(settings.server.keys),
                 functions=host.catalogue.functions,
-                workers={name: pool.size for name, pool in host.pools.items()},
+                workers={name: pool.size.most for name, pool in host.pools.items()},
                 plugins=host.hooks.plugins,
                 queue=settings.queue.url,
                 source=settings.provenance,
@@ -161,20 +195,44 @@ async def _before(
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
-    """Two events: one for the first SIGTERM or SIGINT, one for the second."""
+def _signals(reload: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+    """Two events: one for the first SIGTERM or SIGINT, one for the second. SIGHUP calls `reload`.
+
+    A SIGHUP because the terminal has gone is one of the former.
+    """
     loop, stop, hurry = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    had_terminal = _has_terminal()
+    reloading: set[asyncio.Task[None]] = set()
 
     def received() -> None:
         (hurry if stop.is_set() else stop).set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, received)
+    def hung_up() -> None:
+        if had_terminal and not _has_terminal():
+            received()
+        elif not reloading and not stop.is_set():
+            task = background(reload(), "reloading")
+            reloading.add(task)
+            task.add_done_callback(reloading.discard)
+
+    handlers = {signal.SIGTERM: received, signal.SIGINT: received, signal.SIGHUP: hung_up}
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
     try:
         yield stop, hurry
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for task in reloading:
+            task.cancel()
+        for number in handlers:
             loop.remove_signal_handler(number)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _bound(settings: Settings) -> socket.socket:

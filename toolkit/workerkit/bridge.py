@@ -26,11 +26,13 @@ CLOSE_WAIT = 5.0
 class Cancel:
     """A request to cancel the async handler of one job, made from any thread at any time.
 
-    It holds whether the handler has begun or not. A plain function is not interrupted by it.
+    It holds whether the handler has begun or not. A plain function is not interrupted by it, but
+    perhaps by a signal, which says so in `interrupted`.
     """
 
     def __init__(self) -> None:
         self.requested = False
+        self.interrupted = False
         self._lock = threading.Lock()
         self._act: Callable[[], object] | None = None
 

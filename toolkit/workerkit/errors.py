@@ -5,12 +5,17 @@ WorkerkitError
 ├── PluginError         a plugin cannot be found, built or registered
 │   └── PluginFailed    a plugin's gate hook raised while a job ran
 ├── TargetError         a handler file or module cannot be loaded, or holds no function
+│   └── CannotServe     its workers do not start, so `serve` ends with exit code 3
 ├── QueueError          the queue cannot be opened or used
 │   └── QueueOwned      another process owns the queue's file
 ├── InvalidOutput       a handler's output cannot travel as JSON
 ├── Refused             verdict of `accept`: the request is answered 400 with this sentence
 ├── ApiError            an answer of the job API that is not 200
-└── JobFailed           verdict of a handler or hook: the job ends FAILED with this text
+├── Unfit               verdict of `worker_start`: this worker takes no job for now
+├── JobFailed           verdict of a handler or hook: the job ends FAILED with this text
+└── Retry               verdict of a handler or hook: the job runs again later
+
+JobCancelled is no error and no Exception: it is raised inside a plain handler whose job has ended.
 """
 
 from __future__ import annotations
@@ -44,6 +49,8 @@ class WorkerkitError(Exception):
     """
 
     culprits: tuple[Culprit, ...] = ()
+    #: Of a command that ends with it.
+    exit_code = 1
 
 
 class SettingsError(WorkerkitError):
@@ -69,6 +76,12 @@ class PluginFailed(PluginError):
 
 class TargetError(WorkerkitError):
     """A handler file or module cannot be loaded, or holds no decorated function."""
+
+
+class CannotServe(TargetError):
+    """Workers do not start: the target raises as it is imported, or they die of it. The exit code is 3."""
+
+    exit_code = 3
 
 
 class QueueError(WorkerkitError):
@@ -97,6 +110,33 @@ class JobFailed(WorkerkitError):
         super().__init__(message)
         self.message = message
         self.output = output
+
+
+class Retry(WorkerkitError):
+    """Raised by a handler or a worker-side hook: run the job again, `after` seconds from now.
+
+    Without `after` the wait is that of `@worker_function(retry_delay=…)`. It counts against
+    `retries=`, or is honoured three times where that is not given; then the job is FAILED with
+    `message` as its error.
+    """
+
+    def __init__(
+        self, message: str = "the handler asked for another run", *, after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.after = after
+
+
+class Unfit(WorkerkitError):
+    """Raised by `worker_start`: this worker takes no job for now, and another is tried a little later."""
+
+
+class JobCancelled(BaseException):
+    """Raised in the main thread of a worker whose plain handler runs a job that has ended.
+
+    It was cancelled, or its time is over. Clean up and let it pass: the process is replaced.
+    """
 
 
 class ApiError(WorkerkitError):

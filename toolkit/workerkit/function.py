@@ -11,11 +11,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from types import FrameType
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import attrs
 
+from workerkit.elastic import Elastic
 from workerkit.errors import TargetError
 from workerkit.job import EMPTY, Job
 from workerkit.signature import filling
@@ -29,11 +31,13 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """What the decorator was told. `timeout` is in seconds; None leaves it to the settings."""
+    """What the decorator was told. Times are in seconds; None leaves it to the settings."""
 
     timeout: float | None = None
-    concurrency: int = 1
+    concurrency: int | Callable[[int], int] = 1
     max_starts: int | None = None
+    retries: int | None = None
+    retry_delay: float = 1.0
     aggregate: bool = True
     version: str = ""
 
@@ -53,6 +57,10 @@ class WorkerFunction(Generic[P, R]):
         self.name = _checked_name(function.__name__ if name is None else name)
         self.kind = _kind(function)
         self.options = _checked(self.name, options)
+        wanted = self.options.concurrency
+        self._slots = wanted if isinstance(wanted, int) else 1
+        #: Says how many jobs a worker runs at a time, where a function decides that.
+        self.elastic = None if isinstance(wanted, int) else Elastic(self.name, wanted)
         self.plugins = tuple(plugins)
         self._filling = filling(self.name, function)
 
@@ -79,9 +87,11 @@ class WorkerFunction(Generic[P, R]):
         return Descriptor(
             name=self.name,
             kind=self.kind,
-            concurrency=self.options.concurrency,
+            concurrency=self.elastic.wanted(1) if self.elastic else self._slots,
             timeout=None if timeout is None else round(timeout * 1000),
             max_starts=self.options.max_starts,
+            retries=self.options.retries,
+            retry_delay=round(self.options.retry_delay * 1000),
             aggregate=self.options.aggregate,
             usage=f"{self.function.__name__}({self._filling})",
             version=self.options.version or _source_hash(self.function),
@@ -99,8 +109,10 @@ def worker_function(
     *,
     name: str | None = None,
     timeout: float | None = None,
-    concurrency: int = 1,
+    concurrency: int | Callable[[int], int] = 1,
     max_starts: int | None = None,
+    retries: int | None = None,
+    retry_delay: float = 1.0,
     aggregate: bool = True,
     plugins: Sequence[object] = (),
     version: str = "",
@@ -111,8 +123,10 @@ def worker_function(
     *,
     name: str | None = None,
     timeout: float | None = None,
-    concurrency: int = 1,
+    concurrency: int | Callable[[int], int] = 1,
     max_starts: int | None = None,
+    retries: int | None = None,
+    retry_delay: float = 1.0,
     aggregate: bool = True,
     plugins: Sequence[object] = (),
     version: str = "",
@@ -123,9 +137,13 @@ def worker_function(
     gets the job; one annotated with a `Resource` class gets what a plugin provided.
 
     `timeout` is the seconds one run may take. `concurrency` is how many jobs one worker runs at
-    the same time. `max_starts` is after how many dead workers a job is given up. With
-    `aggregate=False` a generator's chunks are streamed but not collected into the output.
-    `plugins` are for this function's jobs only. `version` replaces the hash of the source file.
+    the same time; a function is given the current number, 1 at first, and returns the one that it
+    wants, each time a job has ended and once a second. `max_starts` is after how many dead workers a
+    job is given up. `retries` is how many more runs a job has that raised; without it those that
+    raise `Retry` have 3, and others none. Before the first the wait is `retry_delay` seconds, and
+    twice as long before each one after it, at most 600. With `aggregate=False` a generator's chunks
+    are streamed but not collected into the output. `plugins` are for this function's jobs only.
+    `version` replaces the hash of the source file.
 
     Raises `TargetError` when the function or an option cannot be used.
     """
@@ -133,6 +151,8 @@ def worker_function(
         timeout=timeout,
         concurrency=concurrency,
         max_starts=max_starts,
+        retries=retries,
+        retry_delay=retry_delay,
         aggregate=aggregate,
         version=version,
     )
@@ -194,14 +214,33 @@ def _checked_name(name: str) -> str:
     return name
 
 
+def _is_whole(value: object, least: int, most: float = inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < inf
+
+
+def _is_concurrency(value: object) -> bool:
+    return _is_whole(value, 1) or (callable(value) and not inspect.iscoroutinefunction(value))
+
+
+_WHOLE, _SECONDS = "a whole number of at least 1", "a number of seconds above 0"
+#: What each option may be, and how that is said.
+CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "timeout": (lambda value: value is None or _is_time(value), _SECONDS),
+    "concurrency": (_is_concurrency, f"{_WHOLE}, or a plain function from the current number to another"),
+    "max_starts": (lambda value: value is None or _is_whole(value, 1), _WHOLE),
+    "retries": (lambda value: value is None or _is_whole(value, 0, 100), "a whole number from 0 to 100"),
+    "retry_delay": (_is_time, _SECONDS),
+}
+
+
 def _checked(name: str, options: Options) -> Options:
-    for option in ("timeout", "concurrency", "max_starts"):
+    for option, (fits, expected) in CHECKS.items():
         value = getattr(options, option)
-        if value is None and option != "concurrency":
-            continue
-        whole = option != "timeout"
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not value > 0:
-            expected = "a whole number of at least 1" if whole else "a number of seconds above 0"
+        if not fits(value):
             raise TargetError(f"worker function {name!r}: {option} is {value!r}; it must be {expected}")
     return options
 

@@ -67,7 +67,8 @@ def pre_job(job: Job) -> None:
 
     When: before the handler. Where: the worker, in the job's thread. Order: from the list's end to
     its start. Return: ignored. Raise: the job fails; `JobFailed` gives its own text, anything else
-    names the plugin. A gate.
+    names the plugin. `Retry`, and anything else where the function has `retries`, has the job run
+    again. A gate.
     """
 
 
@@ -78,7 +79,7 @@ def run_job(job: Job) -> Output | None:
     When: after `pre_job`. Where: the worker, in the job's thread. Order: the first in the list is
     the outermost wrapper. Return: a wrapper returns the `Output` that its `yield` gave; a plain
     implementation returns an `Output` instead of running the handler, or None. Raise: the job
-    fails. A gate.
+    fails, or runs again as after `pre_job`. A gate.
     """
 
 
@@ -87,7 +88,7 @@ def on_output(job: Job, output: Output) -> None:
     """Look at, change or take out parts of an output, by setting `output.value`.
 
     When: for each yielded value and for the final one. Where: the worker, in the job's thread.
-    Order: the list's. Return: ignored. Raise: the job fails. A gate.
+    Order: the list's. Return: ignored. Raise: the job fails, or runs again as after `pre_job`. A gate.
     """
 
 
@@ -119,7 +120,7 @@ def worker_start(worker: WorkerInfo) -> None:
 
     When: once per worker process, after the handler module was imported. Where: the worker's main
     thread. Order: from the list's end to its start. Return: ignored. Raise: the worker takes no
-    job and is replaced after a while. A gate.
+    job and is replaced after a while; `Unfit` says that nothing is wrong with the plugin. A gate.
     """
 
 

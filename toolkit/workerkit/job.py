@@ -163,6 +163,10 @@ class Result:
         return None if self.output is None else msgspec.json.decode(self.output)
 
 
+def _nobody(reason: str) -> None:
+    """Nobody hears of it: there is no host."""
+
+
 @attrs.frozen(kw_only=True)
 class WorkerInfo:
     """The worker process, as `worker_start` and `worker_stop` see it. `slots` jobs run at a time."""
@@ -170,6 +174,16 @@ class WorkerInfo:
     id: str
     endpoint: str
     slots: int = 1
+    _ask: Callable[[str], None] = attrs.field(default=_nobody, alias="ask", eq=False, repr=False)
+
+    def refresh(self, reason: str) -> None:
+        """Ask for a fresh process in place of this worker, when it is its turn: it goes on until then.
+
+        One worker of a function is replaced at a time, and between jobs. May be called at any time
+        until `worker_stop`, from any thread; the first reason counts. `job.refresh_worker` is for
+        what cannot wait.
+        """
+        self._ask(reason)
 
 
 class Resource:

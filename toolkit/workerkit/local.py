@@ -44,6 +44,8 @@ class Ran:
     #: JSON of what a generator yielded; None when the function is none.
     chunks: list[bytes] | None
     progress: list[bytes]
+    #: Why a plugin asked for a fresh worker with `WorkerInfo.refresh`; None when none did.
+    worker_refresh: str | None
 
 
 class Local:
@@ -92,7 +94,8 @@ class Local:
         job = self._runner.job(
             id=record.id, input=record.input, fields=fields, attempt=attempt, progress=heard.progress
         )
-        info = WorkerInfo(id=job.worker_id, endpoint=self.function.name)
+        asked: list[str] = []
+        info = WorkerInfo(id=job.worker_id, endpoint=self.function.name, ask=asked.append)
         self._runner.hooks.worker_start(info)
         try:
             started = time.perf_counter()
@@ -113,7 +116,13 @@ class Local:
             refresh=heard.mask(run.refresh),
         )
         chunks = None if run.chunks is None else heard.chunks
-        return Ran(record=record, result=result, chunks=chunks, progress=heard.said)
+        return Ran(
+            record=record,
+            result=result,
+            chunks=chunks,
+            progress=heard.said,
+            worker_refresh=heard.mask(asked[0]) if asked else None,
+        )
 
     def request(self, record: Record) -> Request:
         """The request as the host's hooks see it, without its secret fields."""

@@ -15,7 +15,7 @@ import attrs
 import msgspec
 
 from workerkit.bridge import Bridge, Cancel
-from workerkit.errors import InvalidOutput, JobFailed, PluginFailed
+from workerkit.errors import InvalidOutput, JobCancelled, JobFailed, PluginFailed, Retry
 from workerkit.failures import describe, sendable
 from workerkit.job import EMPTY, Job, Output, Status
 from workerkit.payload import convert_field, encode
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 #: Takes a chunk's number, counted from 0, and its JSON.
 Emit = Callable[[int, bytes], None]
+#: Seconds that `Retry` may wait: as long as a job may live.
+MOST_WAIT = 7 * 24 * 3600
+#: Whether another run may do: none of this run's doing, since it failed, since it asked.
+NO_RETRY, RETRY_FAILED, RETRY_ASKED = "", "failed", "asked"
 
 
 @attrs.frozen(kw_only=True)
@@ -47,6 +51,10 @@ class Run:
     notes: Mapping[str, Any] = attrs.field(default=EMPTY, repr=False)
     refresh: str | None = None
     chunks: int | None = None
+    #: "failed" when the handler or a plugin raised, "asked" when it was `Retry`, else "".
+    retry: str = NO_RETRY
+    #: Seconds that `Retry` wants to wait.
+    retry_after: float | None = None
 
 
 class Runner:
@@ -125,13 +133,26 @@ class Runner:
             return self._end(job, chunks, Status.COMPLETED, output=last)
         except JobFailed as verdict:
             return self._fail(job, chunks, sendable(verdict.message), verdict.output)
-        except (PluginFailed, InvalidOutput) as error:
+        except Retry as verdict:
+            return self._again(job, chunks, verdict)
+        except InvalidOutput as error:
             return self._fail(job, chunks, sendable(error))
+        except PluginFailed as error:
+            return attrs.evolve(self._fail(job, chunks, sendable(error)), retry=RETRY_FAILED)
         except BaseException as error:
             if cancel.requested and _is_cancellation(error):
                 return self._end(job, chunks, Status.CANCELLED)
             text = describe(error, worker_id=self.worker_id, tracebacks=self.tracebacks)
-            return self._fail(job, chunks, text)
+            return attrs.evolve(self._fail(job, chunks, text), retry=RETRY_FAILED)
+
+    def _again(self, job: Job, chunks: _Chunks, verdict: Retry) -> Run:
+        """FAILED, unless the host may run it another time."""
+        after = verdict.after
+        if after is not None and not _is_wait(after):
+            text = f"Retry(after={after!r}) cannot be; it must be a number of seconds from 0 to {MOST_WAIT:,}"
+            return self._fail(job, chunks, sendable(text))
+        ended = self._fail(job, chunks, sendable(verdict.message))
+        return attrs.evolve(ended, retry=RETRY_ASKED, retry_after=None if after is None else float(after))
 
     def _handle(self, job: Job, chunks: _Chunks, cancel: Cancel) -> Output:
         """Call the handler, and iterate it when it is a generator."""
@@ -222,7 +243,13 @@ class _Chunks:
         self.count += 1
 
 
+def _is_wait(after: object) -> bool:
+    return isinstance(after, (int, float)) and not isinstance(after, bool) and 0 <= after <= MOST_WAIT
+
+
 def _is_cancellation(error: BaseException) -> bool:
+    if isinstance(error, JobCancelled):
+        return True
     # Imported here: plain functions never need asyncio.
     import asyncio
 

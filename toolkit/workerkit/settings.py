@@ -50,6 +50,16 @@ def _fit_one_frame(limits: LimitsSettings, attribute: attrs.Attribute[Any], chun
         )
 
 
+def _one_of(*choices: str) -> Validator:
+    """A validator for a word out of a few."""
+
+    def check(instance: Any, attribute: attrs.Attribute[Any], value: str) -> None:
+        if value not in choices:
+            raise OutOfRange(attribute.name, f"is {value!r}; it must be one of {', '.join(choices)}")
+
+    return check
+
+
 _time = _within(0.001, 7 * DAY, " seconds")
 _grace = _within(0, 7 * DAY, " seconds")
 _payload = _within(1, MAX_PAYLOAD, " bytes, which a worker can be sent")
@@ -109,10 +119,27 @@ class QueueSettings:
 class WorkersSettings:
     """`[workers]`: the processes that run handlers. Times are seconds."""
 
-    #: How many for each function: a number, or `name=number` pairs joined by commas.
+    #: How many for each function: a number, a range such as 1..4, or `name=number` pairs joined by commas.
     count: str = "1"
-    #: From a cancel or timeout until the worker is killed, for async handlers.
+    #: With a range: how long a job waits before a worker is added. The first starts at once.
+    scale_delay: float = attrs.field(default=4.0, validator=_grace)
+    #: With a range: how long a worker has nothing to do before it is let go.
+    idle_timeout: float = attrs.field(default=60.0, validator=_time)
+    #: What a standby has done ahead: "toolkit" has started Python and loaded workerkit, "module" has
+    #: imported the target too; "off" for no standbys.
+    prewarm: str = attrs.field(default="toolkit", validator=_one_of("toolkit", "module", "off"))
+    #: How many standbys are kept; they serve whichever function needs a worker next.
+    warm: int = attrs.field(default=1, validator=_within(0, 100))
+    #: Whether a replacement may load while the worker that it replaces still runs.
+    overlap: bool = True
+    #: How long a refreshed worker's other jobs may go on before they return to the queue.
+    refresh_grace: float = attrs.field(default=30.0, validator=_grace)
+    #: GPUs to share out, one to a worker: "auto" for all there are, "0,1" for these; "none" leaves them alone.
+    gpus: str = "none"
+    #: From a cancel or timeout until the worker is killed.
     stop_grace: float = attrs.field(default=5.0, validator=_grace)
+    #: The signal that raises `JobCancelled` in a plain handler; empty for none.
+    stop_signal: str = "SIGRTMIN+5"
     #: From SIGTERM until running jobs go back to the queue.
     shutdown_grace: float = attrs.field(default=30.0, validator=_grace)
     #: Starts that may end with a dead worker before the job is FAILED.
@@ -121,6 +148,20 @@ class WorkersSettings:
     start_timeout: float = attrs.field(default=600.0, validator=_time)
     #: Tracebacks in the errors of failed jobs.
     tracebacks: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class LogsSettings:
+    """`[logs]`: what the server says on stderr, and what is kept of what handlers print."""
+
+    #: "human" lines, or one "json" object a line.
+    format: str = attrs.field(default="human", validator=_one_of("human", "json"))
+    #: One line for each job's end.
+    jobs: bool = True
+    #: What handlers print, line by line.
+    output: bool = True
+    #: Bytes of a run's output that are kept with the job: its end. 0 keeps none.
+    tail: int = attrs.field(default=65_536, validator=_within(0, 1_000_000))
 
 
 @attrs.frozen(kw_only=True)
@@ -176,6 +217,7 @@ class Settings:
     workers: WorkersSettings = WorkersSettings()
     policy: PolicySettings = PolicySettings()
     limits: LimitsSettings = LimitsSettings()
+    logs: LogsSettings = LogsSettings()
     plugins: PluginsSettings = PluginsSettings()
     plugin: Mapping[str, Mapping[str, Any]] = attrs.field(default=EMPTY, repr=False)
     #: Name of the profile that the others build on; empty for none.

@@ -41,6 +41,12 @@ class Start(Frame, tag="start", frozen=True):
     chunk_limit: int
     depth: int
     tracebacks: bool = True
+    #: Set before anything of the target or of a plugin is imported.
+    environ: dict[str, str] = {}
+    #: Number of the signal that interrupts a plain handler in the main thread; 0 for none.
+    stop_signal: int = 0
+    #: What marks a printed line as a job's: `\x1e{tag}:{id}:{attempt}\x1f` stands before it.
+    tag: str = ""
 
 
 class Assign(Frame, tag="assign", frozen=True):
@@ -80,6 +86,10 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True):
     concurrency: int = 1
     timeout: int | None = None
     max_starts: int | None = None
+    #: Runs after a failed one; None: none for an exception, a few for `Retry`.
+    retries: int | None = None
+    #: Before the first of them; each waits twice as long as the one before.
+    retry_delay: int = 1000
     aggregate: bool = True
     usage: str = ""
     version: str = ""
@@ -97,9 +107,29 @@ class Ready(Frame, tag="ready", frozen=True):
 
 
 class Unfit(Frame, tag="unfit", frozen=True):
-    """The worker cannot serve: the target or a plugin did not load, or `worker_start` raised."""
+    """The worker cannot serve: the target or a plugin did not load, or `worker_start` raised.
+
+    `passing` says that another try may do, since `worker_start` raised `Unfit`.
+    """
 
     reason: str
+    passing: bool = False
+
+
+class Refresh(Frame, tag="refresh", frozen=True):
+    """The worker asks to be replaced when it is its turn; until then it goes on.
+
+    `last` says that it takes nothing more from then on; else it goes on until the other is there.
+    """
+
+    reason: str
+    last: bool = False
+
+
+class Resize(Frame, tag="resize", frozen=True):
+    """The worker runs this many jobs at a time from now on."""
+
+    slots: int
 
 
 class Chunk(Frame, tag="chunk", frozen=True):
@@ -136,10 +166,16 @@ class JobEnd(Frame, tag="result", frozen=True):
     chunks: int | None = None
     #: How long the run took.
     seconds: float = 0.0
+    #: Whether another run may do: "" no, "failed" the handler raised, "asked" it raised `Retry`.
+    retry: str = ""
+    #: Seconds that `Retry` wants to wait.
+    retry_after: float | None = None
+    #: The stop signal was raised in it: the process is not to be trusted any more.
+    interrupted: bool = False
 
 
 ToWorker = Start | Assign | RunJob | Stop | Drain
-ToHost = Hello | Ready | Unfit | Chunk | Progress | JobEnd
+ToHost = Hello | Ready | Unfit | Refresh | Resize | Chunk | Progress | JobEnd
 
 _encoder = msgspec.msgpack.Encoder()
 decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode

@@ -16,7 +16,7 @@ from workerkit.errors import WorkerkitError, suggest
 COMMANDS = {
     "serve": "Serve the functions of HANDLER: job API, queue and workers.",
     "run": "Run one job of HANDLER in this process and print its output.",
-    "jobs": "List, show, cancel and retry jobs.",
+    "jobs": "List, show, cancel and retry jobs, and read what they print.",
     "deliveries": "List or repeat what plugins send when jobs end, such as webhooks.",
     "plugins": "Show the active plugins, their order, hooks and settings.",
     "plugin": "Check a plugin against everything the toolkit promises and expects.",
@@ -66,7 +66,7 @@ def cli() -> None:
 
 
 def run(arguments: Sequence[str], platform: str = sys.platform) -> int:
-    """One command line. Returns the exit code: 0, 1 for a failure, 2 for wrong usage."""
+    """One command line. Returns the exit code: 0, 1 for a failure, 2 for wrong usage, 3 for no workers."""
     if platform == "win32":
         return complain(WINDOWS, 1)
     try:
@@ -76,7 +76,9 @@ def run(arguments: Sequence[str], platform: str = sys.platform) -> int:
         return 0
     except click.UsageError as error:
         return complain(usage(error), 2)
-    except (WorkerkitError, click.ClickException) as error:
+    except WorkerkitError as error:
+        return complain(str(error), error.exit_code)
+    except click.ClickException as error:
         return complain(str(error), 1)
     except (KeyboardInterrupt, click.Abort):
         return 130

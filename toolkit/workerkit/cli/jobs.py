@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import click
 
 from workerkit.cli import Suggesting
-from workerkit.cli.looking import looking
+from workerkit.cli.looking import View, looking
 from workerkit.cli.options import queue_option, settings_of, settings_options
 from workerkit.cli.parameters import OneOf, Whole
 from workerkit.cli.tables import Columns, age, show, with_times
 
+#: Seconds that one request for more of what a job prints may take.
+FOLLOW_WAIT = 10
 STATUSES = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT")
 COLUMNS: Columns = {
     "id": lambda row: row["id"],
@@ -26,7 +29,7 @@ COLUMNS: Columns = {
 
 @click.group("jobs", cls=Suggesting)
 def command() -> None:
-    """List, show, cancel and retry jobs."""
+    """List, show, cancel and retry jobs, and read what they print."""
 
 
 @command.command("list")
@@ -65,6 +68,55 @@ def show_(id: str, queue: str | None, config: str | None, assignments: Sequence[
     """A job as /status shows it, and its deliveries."""
     with looking(settings_of(config, assignments, queue__url=queue)) as view:
         click.echo(json.dumps(with_times(view.job(id)), indent=2, ensure_ascii=False))
+
+
+@command.command("logs")
+@click.argument("id")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job ends.")
+@click.option("--attempt", type=Whole(1), metavar="N", help="Of this run of the job; else of the latest.")
+@queue_option
+@settings_options
+def logs(
+    id: str,
+    follow: bool,
+    attempt: int | None,
+    queue: str | None,
+    config: str | None,
+    assignments: Sequence[str],
+) -> None:
+    """What the handler has printed: the end of it, as long as `[logs] tail` is."""
+    printed = False
+    with looking(settings_of(config, assignments, queue__url=queue)) as view:
+        for page in pages(view, id, attempt, follow=follow):
+            if page["dropped"]:
+                click.echo(f"(bytes before this that are not kept: {page['dropped']:,})", err=True)
+            click.echo(page["text"], nl=False)
+            printed = printed or bool(page["text"] or page["dropped"])
+    if not printed:
+        click.echo(silence(page), err=True)
+
+
+def pages(view: View, id: str, attempt: int | None, *, follow: bool) -> Iterator[dict[str, Any]]:
+    """What one attempt has printed, page by page; of the later ones too when the latest is followed."""
+    page = view.logs(id, attempt, 0, 0)
+    yield page
+    while follow:
+        later = [known for known in page["attempts"] if known > page["attempt"] and attempt is None]
+        if page["over"] and not later:
+            return
+        wanted, place = (later[0], 0) if page["over"] else (page["attempt"], page["after"])
+        page = view.logs(id, wanted, place, FOLLOW_WAIT)
+        yield page
+
+
+def silence(page: Mapping[str, Any]) -> str:
+    """Why there is nothing to see."""
+    others = ", ".join(str(known) for known in page["attempts"] if known != page["attempt"])
+    if page["attempt"] == 0:
+        return f"the job is {page['status']} and has not run yet"
+    return f"attempt {page['attempt']} has printed nothing" + (
+        f"; there is --attempt {others}, too" if others else ""
+    )
 
 
 @command.command("cancel")

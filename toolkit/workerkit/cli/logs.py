@@ -1,18 +1,23 @@
-"""Where log records go when a command runs: stderr, one line each."""
+"""Where log records go when a command runs: stderr, one line each, for people or as JSON."""
 
 from __future__ import annotations
 
+import copy
+import json
 import logging
 import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from logging.handlers import QueueHandler
 from queue import Full, Queue
 
 #: Lines that wait for a slow reader of stderr; seconds that they have when the command ends.
 MOST_WAITING, LAST_WAIT = 1_000, 1.0
+#: What a record may say beside its message.
+KNOWN = ("worker", "job", "endpoint")
 
 Records = Queue["logging.LogRecord | None"]
 
@@ -21,19 +26,21 @@ Records = Queue["logging.LogRecord | None"]
 def logs_on_stderr() -> Iterator[None]:
     """Print the toolkit's records on stderr, and other libraries' from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_form())
+    handler.setFormatter(_form("human"))
     with _handled_by(handler):
         yield
 
 
 @contextmanager
-def logs_aside(most: int = MOST_WAITING) -> Iterator[None]:
-    """The same from a thread: a reader of stderr who stalls stops nobody.
+def logs_aside(format: str = "human", most: int = MOST_WAITING) -> Iterator[None]:
+    """The same from a thread, in a format of `[logs]`: a reader of stderr who stalls stops nobody.
 
     When more than `most` lines wait, new ones are dropped; how many is told once there is room.
     """
     records: Records = Queue(most)
-    printer = threading.Thread(target=_print, args=(records,), name="workerkit-log", daemon=True)
+    printer = threading.Thread(
+        target=_print, args=(records, _form(format)), name="workerkit-log", daemon=True
+    )
     printer.start()
     try:
         with _handled_by(Dropping(records)):
@@ -54,6 +61,14 @@ class Dropping(QueueHandler):
         self._records = records
         self._dropped = 0
 
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """The record as it is now: what it names may change before it is printed."""
+        record = copy.copy(record)
+        record.msg, record.args = record.getMessage(), None
+        if record.exc_info:
+            record.exc_text, record.exc_info = _form("human").formatException(record.exc_info), None
+        return record
+
     def enqueue(self, record: logging.LogRecord) -> None:
         """Queue a record; before it, how many there was no room for."""
         try:
@@ -70,15 +85,35 @@ def _told(dropped: int) -> logging.LogRecord:
     return logging.LogRecord(__name__, logging.WARNING, __file__, 0, sentence, None, None)
 
 
-def _print(records: Records) -> None:
+def _print(records: Records, form: logging.Formatter) -> None:
     """Print until there is None. Neither a handler nor sys.stderr: the exit would wait for their locks."""
-    form = _form()
     while (record := records.get()) is not None:
         with suppress(OSError):  # the reader has gone
             os.write(2, (form.format(record) + "\n").encode(errors="backslashreplace"))
 
 
-def _form() -> logging.Formatter:
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record: when, how serious, from where, what, and whom it is about."""
+        time = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")
+        line = {
+            "time": time.replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **{name: getattr(record, name) for name in KNOWN if hasattr(record, name)},
+        }
+        exception = record.exc_text or (record.exc_info and self.formatException(record.exc_info))
+        if exception:
+            line["exception"] = exception
+        return json.dumps(line, default=str)
+
+
+def _form(format: str) -> logging.Formatter:
+    if format == "json":
+        return JsonLines()
     return logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
 

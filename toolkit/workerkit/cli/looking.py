@@ -30,6 +30,10 @@ class View(Protocol):
         """One job with its deliveries."""
         ...
 
+    def logs(self, id: str, attempt: int | None, after: int, wait: int) -> dict[str, Any]:
+        """What an attempt has printed behind a place; waits up to so many seconds for more."""
+        ...
+
     def cancel(self, id: str) -> dict[str, Any]:
         """End a job that has not ended."""
         ...
@@ -86,6 +90,11 @@ class ServerView:
     def job(self, id: str) -> dict[str, Any]:
         """One job with its deliveries."""
         return self._call("GET", f"/jobs/{quote(id, safe='')}")
+
+    def logs(self, id: str, attempt: int | None, after: int, wait: int) -> dict[str, Any]:
+        """What an attempt has printed behind a place; waits up to so many seconds for more."""
+        path = f"/jobs/{quote(id, safe='')}/logs"
+        return self._call("GET", path, attempt=attempt, after=after, wait=wait)
 
     def cancel(self, id: str) -> dict[str, Any]:
         """End a job that has not ended."""
@@ -156,6 +165,15 @@ class FileView:
             "job": msgspec.json.decode(body_of(view, time.time_ns() // 1_000_000)),
             "deliveries": self.deliveries(None, id, 1000),
         }
+
+    def logs(self, id: str, attempt: int | None, after: int, wait: int) -> dict[str, Any]:
+        """What an attempt has printed behind a place. Nothing runs, so there is nothing to wait for."""
+        import msgspec
+
+        from workerkit.host.following import page_of
+
+        found = page_of(self._check(id), attempt, after, None, self._reader.logs(id))
+        return {**msgspec.to_builtins(found), "over": True}
 
     def cancel(self, id: str) -> dict[str, Any]:
         """End a job that has not ended; its webhook is sent by the next server."""

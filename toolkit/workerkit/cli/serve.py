@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 from collections.abc import Sequence
 from functools import partial
@@ -13,11 +14,13 @@ import click
 
 from workerkit.cli.handlers import handler_argument, target_of
 from workerkit.cli.options import queue_option, settings_of, settings_options, warn_of_unread
-from workerkit.cli.parameters import Whole
+from workerkit.cli.parameters import OneOf, Whole
 from workerkit.cli.samples import request_body, sample_of
 
 if TYPE_CHECKING:
     from workerkit.app import Started
+
+log = logging.getLogger(__name__)
 
 #: Bytes of a sample that are shown.
 LONGEST_SAMPLE = 500
@@ -27,7 +30,13 @@ LONGEST_SAMPLE = 500
 @handler_argument
 @click.option("--host", help="Address to listen on; another than loopback needs a key.")
 @click.option("--port", type=Whole(0, 65535), help="Port of the job API; 0 for any free one.")
-@click.option("--workers", metavar="N", help="Processes per function: a number, or render=2,caption=1.")
+@click.option(
+    "--workers",
+    metavar="N",
+    help="Processes per function: a number, 0..4 for a range, or render=2,caption=1.",
+)
+@click.option("--gpus", metavar="LIST", help="Share out GPUs, one to a worker: auto, 0,1 or none.")
+@click.option("--log-format", type=OneOf(("human", "json")), help="Lines for people, or JSON objects.")
 @queue_option
 @settings_options
 def command(
@@ -36,6 +45,8 @@ def command(
     host: str | None,
     port: int | None,
     workers: str | None,
+    gpus: str | None,
+    log_format: str | None,
     queue: str | None,
     config: str | None,
     assignments: Sequence[str],
@@ -45,24 +56,38 @@ def command(
     With --installed, serve functions that installed distributions offer in place of it.
 
     Ctrl-C stops it in good order: running jobs may finish, waiting ones are there after a restart.
+    SIGHUP reads the code and the settings again, and replaces the workers one by one.
     """
-    settings = settings_of(
-        config, assignments, server__host=host, server__port=port, workers__count=workers, queue__url=queue
+    read = partial(
+        settings_of,
+        config,
+        assignments,
+        server__host=host,
+        server__port=port,
+        workers__count=workers,
+        workers__gpus=gpus,
+        logs__format=log_format,
+        queue__url=queue,
     )
+    settings = read()
     # Imported here, so that `workerkit serve --help` and a wrong flag answer at once.
     import uvloop
 
     from workerkit.app import App
     from workerkit.cli.logs import logs_aside
 
-    with logs_aside():
+    with logs_aside(settings.logs.format):
         target = target_of(handlers, installed, settings)
         warn_of_unread(target, settings)
-        uvloop.run(App(settings, target, partial(announce, target)).run())
+        uvloop.run(App(settings, target, partial(announce, target, settings.logs.format), read).run())
 
 
-def announce(target: str, started: Started) -> None:
+def announce(target: str, format: str, started: Started) -> None:
     """Say on stderr where everything is."""
+    if format == "json":
+        names = ", ".join(function.name for function in started.functions)
+        log.info("%s: serving at %s", names or "no functions", started.url)
+        return
     click.echo("\n".join(lines(target, started)), err=True)
 
 

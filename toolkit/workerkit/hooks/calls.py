@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pluggy
 
-from workerkit.errors import JobFailed, PluginFailed, Refused
+from workerkit.errors import JobFailed, PluginFailed, Refused, Retry, Unfit
 from workerkit.failures import message_of, sendable
 from workerkit.hooks.faults import is_ctrl_c
 from workerkit.hooks.implementations import ARGUMENTS, PROJECT, LoadedPlugin
@@ -23,8 +23,15 @@ if TYPE_CHECKING:
 #: Hooks that are called from the list's end to its start, so that what is provided last is closed first.
 BACKWARDS = ("pre_job", "worker_start")
 #: The exception with which a hook says what is to be done; it is no failure of the plugin.
-VERDICTS: Mapping[str, type[Exception]] = MappingProxyType(
-    {"accept": Refused, "pre_job": JobFailed, "run_job": JobFailed, "on_output": JobFailed}
+JOB_VERDICTS = (JobFailed, Retry)
+VERDICTS: Mapping[str, tuple[type[Exception], ...]] = MappingProxyType(
+    {
+        "accept": (Refused,),
+        "pre_job": JOB_VERDICTS,
+        "run_job": JOB_VERDICTS,
+        "on_output": JOB_VERDICTS,
+        "worker_start": (Unfit,),
+    }
 )
 
 
@@ -44,7 +51,7 @@ class Call:
     fields: frozenset[str]
     #: Masks the plugin's own secrets.
     redactor: Redactor
-    verdict: type[Exception] | tuple[()]
+    verdict: tuple[type[Exception], ...]
     #: Where what turns out to be async is run.
     bridge: Bridge
 

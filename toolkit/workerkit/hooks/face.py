@@ -3,8 +3,8 @@
 Two policies for errors, and every method keeps one of them:
 
 * a *gate* (`accept`, `pre_job`, `run_job`, `on_output`, `worker_start`, `open_queue`): the first
-  exception stops what the hook guards. `Refused` and `JobFailed` pass as they are; anything else,
-  a SystemExit too, becomes `PluginFailed`, which names the plugin.
+  exception stops what the hook guards. `Refused`, `JobFailed`, `Retry` and `Unfit` pass as they are;
+  anything else, a SystemExit too, becomes `PluginFailed`, which names the plugin.
 * a *notice* (`post_job`, `worker_stop`): an exception is logged with the plugin's name, and the
   other plugins are still called. `deliver` is called on one plugin; what it raises is a failed try.
 
@@ -23,7 +23,8 @@ import attrs
 
 from workerkit import hookspecs
 from workerkit.delivery import Delivery, Receipt
-from workerkit.errors import PluginError, PluginFailed
+from workerkit.errors import PluginError, PluginFailed, Unfit
+from workerkit.failures import message_of
 from workerkit.hooks import asked
 from workerkit.hooks.calls import Call, Compiler
 from workerkit.hooks.checks import check_fields
@@ -160,7 +161,7 @@ class Hooks:
             return Receipt.retry(str(failure))
 
     def pre_job(self, job: Job) -> None:
-        """Prepare a run; raises `JobFailed` or `PluginFailed`."""
+        """Prepare a run; raises `JobFailed`, `Retry` or `PluginFailed`."""
         for call in self._pre_job:
             call(job)
 
@@ -174,14 +175,17 @@ class Hooks:
         return surround(self._wrappers, job, lambda: self._answer(job, default))
 
     def on_output(self, job: Job, output: Output) -> None:
-        """Let the plugins see and change one output; raises `JobFailed` or `PluginFailed`."""
+        """Let the plugins see and change one output; raises `JobFailed`, `Retry` or `PluginFailed`."""
         for call in self._on_output:
             call(job, output)
 
     def worker_start(self, worker: WorkerInfo) -> None:
-        """Load what jobs will need; raises `PluginFailed` when this worker is unfit."""
+        """Load what jobs will need; raises `Unfit` when this worker is no good for now, or `PluginFailed`."""
         for call in self._worker_start:
-            call(worker)
+            try:
+                call(worker)
+            except Unfit as verdict:
+                raise Unfit(f"plugin {call.plugin!r}: {call.told(message_of(verdict))}") from None
 
     def worker_stop(self, worker: WorkerInfo) -> None:
         """Close what `worker_start` opened."""

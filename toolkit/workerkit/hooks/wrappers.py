@@ -6,15 +6,16 @@ from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Any
 
-from workerkit.errors import JobFailed, PluginFailed
-from workerkit.hooks.calls import Call
+from workerkit.errors import PluginFailed
+from workerkit.hooks.calls import JOB_VERDICTS, Call
 from workerkit.job import Job, Output
 
 
 def surround(wrappers: Sequence[Call], job: Job, inner: Callable[[], Output]) -> Output:
     """Run `inner` inside all `wrappers`. An exception of `inner` passes through each of them.
 
-    A wrapper that raises one of its own is named by a `PluginFailed`; `JobFailed` passes as it is.
+    A wrapper that raises one of its own is named by a `PluginFailed`; `JobFailed` and `Retry` pass as
+    they are.
     """
     if not wrappers:
         return inner()
@@ -33,7 +34,7 @@ def _entered(call: Call, job: Job) -> Generator[None, Output, Output]:
         next(generator)
     except StopIteration:
         raise _fault(call, "it ended without a yield") from None
-    except JobFailed:
+    except JOB_VERDICTS:
         raise
     except BaseException as exc:
         raise call.failed(exc) from exc
@@ -51,7 +52,7 @@ def _left(
         resume()
     except StopIteration as stop:
         return _checked(call, stop.value)
-    except JobFailed:
+    except JOB_VERDICTS:
         raise
     except BaseException as exc:
         if exc is thrown:

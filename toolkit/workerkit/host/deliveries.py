@@ -12,6 +12,7 @@ from workerkit.delivery import Delivery, Receipt, Verdict
 from workerkit.errors import QueueError
 from workerkit.hooks import Hooks
 from workerkit.hooks.patience import Patience
+from workerkit.host.meter import Meter
 from workerkit.host.stubborn import stubbornly
 from workerkit.host.tasks import background
 from workerkit.queue import DeliveryState, Store
@@ -31,8 +32,9 @@ JITTER = 0.2
 class Deliveries:
     """Sends what `post_job` asked for, for any plugin. A slow receiver delays its own lane only."""
 
-    def __init__(self, store: Store, hooks: Hooks) -> None:
+    def __init__(self, store: Store, hooks: Hooks, meter: Meter | None = None) -> None:
         self._store = store
+        self._meter = meter or Meter()
         self._hooks = hooks
         self._lanes: Counter[str] = Counter()
         self._tries: set[asyncio.Task[None]] = set()

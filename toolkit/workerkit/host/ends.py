@@ -10,6 +10,7 @@ import msgspec
 
 from workerkit.errors import WorkerkitError
 from workerkit.hooks import Hooks
+from workerkit.host.meter import Meter
 from workerkit.host.status import ended_body
 from workerkit.host.stubborn import stubbornly
 from workerkit.job import EMPTY, Request, Result, Status
@@ -29,8 +30,9 @@ class Finisher(Protocol):
 class Ends:
     """Ends jobs, for whatever reason, exactly once."""
 
-    def __init__(self, feed: Finisher, hooks: Hooks) -> None:
+    def __init__(self, feed: Finisher, hooks: Hooks, meter: Meter | None = None) -> None:
         self._feed = feed
+        self._meter = meter or Meter()
         self._hooks = hooks
 
     async def end(self, record: Record, result: Result, request: Request | None = None) -> bool:

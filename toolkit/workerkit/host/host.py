@@ -6,23 +6,30 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
-from workerkit.errors import TargetError
+from workerkit.errors import CannotServe
 from workerkit.handlers import shown
 from workerkit.hooks import Hooks
+from workerkit.host.agency import Agency, Plan
 from workerkit.host.catalogue import Catalogue
 from workerkit.host.deliveries import Deliveries
+from workerkit.host.discovery import Discovery
 from workerkit.host.ends import Ends
+from workerkit.host.gpus import gpus
 from workerkit.host.housekeeping import Housekeeping
-from workerkit.host.pool import Agency, Pool
+from workerkit.host.interrupt import number_of
+from workerkit.host.meter import Meter
+from workerkit.host.pool import Pool
+from workerkit.host.printed import Logbook
 from workerkit.host.runs import Runs
 from workerkit.host.sealing import Sealer
-from workerkit.host.sizes import sizes
+from workerkit.host.sizes import Size, sizes
 from workerkit.host.tasks import background
+from workerkit.host.tree import reap_forever
 from workerkit.host.vault import Vault
 from workerkit.host.worker import Worker
 from workerkit.queue import Store
 from workerkit.settings import Settings
-from workerkit.wire import PROTOCOL, Chunk, Descriptor, JobEnd, PluginRef, Progress, Start
+from workerkit.wire import PROTOCOL, Descriptor, PluginRef, Start
 
 log = logging.getLogger(__name__)
 
@@ -44,31 +51,46 @@ class Host:
         worker_plugins: Sequence[PluginRef],
         environment: Mapping[str, str],
         holder: str,
+        meter: Meter | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
         self.hooks = hooks
         self.sealer = sealer
         self.catalogue = Catalogue(store)
-        self.ends = Ends(store, hooks)
+        self.meter = meter or Meter()
+        self.ends = Ends(store, hooks, self.meter)
         self.pools: dict[str, Pool] = {}
         self.vault = Vault(sealer, hooks)
+        #: Set when no worker can be started any more, so that there is nothing to do but to end.
+        self.gave_up = asyncio.Event()
         self._holder = holder
-        first = Start(
-            protocol=PROTOCOL,
-            worker_id="",
-            target=target,
-            plugins=list(worker_plugins),
-            output_limit=settings.limits.output,
-            chunk_limit=settings.limits.chunk,
-            depth=settings.limits.depth,
-            tracebacks=settings.workers.tracebacks,
-        )
-        self._agency = Agency(first, environment)
-        self._deliveries = Deliveries(store, hooks)
+        self._target = target
+        self.printed = Logbook(settings.logs, store.keep_log)
+        self._agency = Agency(self._plan(settings, worker_plugins, environment), self.printed)
+        self._deliveries = Deliveries(store, hooks, self.meter)
         self._housekeeping = Housekeeping(store, self.ends, self._all_runs, settings.queue.lease)
         self._tasks: list[asyncio.Task[None]] = []
-        self._target = shown(target)
+
+    def _plan(self, settings: Settings, plugins: Sequence[PluginRef], environment: Mapping[str, str]) -> Plan:
+        workers = settings.workers
+        return Plan(
+            first=Start(
+                protocol=PROTOCOL,
+                worker_id="",
+                target=self._target,
+                plugins=list(plugins),
+                output_limit=settings.limits.output,
+                chunk_limit=settings.limits.chunk,
+                depth=settings.limits.depth,
+                tracebacks=workers.tracebacks,
+                stop_signal=number_of(workers.stop_signal),
+            ),
+            environment=environment,
+            devices=gpus(workers.gpus, environment),
+            prewarm=workers.prewarm,
+            warm=workers.warm,
+        )
 
     async def open(self) -> None:
         """Take over the queue: what an earlier run left goes on, and known endpoints accept jobs."""
@@ -80,47 +102,107 @@ class Host:
         self._tasks = [
             background(self._deliveries.run(), "sending deliveries"),
             background(self._housekeeping.run(), "housekeeping"),
+            background(reap_forever(), "waiting for zombies"),
         ]
 
     async def start(self) -> None:
-        """Find the functions and hire the workers.
-
-        Raises `TargetError` when the target cannot be loaded.
-        """
-        discovered = await self._discover()
-        count = sizes(self.settings.workers.count, self.catalogue.names)
-        self.pools = {
-            function.name: self._pool(function, count[function.name]) for function in self.catalogue.functions
-        }
-        first: Worker | None = discovered
-        for pool in self.pools.values():
-            adopts = pool.size > 0
-            pool.start(first if adopts else None)
-            first = None if adopts else first
+        """Find the functions and hire the workers. Raises `CannotServe` when the target does not load."""
+        worker, functions = await self._discover()
+        await self._register(functions)
+        first: Worker | None = worker
+        for name, size in self._sizes(self.settings).items():
+            pool = self.pools[name] = self._pool(self.catalogue.find(name), size)
+            pool.start(first if size.most else None)
+            first = None if size.most else first
         if first is not None:
             first.kill("no workers are wanted")
 
-    def _pool(self, function: Descriptor, size: int) -> Pool:
-        runs = Runs(function, self.store, self.ends, self.vault, self.settings, self._holder, self.store.now)
-        return Pool(function, size, runs, self._agency, self.settings.workers)
+    async def reload(
+        self, settings: Settings, plugins: Sequence[PluginRef], environment: Mapping[str, str]
+    ) -> None:
+        """Serve the target as it is now, by new `[workers]`, `[limits]` and plugins of workers.
 
-    async def _discover(self) -> Worker:
-        """Start a worker and learn from it which functions there are."""
-        discovery = _Discovery()
-        worker = await self._agency.hire(discovery)
-        timeout = self.settings.workers.start_timeout
+        Workers are replaced one by one, and no job is disturbed. When the target does not load any
+        more, this raises `CannotServe` or `SettingsError`, and everything stays as it was.
+        """
+        before = self._agency.plan
+        self._agency.renew(self._plan(settings, plugins, environment))
         try:
-            functions = await asyncio.wait_for(discovery.found, timeout)
-        except asyncio.TimeoutError:
-            worker.kill("it took too long to load the target")
-            raise TargetError(
-                f"{self._target} was not imported within workers.start_timeout, {timeout:g} s"
-            ) from None
+            worker, functions = await self._discover()
+            chosen = sizes(settings.workers.count, [function.name for function in functions])
+        except BaseException:
+            self._agency.renew(before)
+            raise
+        self._agency.keep(worker)
+        self.settings = settings
+        await self._register(functions)
+        for name in self.pools.keys() - chosen.keys():
+            log.warning("%s is no longer served: the target does not hold it", name)
+            self._tasks.append(
+                background(self.pools.pop(name).close(settings.workers.shutdown_grace), f"closing {name}")
+            )
+        for name, size in chosen.items():
+            self._reload(self.catalogue.find(name), size)
+
+    def _reload(self, function: Descriptor, size: Size) -> None:
+        if function.name in self.pools:
+            pool = self.pools[function.name]
+            pool.runs.renew(function, self.settings)
+            pool.reload(function, size, self.settings.workers)
+        else:
+            pool = self.pools[function.name] = self._pool(function, size)
+            pool.start()
+
+    def _sizes(self, settings: Settings) -> dict[str, Size]:
+        return sizes(settings.workers.count, self.catalogue.names)
+
+    def _pool(self, function: Descriptor, size: Size) -> Pool:
+        runs = Runs(
+            function,
+            self.store,
+            self.ends,
+            self.vault,
+            self.settings,
+            self._holder,
+            self.store.now,
+            self.meter,
+        )
+        return Pool(
+            function,
+            size,
+            runs,
+            self._agency,
+            self.store,
+            self.settings.workers,
+            self.meter,
+            self._pool_gave_up,
+        )
+
+    async def _discover(self) -> tuple[Worker, list[Descriptor]]:
+        """Start a worker and learn from it which functions there are."""
+        discovery = Discovery(shown(self._target))
+        worker = await self._agency.hire(discovery)
+        return worker, await discovery.functions(worker, self.settings.workers.start_timeout)
+
+    async def _register(self, functions: Sequence[Descriptor]) -> None:
         for name in await self.catalogue.discovered(functions):
             waiting = (await self.store.counts(name)).in_queue
             if waiting:
-                log.warning("jobs that wait for %r, which %s does not hold: %d", name, self._target, waiting)
-        return worker
+                log.warning(
+                    "jobs that wait for %r, which %s does not hold: %d", name, shown(self._target), waiting
+                )
+
+    def _pool_gave_up(self) -> None:
+        """A pool cannot start workers: there is nothing left to do when no other serves."""
+        if not any(pool.ready for pool in self.pools.values()):
+            self.gave_up.set()
+
+    def why_it_gave_up(self) -> CannotServe:
+        """What to say of it."""
+        [problem, *_] = [
+            pool.hiring.starts.problem for pool in self.pools.values() if pool.hiring.starts.hopeless
+        ]
+        return CannotServe(f"workers of {shown(self._target)} do not start, and none is left: {problem}")
 
     def stop_run(self, id: str, attempt: int, reason: str) -> None:
         """Stop a run whose job has ended otherwise."""
@@ -129,32 +211,12 @@ class Host:
     async def close(self, grace: float) -> None:
         """Stop in good order: running jobs have `grace` seconds, then go back to the queue."""
         await asyncio.gather(*(pool.close(grace) for pool in self.pools.values()))
+        await self._agency.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.printed.close()
         await self._deliveries.close(DELIVERY_GRACE)
 
     def _all_runs(self) -> Iterator[Runs]:
         return (pool.runs for pool in self.pools.values())
-
-
-class _Discovery:
-    """Owns the first worker until it has said which functions there are."""
-
-    def __init__(self) -> None:
-        self.found: asyncio.Future[list[Descriptor]] = asyncio.get_running_loop().create_future()
-
-    def on_hello(self, worker: Worker, functions: list[Descriptor]) -> None:
-        if not self.found.done():
-            self.found.set_result(functions)
-
-    def on_death(self, worker: Worker) -> None:
-        if not self.found.done():
-            self.found.set_exception(
-                TargetError(worker.unfit or f"the worker {worker.process.how_it_ended()}")
-            )
-
-    def on_ready(self, worker: Worker) -> None: ...
-    def on_chunk(self, worker: Worker, frame: Chunk) -> None: ...
-    def on_progress(self, worker: Worker, frame: Progress) -> None: ...
-    def on_end(self, worker: Worker, frame: JobEnd) -> None: ...

@@ -15,9 +15,10 @@ import msgspec
 
 from workerkit.errors import ApiError, WorkerkitError, suggest
 from workerkit.host.ends import cancelled
+from workerkit.host.following import page
+from workerkit.host.health import health, readiness
 from workerkit.host.host import Host
 from workerkit.host.intake import Admission, Intake, idempotency
-from workerkit.host.pool import CENSUS
 from workerkit.host.status import body_of, brief, stream_body
 from workerkit.job import Status
 from workerkit.queue import DeliveryState, Outcome, Record, Submitted, View
@@ -185,28 +186,11 @@ class Jobs:
     async def health(self, endpoint: str) -> bytes:
         """RunPod's six worker and five job counters."""
         self._host.catalogue.find(endpoint)
-        counts = await self._store.counts(endpoint)
-        pool = self._host.pools.get(endpoint)
-        return msgspec.json.encode(
-            {
-                "jobs": {
-                    "completed": counts.completed,
-                    "failed": counts.failed + counts.timed_out,
-                    "inProgress": counts.in_progress,
-                    "inQueue": counts.in_queue,
-                    "retried": counts.retried,
-                },
-                "workers": pool.census() if pool else dict.fromkeys(CENSUS, 0),
-            }
-        )
+        return health(await self._store.counts(endpoint), self._host.pools.get(endpoint))
 
     def readiness(self) -> tuple[bool, bytes]:
-        """Whether every function has a worker that is ready, and which have none."""
-        waiting = [
-            name for name, pool in self._host.pools.items() if pool.size and not pool.census()["ready"]
-        ]
-        ready = bool(self._host.pools) and not waiting
-        return ready, msgspec.json.encode({"ready": ready, "waiting_for": waiting})
+        """Whether every function has the workers that it needs now, and which have none."""
+        return readiness(self._host.pools)
 
     async def list_jobs(
         self,
@@ -232,6 +216,13 @@ class Jobs:
     async def cancel_job(self, id: str) -> bytes:
         """Cancel a job, whatever its endpoint."""
         return await self.cancel((await self._view(None, id)).endpoint, id)
+
+    async def logs(self, id: str, attempt: int | None, after: int, seconds: float) -> bytes:
+        """What an attempt has printed behind a place; waits up to `seconds` for some of it."""
+        found = await page(self._store, self._host.printed, id, attempt, after, seconds)
+        if found is None:
+            raise self._no_job(None, id)
+        return msgspec.json.encode(found)
 
     async def list_deliveries(
         self, state: str | None = None, job: str | None = None, limit: int = 100

@@ -1,216 +1,331 @@
-"""The workers of one function: hired, ready, refreshed, replaced when they die."""
+"""The workers of one function: hired, ready, refreshed one by one, replaced when they die."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
-from collections.abc import Mapping
+from collections.abc import Callable
 
-import msgspec
-
+from workerkit.host.agency import Agency
+from workerkit.host.hiring import Hiring, may_start, to_open
+from workerkit.host.meter import Meter
+from workerkit.host.refreshing import RELOAD, Refreshing
 from workerkit.host.runs import Runs
+from workerkit.host.scaling import Scaling
+from workerkit.host.sizes import Size
 from workerkit.host.supply import Slot
 from workerkit.host.tasks import background
 from workerkit.host.worker import Owner, Worker
+from workerkit.queue import Store
 from workerkit.settings import WorkersSettings
-from workerkit.wire import Chunk, Descriptor, JobEnd, Progress, Start
+from workerkit.wire import Descriptor, Refresh, Resize
 
 log = logging.getLogger(__name__)
-
-#: Seconds before a worker that could not start is tried again: first, and at most.
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-#: Seconds that a worker has for `worker_stop` before it is killed.
-LEAVE_GRACE = 10.0
-
 
 #: RunPod's worker counters. We throttle nobody.
 CENSUS = ("idle", "initializing", "ready", "running", "throttled", "unhealthy")
 
 
-class Agency:
-    """Starts worker processes: what all of them are told, and the environment they get."""
+class Pool(Owner):
+    """Keeps as many workers of one function alive as are wanted, within its size.
 
-    def __init__(self, first: Start, environment: Mapping[str, str]) -> None:
-        self._first = first
-        self._environment = environment
-
-    async def hire(self, owner: Owner) -> Worker:
-        """A new worker process that loads the target; `owner` hears of it from now on."""
-        worker = Worker(f"worker-{uuid.uuid4().hex[:8]}", owner)
-        start = msgspec.structs.replace(self._first, worker_id=worker.id)
-
-        def on_line(line: str) -> str:
-            line = worker.redacted(line)
-            log.info("%s | %s", worker.id, line)
-            return line
-
-        await worker.start(start, self._environment, on_line)
-        return worker
-
-
-class Pool:
-    """Keeps `size` workers of one function alive."""
+    Those that are leaving do not count: a refresh never makes a pool smaller or larger.
+    """
 
     def __init__(
-        self, function: Descriptor, size: int, runs: Runs, agency: Agency, settings: WorkersSettings
+        self,
+        function: Descriptor,
+        size: Size,
+        runs: Runs,
+        agency: Agency,
+        store: Store,
+        settings: WorkersSettings,
+        meter: Meter,
+        gave_up: Callable[[], None],
     ) -> None:
         self.function = function
         self.size = size
         self.runs = runs
         self.workers: set[Worker] = set()
+        self.wanted = size.least
+        self.hiring = Hiring(function.name, self, agency, meter, self._adopt, self._not_hired)
         self._agency = agency
+        self._store = store
         self._settings = settings
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._meter = meter
+        self._gave_up = gave_up
         self._supplying: asyncio.Task[None] | None = None
-        self._failures = 0
-        #: Why the last one could not serve, so that it is said once.
-        self._unfit = ""
-        self._hiring = 0
+        self._scaling: asyncio.Task[None] | None = None
+        self._refreshing = Refreshing(function.name, self, meter)
         self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
+        runs.work_for(self)
+
+    @property
+    def staying(self) -> list[Worker]:
+        """Workers that are not leaving."""
+        return [worker for worker in self.workers if not worker.leaving and not worker.understudy]
+
+    @property
+    def ready(self) -> int:
+        """How many workers can take jobs, or have some."""
+        return sum(worker.ready for worker in self.staying)
+
+    @property
+    def starting(self) -> int:
+        """How many workers are on their way."""
+        return sum(not worker.ready for worker in self.staying) + self.hiring.count
+
+    @property
+    def coming(self) -> int:
+        """Slots of workers that are on their way."""
+        return self.starting * self.function.concurrency
 
     def census(self) -> dict[str, int]:
         """RunPod's six worker counters; a worker that is leaving is not among them."""
-        staying = [worker for worker in self.workers if not worker.leaving]
-        ready = [worker for worker in staying if worker.ready]
-        running = sum(bool(worker.busy) for worker in ready)
+        staying, ready = self.staying, self.ready
+        running = sum(bool(worker.busy) for worker in staying if worker.ready)
         return {
-            "idle": len(ready) - running,
-            "initializing": len(staying) - len(ready) + self._hiring,
-            "ready": len(ready),
+            "idle": ready - running,
+            "initializing": self.starting - self.hiring.pausing,
+            "ready": ready,
             "running": running,
             "throttled": 0,
-            "unhealthy": min(self._failures, 1),
+            "unhealthy": self.hiring.pausing,
         }
 
     def start(self, first: Worker | None = None) -> None:
         """Begin to take jobs, with `first` as a worker that has loaded the target already."""
         self._supplying = background(self.runs.supply.run(), f"taking jobs of {self.function.name}")
         if first is not None and not first.gone:
+            self.wanted = max(self.wanted, 1)
             first.owner = self
             self._adopt(first)
         self._fill()
+        self._scale()
+
+    def reload(self, function: Descriptor, size: Size, settings: WorkersSettings) -> None:
+        """Serve by a new descriptor and new settings; the workers are replaced one by one."""
+        self.function, self.size, self._settings = function, size, settings
+        self.wanted = min(max(self.wanted, size.least), size.most)
+        self.hiring.starts.succeeded()
+        for worker in self.staying[self.wanted :]:
+            self.let_go(worker)
+        for worker in self.staying:
+            self._refreshing.ask(worker, RELOAD)
+        self._fill()
+        self._scale()
+        self._refreshing.next_turn()
+
+    def _scale(self) -> None:
+        if self._scaling is not None:
+            self._scaling.cancel()
+        if self.size.least < self.size.most:
+            scaling = Scaling(self.function.name, self, self.size, self._store, self._settings)
+            self._scaling = background(scaling.run(), f"scaling {self.function.name}")
+
+    def grow(self) -> None:
+        """One worker more."""
+        self.wanted += 1
+        log.info("%s: jobs wait, so there will be %d workers", self.function.name, self.wanted)
+        self._fill()
+
+    def shrink(self, worker: Worker) -> None:
+        """One worker less: this one, which has nothing to do."""
+        self.wanted -= 1
+        log.info("%s has nothing to do and goes; of %s stay %d", worker.id, self.function.name, self.wanted)
+        self.let_go(worker)
+
+    # Hiring: a worker is adopted, assigned when it may start, and its slots are opened when it is ready.
+
+    def _fill(self) -> None:
+        """Hire until there are enough."""
+        missing = self.wanted - len(self.staying)
+        if not self._settings.overlap:
+            missing -= len(self.hiring.left)
+        self.hiring.hire(missing)
 
     def _adopt(self, worker: Worker) -> None:
+        if len(self.staying) >= self.wanted and not worker.understudy:  # fewer are wanted since it was hired
+            self._agency.keep(worker)
+            return
         self.workers.add(worker)
         self._empty.clear()
-        worker.assign(self.function.name, self.function.concurrency)
+        worker.listener = self.runs
+        self._expect(worker)
+        if worker.gone:  # a standby that died as it was taken
+            self.on_death(worker)
+        elif worker.functions is not None:
+            self.on_hello(worker, worker.functions)
+        else:
+            self._assign(worker)
+
+    def _not_hired(self, predecessor: Worker | None) -> None:
+        """The process could not be made."""
+        if predecessor is not None:
+            self._refreshing.not_taken_over(predecessor, self.hiring.starts.pause)
+        self._fill()
+
+    def _assign(self, worker: Worker) -> None:
+        if not worker.slots and may_start(worker, overlap=self._settings.overlap):
+            worker.assign(self.function.name, self.function.concurrency)
+            self._expect(worker)
+
+    def _expect(self, worker: Worker) -> None:
+        """It has a while to get on; one that waits for its predecessor has all the time there is."""
+        if worker.starting is not None:
+            worker.starting.cancel()
         timeout = self._settings.start_timeout
         worker.starting = asyncio.get_running_loop().call_later(timeout, self._too_slow, worker)
 
     def _too_slow(self, worker: Worker) -> None:
         worker.kill(f"it was not ready within workers.start_timeout, {self._settings.start_timeout:g} s")
 
-    def _fill(self) -> None:
-        """Hire until there are enough; those that are leaving do not count."""
-        staying = sum(not worker.leaving for worker in self.workers)
-        for _ in range(self.size - staying - self._hiring if not self._closing else 0):
-            self._hiring += 1
-            task = asyncio.get_running_loop().create_task(self._hire())
-            self._tasks.add(task)
-            task.add_done_callback(self._hired)
-
-    def _hired(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._failures += 1
-            log.error("%s: a worker could not be started", self.function.name, exc_info=task.exception())
-            self._fill()
-
-    async def _hire(self) -> None:
-        try:
-            if self._failures:
-                await asyncio.sleep(_pause(self._failures))
-            worker = await self._agency.hire(self)
-        finally:
-            self._hiring -= 1
-        self._adopt(worker)
-        if self._closing:
-            worker.kill("the host is stopping")
-
     def on_hello(self, worker: Worker, functions: list[Descriptor]) -> None:
-        """A replacement has imported the target; the function must still be there."""
+        """It has imported the target; the function must still be there."""
         if self.function.name not in {function.name for function in functions}:
             worker.unfit = f"the target holds no function {self.function.name!r} any more"
             worker.kill("it cannot serve")
+            return
+        if worker.understudy and worker.predecessor is not None:
+            self._refreshing.taken_over(worker.predecessor)
+            self.let_go(worker.predecessor)
+        self._assign(worker)
+        if not worker.slots and worker.starting is not None:
+            worker.starting.cancel()
 
     def on_ready(self, worker: Worker) -> None:
         """Its slots are open."""
-        self._failures = 0
+        self.hiring.starts.succeeded()
         if worker.starting is not None:
             worker.starting.cancel()
         log.info("%s is ready for %s (pid %d)", worker.id, self.function.name, worker.process.pid)
-        for number in range(self.function.concurrency):
+        self._open(worker)
+        self._fill()
+        self._refreshing.next_turn()
+        self._agency.refill()
+
+    def _open(self, worker: Worker) -> None:
+        for number in to_open(worker):
             self.runs.supply.offer(Slot(worker, number))
 
-    def on_chunk(self, worker: Worker, frame: Chunk) -> None:
-        """One yielded value."""
-        self.runs.on_chunk(frame)
+    # Replacing.
 
-    def on_progress(self, worker: Worker, frame: Progress) -> None:
-        """What to show meanwhile."""
-        self.runs.on_progress(frame)
+    @property
+    def replacing(self) -> int:
+        """How many leave, with nobody on the way who takes over."""
+        understudies = sum(worker.understudy for worker in self.workers)
+        return len(self.hiring.left) + self.hiring.rehearsing + understudies
 
-    def on_end(self, worker: Worker, frame: JobEnd) -> None:
-        """A run is over."""
-        self.runs.on_end(worker, frame, self._after)
+    def on_refresh(self, worker: Worker, frame: Refresh) -> None:
+        """It asks to be replaced when it is its turn."""
+        if worker in self.workers and not worker.leaving:
+            self._refreshing.ask(worker, frame.reason, last=frame.last)
 
-    def _after(self, worker: Worker, refresh: str | None) -> None:
-        """An end is stored. A refreshed worker goes once its other slots are empty, and not before."""
-        if refresh is not None:
-            log.info("%s is refreshed: %s", worker.id, refresh)
-            self._fill()
-        if worker.leaving and not worker.busy and not worker.drained:
-            self._dismiss(worker)
+    def replace(self, worker: Worker, reason: str) -> None:
+        """Have another take over from it at once. Jobs in its other slots have a while to end."""
+        self._refreshing.at_once(worker, reason, self._settings.refresh_grace)
 
-    def _dismiss(self, worker: Worker) -> None:
-        worker.drain()
-        asyncio.get_running_loop().call_later(LEAVE_GRACE, self._overdue, worker)
+    def needs_fresh(self) -> None:
+        """A job that crashed a worker waits for one in which none has run."""
+        self._refreshing.make_fresh(self.runs.supply.lonely)
 
-    def _overdue(self, worker: Worker) -> None:
-        if worker in self.workers:
-            worker.kill(f"it did not leave within {LEAVE_GRACE:g} s")
+    def prepare(self, worker: Worker) -> None:
+        """Hire one that takes over from it; until that is about to, it goes on."""
+        if self._settings.overlap:
+            self.hiring.understudy(worker)
+        else:
+            self._refreshing.taken_over(worker)
+            self.succeed(worker)
+
+    def succeed(self, worker: Worker) -> None:
+        """Let it go, and hire one that takes over from it."""
+        self.hiring.left.append(worker)
+        self.let_go(worker)
+        self._fill()
+
+    def let_go(self, worker: Worker) -> None:
+        """It takes nothing more, and ends once its jobs are over and their ends are stored."""
+        worker.leaving = True
+        self._refreshing.forget(worker)
+        self.runs.supply.withdraw(worker)
+        if worker.was_ready:
+            self.settled(worker)
+        else:
+            worker.drained = True
+            worker.kill("it is not needed any more")
+        for understudy in [other for other in self.workers if other.predecessor is worker]:
+            if len(self.staying) > self.wanted:
+                self.let_go(understudy)
+
+    def settled(self, worker: Worker) -> None:
+        """The end of one of its runs is stored."""
+        if worker.leaving and not worker.busy and not worker.unsettled and not worker.drained:
+            worker.drain()
+        for successor in self.workers if worker.leaving else ():
+            if successor.predecessor is worker:
+                self._open(successor)
+
+    # What workers say while they run.
+
+    def on_resize(self, worker: Worker, frame: Resize) -> None:
+        """It runs another number of jobs at a time from now on."""
+        log.info("%s runs %d jobs at a time", worker.id, frame.slots)
+        worker.slots = frame.slots
+        if frame.slots < worker.opened:
+            worker.opened = frame.slots
+            self.runs.supply.withdraw(worker, frame.slots)
+        self._open(worker)
 
     def on_death(self, worker: Worker) -> None:
         """A worker is gone: its jobs are seen to, and another takes its place."""
         self.workers.discard(worker)
+        self._refreshing.forget(worker)
+        self.hiring.forget(worker)
         self.runs.supply.withdraw(worker)
         if worker.starting is not None:
             worker.starting.cancel()
-        if not worker.was_ready and not self._closing:
-            self._failures += 1
-        if worker.unfit:
-            again = worker.unfit == self._unfit
-            reason = "as before" if again else worker.unfit
-            log.error(
-                "%s cannot serve: %s; next try in %g s", worker.id, reason, _pause(max(self._failures, 1))
-            )
-            self._unfit = worker.unfit
-        elif not worker.drained and not self._closing:
-            log.warning("%s %s", worker.id, worker.how_it_ended)
+        self._say_how(worker)
+        if worker.understudy and worker.predecessor is not None:
+            self._refreshing.not_taken_over(worker.predecessor, max(self.hiring.starts.pause, 1.0))
         self.runs.lost(worker)
+        for successor in self.workers:
+            if successor.predecessor is worker:
+                successor.predecessor = None
+                self._assign(successor)
+                self._open(successor)
         self._fill()
+        self._refreshing.next_turn()
         if not self.workers:
             self._empty.set()
+
+    def _say_how(self, worker: Worker) -> None:
+        """A worker has ended: of its own, or as it was told."""
+        if worker.drained or self._closing:
+            return
+        if worker.was_ready:
+            log.warning("%s %s", worker.id, worker.how_it_ended)
+            if not worker.killed_for:
+                self._meter.worker_died(self.function.name)
+        else:
+            why = worker.unfit or worker.how_it_ended
+            self.hiring.failed(why, passing=worker.passing, who=worker.id)
+        if self.hiring.starts.hopeless and not self.ready:
+            self._gave_up()
 
     async def close(self, grace: float) -> None:
         """Take no more jobs, let those that run end within `grace` seconds, then let the workers go."""
         self._closing = True
+        if self._scaling is not None:
+            self._scaling.cancel()
         if self._supplying is not None:
             self._supplying.cancel()
             await asyncio.wait({self._supplying})
         await self.runs.wait_idle(grace)
         await self.runs.give_back()
-        for task in self._tasks:
-            task.cancel()
+        self.hiring.close()
         for worker in list(self.workers):
             if not worker.drained:
-                self._dismiss(worker)
+                worker.drain()
         await self._empty.wait()
-
-
-def _pause(failures: int) -> float:
-    """Seconds before the next start, after so many failed ones in a row."""
-    return min(FIRST_PAUSE * 2.0 ** min(failures - 1, 10), LONGEST_PAUSE)

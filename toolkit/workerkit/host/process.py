@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 
-#: How much of a worker's last words is kept for the error of the job that it ran.
-TAIL_LINES = 40
+from workerkit.host.tree import MARK, Tree
+
+log = logging.getLogger(__name__)
+
+#: Seconds to wait for a dead worker's last words; a stray grandchild may hold the pipe open.
 LAST_WORDS_WAIT = 0.5
 #: `-m workerkit.worker` where no `queue.py` in the working directory shadows what the worker itself imports.
 MODULE = (
@@ -32,34 +36,24 @@ class WorkerProcess:
     this process is gone, the pipe closes and the worker ends itself.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], wire: socket.socket, death: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], tree: Tree, wire: socket.socket, death: int) -> None:
         self.pid = process.pid
         self.wire = wire
-        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[int] = loop.create_future()
         self._drained: asyncio.Future[None] = loop.create_future()
         self._process = process
+        self._tree = tree
         self._death = death
 
     @classmethod
-    async def start(cls, environment: Mapping[str, str], on_line: Callable[[str], str]) -> WorkerProcess:
-        """Start a worker and watch it; each line that it prints goes to `on_line`, and is
-        remembered as that returns it."""
+    async def start(cls, environment: Mapping[str, str], on_line: Callable[[str], None]) -> WorkerProcess:
+        """Start a worker and watch it; each line that it prints goes to `on_line`."""
         ours, theirs = socket.socketpair()
         reading, writing = os.pipe()
         command = [sys.executable, *MODULE, "--wire", str(theirs.fileno()), "--death", str(reading)]
         try:
-            process = await asyncio.to_thread(
-                subprocess.Popen,
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(theirs.fileno(), reading),
-                env=dict(environment),
-                start_new_session=True,
-            )
+            process, tree = await asyncio.to_thread(_start, command, environment, (theirs.fileno(), reading))
         except OSError:
             ours.close()
             os.close(writing)
@@ -68,34 +62,46 @@ class WorkerProcess:
             theirs.close()
             os.close(reading)
         ours.setblocking(False)
-        self = cls(process, ours, writing)
+        self = cls(process, tree, ours, writing)
         await self._watch(on_line)
         return self
 
-    async def _watch(self, on_line: Callable[[str], str]) -> None:
+    async def _watch(self, on_line: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()
         assert self._process.stdout is not None
         # uvloop closes the descriptor and then the file object; only one of the two may do it, or the
         # second hits whoever was given the number in between.
         output = open(os.dup(self._process.stdout.fileno()), "rb", 0, closefd=False)  # noqa: SIM115, ASYNC230
         self._process.stdout.close()
-        await loop.connect_read_pipe(lambda: _Lines(self.tail, on_line, self._drained), output)
-        if hasattr(os, "pidfd_open"):
+        await loop.connect_read_pipe(lambda: _Lines(on_line, self._drained), output)
+        try:
             descriptor = os.pidfd_open(self.pid)
-            loop.add_reader(descriptor, self._reap_and_close, descriptor)
-        else:
+        except (AttributeError, OSError):  # another system, an old kernel or a sandbox
             threading.Thread(target=self._wait, args=(loop,), daemon=True).start()
+        else:
+            loop.add_reader(descriptor, self._exited, loop, descriptor)
 
-    def _reap_and_close(self, descriptor: int) -> None:
-        asyncio.get_running_loop().remove_reader(descriptor)
+    def _exited(self, loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
+        loop.remove_reader(descriptor)
         os.close(descriptor)
-        self.kill()  # what the leader left in its group, while the leader's id cannot be anybody else's
-        self._ended(self._process.wait())
+        _beside(self._bury, loop)
 
     def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
-        code = self._process.wait()
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(self._ended, code)
+        if hasattr(os, "waitid"):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            self._process.wait()  # its id is still nobody else's as long as its group has members
+        self._bury(loop)
+
+    def _bury(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The process has ended: end what it left behind, and only then say so."""
+        try:
+            if left := self._tree.end(last=True):
+                log.info("worker process %d left %d others behind, which were killed", self.pid, left)
+        finally:
+            code = self._process.wait()
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._ended, code)
 
     def _ended(self, code: int) -> None:
         with contextlib.suppress(OSError):
@@ -103,32 +109,57 @@ class WorkerProcess:
         self.ended.set_result(code)
 
     def kill(self) -> None:
-        """End the process and its group at once."""
-        if self.ended.done():
-            return  # its id may be somebody else's by now
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        """End the process and whatever it has started; `ended` tells when all that is gone."""
+        _beside(self._tree.end)
 
-    async def last_words(self) -> str:
-        """What it printed last, once that has arrived; a stray grandchild may hold the pipe open."""
+    async def drained(self) -> None:
+        """Wait until all that it printed has arrived, but not for long."""
         await asyncio.wait({self._drained}, timeout=LAST_WORDS_WAIT)
-        return "\n".join(self.tail)
 
     def how_it_ended(self) -> str:
         """A phrase such as `was killed by SIGSEGV` or `exited with code 1`."""
         code = self.ended.result()
         if code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
+            return f"was killed by {_signal_name(-code)}"
         return f"exited with code {code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
+def _start(
+    command: list[str], environment: Mapping[str, str], descriptors: tuple[int, ...]
+) -> tuple[subprocess.Popen[bytes], Tree]:
+    """Start the process and mark it before it can have started anything itself."""
+    mark = secrets.token_hex(8)
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=descriptors,
+        env={**environment, MARK: mark},
+        start_new_session=True,
+    )
+    return process, Tree(process.pid, mark)
+
+
+def _beside(work: Callable[..., object], *arguments: object) -> None:
+    """Do what takes milliseconds in a thread, so that the event loop goes on."""
+    try:
+        threading.Thread(target=work, args=arguments, daemon=True).start()
+    except RuntimeError:  # there is no thread to be had: a handler may have used up all processes
+        work(*arguments)
 
 
 class _Lines(asyncio.Protocol):
     """Cuts what a worker prints into lines, so that a full pipe never blocks a handler."""
 
-    def __init__(
-        self, tail: deque[str], on_line: Callable[[str], str], drained: asyncio.Future[None]
-    ) -> None:
-        self._tail = tail
+    def __init__(self, on_line: Callable[[str], None], drained: asyncio.Future[None]) -> None:
         self._drained = drained
         self._on_line = on_line
         self._rest = b""
@@ -150,4 +181,4 @@ class _Lines(asyncio.Protocol):
 
     def _emit(self, line: bytes) -> None:
         text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip("\r")
-        self._tail.append(self._on_line(text))
+        self._on_line(text)

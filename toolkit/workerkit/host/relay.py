@@ -1,4 +1,4 @@
-"""What a run says before it ends: chunks and progress, on their way to the queue."""
+"""What a run says before it ends, on its way to the queue: chunks, and what they add up to; progress."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from workerkit.errors import QueueError
-from workerkit.host.worker import Run
+from workerkit.host.run import Run
+from workerkit.host.status import joined
+from workerkit.host.stubborn import stubbornly
+from workerkit.job import Status
 from workerkit.queue import Feed
-from workerkit.wire import Chunk, Progress
+from workerkit.wire import Chunk, JobEnd, Progress
 
 #: Bytes of one run's chunks on their way to the disk, above which its worker waits; and what each
 #: chunk weighs beside its bytes.
@@ -44,6 +47,22 @@ class Relay:
         run.unwritten_size -= weight
         if run.unwritten_size <= MOST_UNWRITTEN // 2:
             run.worker.resume()
+
+    async def output(
+        self, run: Run, frame: JobEnd, *, whole: bool
+    ) -> tuple[Status, bytes | None, str | None]:
+        """Status, output and error of a generator: the list of what was stored, unless not the `whole`
+        is wanted."""
+        status, error = Status(frame.status), frame.error
+        if run.writes:
+            await asyncio.wait(run.writes)
+        if run.unwritten is not None and status is Status.COMPLETED:
+            return Status.FAILED, None, f"a chunk of the output could not be stored: {run.unwritten}"
+        if not whole or not frame.chunks:
+            return status, (b"[]" if status is Status.COMPLETED else frame.output), error
+        id, attempt = run.record.id, run.record.attempt
+        chunks = await stubbornly(f"the output of job {id}", lambda: self._feed.chunks(id, attempt))
+        return status, joined(chunks), error
 
     def progress(self, run: Run, frame: Progress) -> None:
         """Show a value meanwhile. Of those that come while one is being stored, the last counts."""

@@ -11,23 +11,25 @@ from typing import Any
 
 from workerkit.errors import WorkerkitError
 from workerkit.host.crash import worker_died
+from workerkit.host.employer import Employer
 from workerkit.host.ends import Ends, timed_out
+from workerkit.host.meter import Meter
 from workerkit.host.relay import Relay
-from workerkit.host.status import joined
+from workerkit.host.run import Run
+from workerkit.host.stopping import INTERRUPTED, can_be_told, tell
 from workerkit.host.stubborn import stubbornly
 from workerkit.host.supply import Slot, Supply
 from workerkit.host.tasks import background
 from workerkit.host.vault import Vault
-from workerkit.host.worker import Run, Worker
+from workerkit.host.verdict import allowed, crashed_too_often, may_begin, next_run
+from workerkit.host.worker import Worker
 from workerkit.job import Result, Status
 from workerkit.queue import Blame, Claim, Feed, Record
 from workerkit.settings import Settings
-from workerkit.wire import Chunk, Descriptor, JobEnd, Progress, RunJob, Stop
+from workerkit.wire import Chunk, Descriptor, JobEnd, Progress, RunJob
 
 log = logging.getLogger(__name__)
 
-#: A job that was started this often goes back no more, whoever was to blame.
-MOST_STARTS = 10
 #: Seconds that the last writes have when the host stops.
 LAST_WRITES = 10.0
 
@@ -44,14 +46,17 @@ class Runs:
         settings: Settings,
         holder: str,
         clock: Callable[[], int],
+        meter: Meter,
     ) -> None:
+        self._meter = meter
+        self._employer: Employer
         self._function = function
         self._feed = feed
         self._ends = ends
         self._vault = vault
         self._settings = settings
         self._clock = clock
-        self.supply = Supply(function.name, feed, holder, self._begin)
+        self.supply = Supply(function.name, feed, holder, self._begin, lambda: self._employer.needs_fresh())
         self._active: dict[str, Run] = {}
         #: Over in the worker, and their ends not stored yet.
         self._finishing: set[Run] = set()
@@ -60,33 +65,40 @@ class Runs:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    def renew(self, function: Descriptor, settings: Settings) -> None:
+        """Run by a new descriptor and new settings from now on."""
+        self._function, self._settings = function, settings
+
+    def work_for(self, employer: Employer) -> None:
+        """Give runs to the workers of `employer` from now on."""
+        self._employer = employer
+
     @property
     def held(self) -> list[tuple[str, int]]:
         """The (id, attempt) of every run whose lease must be kept."""
         runs = (*self._active.values(), *self._finishing)
-        return [(run.record.id, run.record.attempt) for run in runs if not run.over]
+        return self.supply.held + [(run.record.id, run.record.attempt) for run in runs if not run.over]
 
-    def _begin(self, slot: Slot, claim: Claim) -> None:
+    def _begin(self, slot: Slot, claim: Claim) -> bool:
         """Hand a claimed job to a worker, perhaps while its claim is still being committed."""
         record = claim.record
         try:
-            if record.restarts >= MOST_STARTS:
-                raise WorkerkitError(
-                    f"the job was started {record.restarts} times, and no run of it came to an end"
-                )
+            may_begin(record)
             fields, redactor = self._vault.open(record)
         except WorkerkitError as error:
             self._cannot_begin(record, error)
-            self.supply.offer(slot)
-            return
+            return False
         run = Run(record, self._ends.request(record), slot.worker, time.monotonic(), redactor)
         slot.worker.take(slot.number, run)
         self._active[record.id] = run
         self._idle.clear()
         slot.worker.send(RunJob(slot.number, record.id, record.attempt, record.input, fields))
-        left = min(record.policy.execution_timeout, record.expires_at - self._clock()) / 1000
+        now = self._clock()
+        left = min(record.policy.execution_timeout, record.expires_at - now) / 1000
         run.timer = asyncio.get_running_loop().call_later(max(left, 0), self._overtime, run)
         claim.committed.add_done_callback(lambda settled: self._claim_settled(run, settled))
+        self._meter.job_began(record.endpoint, now - record.submitted_at)
+        return True
 
     def _cannot_begin(self, record: Record, error: WorkerkitError) -> None:
         """It was started too often, or the key of its secrets is gone."""
@@ -131,8 +143,8 @@ class Runs:
         is_current = run is not None and not run.over and run.record.attempt == frame.attempt
         return run if is_current else None
 
-    def on_end(self, worker: Worker, frame: JobEnd, ended: Callable[[Worker, str | None], None]) -> None:
-        """A run is over and its slot is free. `ended` hears of it when the end is stored."""
+    def on_end(self, worker: Worker, frame: JobEnd) -> None:
+        """A run is over and its slot is free."""
         run = worker.busy.get(frame.slot)
         if run is None or (run.record.id, run.record.attempt) != (frame.id, frame.attempt):
             worker.misbehaved(f"reported the end of job {frame.id}, which its slot {frame.slot} does not run")
@@ -141,43 +153,65 @@ class Runs:
         self._forget(run)
         run.seconds = frame.seconds
         self.supply.took(frame.seconds)
-        if frame.refresh is not None:
-            worker.leaving = True
+        worker.unsettled += 1
+        if frame.refresh is not None or frame.interrupted:
+            self._employer.replace(worker, run.clean(frame.refresh) or INTERRUPTED)
         elif not worker.leaving:
-            self.supply.offer(Slot(worker, frame.slot))
-        self._later(self._finish(run, frame, ended))
+            self.supply.over(worker)
+            if frame.slot < worker.opened:
+                self.supply.offer(Slot(worker, frame.slot))
+        self._later(self._finish(run, frame))
 
-    async def _finish(self, run: Run, frame: JobEnd, ended: Callable[[Worker, str | None], None]) -> None:
+    async def _finish(self, run: Run, frame: JobEnd) -> None:
         self._finishing.add(run)
         try:
-            if not run.over:
-                await self._store(run, frame)
+            stored = not run.over and await self._conclude(run, frame)
+            if not stored and frame.status != Status.CANCELLED.value:  # that is what a stopped run says
+                self._meter.stale(run.record.endpoint)
         finally:
             self._finishing.discard(run)
-            ended(run.worker, run.clean(frame.refresh))
+            run.worker.unsettled -= 1
+            self._employer.settled(run.worker)
 
-    async def _store(self, run: Run, frame: JobEnd) -> None:
+    async def _conclude(self, run: Run, frame: JobEnd) -> bool:
+        """End the job, or have it run again; False when it has moved on without this run."""
+        record = run.record
+        wait = next_run(self._function, record, frame, self._clock())
+        if wait is None:
+            return await self._store(run, frame)
+        stored = await self._give_back(run, Blame.FAILURE, wait)
+        if stored:
+            log.warning(
+                "job %s of %s has failed, and runs again in %.1f s: retry %d of %d",
+                record.id,
+                record.endpoint,
+                wait / 1000,
+                record.failures + 1,
+                allowed(self._function, frame),
+            )
+        return stored
+
+    async def _give_back(self, run: Run, blame: Blame, after: int = 0) -> bool:
+        """Put a job back in the queue; False when it has moved on."""
+        record = run.record
+        stored = await stubbornly(
+            f"the return of job {record.id}",
+            lambda: self._feed.release(record.id, record.attempt, blame, after),
+        )
+        if stored:
+            self._meter.job_returned(record.endpoint, blame.value)
+        return stored
+
+    async def _store(self, run: Run, frame: JobEnd) -> bool:
         status, output, error = Status(frame.status), frame.output, frame.error
         if frame.chunks is not None:
-            status, output, error = await self._chunked(run, frame)
+            status, output, error = await self._relay.output(run, frame, whole=self._function.aggregate)
         result = run.result(status, output=output, error=error, notes=frame.notes, refresh=frame.refresh)
-        await self._ends.end_stubbornly(run.record, result, run.request)
-
-    async def _chunked(self, run: Run, frame: JobEnd) -> tuple[Status, bytes | None, str | None]:
-        """A generator's output: the list of what was stored."""
-        status, error = Status(frame.status), frame.error
-        if run.writes:
-            await asyncio.wait(run.writes)
-        if run.unwritten is not None and status is Status.COMPLETED:
-            return Status.FAILED, None, f"a chunk of the output could not be stored: {run.unwritten}"
-        if not self._function.aggregate or not frame.chunks:
-            return status, (b"[]" if status is Status.COMPLETED else frame.output), error
-        id, attempt = run.record.id, run.record.attempt
-        chunks = await stubbornly(f"the output of job {id}", lambda: self._feed.chunks(id, attempt))
-        return status, joined(chunks), error
+        return await self._ends.end_stubbornly(run.record, result, run.request)
 
     def _overtime(self, run: Run) -> None:
-        self._later(self._time_out(run))
+        if not run.over:
+            self._later(self._time_out(run))
 
     async def _time_out(self, run: Run) -> None:
         now = self._clock()
@@ -189,26 +223,19 @@ class Runs:
 
     def stop(self, id: str, attempt: int, reason: str) -> None:
         """Stop a run whose job has ended already: cancelled, timed out or taken away."""
+        self.supply.forget(id, attempt)
         run = self._active.get(id)
         if run is not None and run.record.attempt == attempt:
             self._stop(run, reason)
 
     def _stop(self, run: Run, reason: str) -> None:
-        """Async handlers are cancelled; others cannot be, so their process is killed."""
         run.over = True
-        worker = run.worker
-        if run not in worker.busy.values():
+        if run.stopped or run not in run.worker.busy.values():
             return
-        if self._function.kind in ("coroutine", "async_generator"):
-            worker.send(Stop(run.record.id, run.record.attempt, reason))
-            grace = self._settings.workers.stop_grace
-            asyncio.get_running_loop().call_later(grace, self._kill_if_still_there, run, reason)
-        else:
-            worker.kill(f"a job had to be stopped: {reason}")
-
-    def _kill_if_still_there(self, run: Run, reason: str) -> None:
-        if run in run.worker.busy.values():
-            run.worker.kill(f"a job did not stop: {reason}")
+        workers = self._settings.workers
+        tell(run, reason, workers.stop_grace)
+        if not can_be_told(run, self._function, workers):
+            self._employer.replace(run.worker, INTERRUPTED)
 
     def lost(self, worker: Worker) -> None:
         """A worker is gone: what it ran goes back to the queue, or ends when it went back too often."""
@@ -220,17 +247,15 @@ class Runs:
                 self._later(self._return(run))
 
     async def _return(self, run: Run) -> None:
-        record = run.record
-        blame = Blame.NONE if run.worker.killed_for else Blame.CRASH
-        allowed = self._function.max_starts or self._settings.workers.max_starts
-        if blame is Blame.CRASH and record.crashes + 1 >= allowed:
-            error = worker_died(run.worker, await run.worker.process.last_words(), record)
+        record, worker, settings = run.record, run.worker, self._settings.workers
+        if worker.killed_for:
+            await self._give_back(run, Blame.NONE)
+        elif crashed_too_often(self._function, record, settings.max_starts):
+            last_words = await worker.last_words(run) if settings.tracebacks else ""
+            error = worker_died(worker, last_words, record)
             await self._ends.end_stubbornly(record, run.result(Status.FAILED, error=error), run.request)
         else:
-            await stubbornly(
-                f"the return of job {record.id}",
-                lambda: self._feed.release(record.id, record.attempt, blame),
-            )
+            await self._give_back(run, Blame.CRASH)
 
     async def wait_idle(self, seconds: float) -> None:
         """Wait until no job runs, at most `seconds`."""
@@ -247,7 +272,7 @@ class Runs:
             if not run.over:
                 run.over = True
                 run.worker.kill("the host is stopping")
-                self._later(self._feed.release(run.record.id, run.record.attempt, Blame.NONE))
+                self._later(self._give_back(run, Blame.NONE))
         await self.supply.drained()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LAST_WRITES)

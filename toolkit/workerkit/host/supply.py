@@ -6,11 +6,13 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import attrs
 
 from workerkit.errors import QueueError
+from workerkit.host.lonely import Lonely
 from workerkit.host.worker import Worker
 from workerkit.queue import Blame, Claim, Feed
 
@@ -34,16 +36,29 @@ class Slot:
 
 
 class Supply:
-    """Matches free slots with claimed jobs. `begin` is called for every match."""
+    """Matches free slots with claimed jobs.
 
-    def __init__(self, endpoint: str, feed: Feed, holder: str, begin: Callable[[Slot, Claim], None]) -> None:
+    `begin` is called for every match, and says whether the slot is taken. `needs_fresh` is called when
+    a job that crashed a worker before finds none in which no job has run.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        feed: Feed,
+        holder: str,
+        begin: Callable[[Slot, Claim], bool],
+        needs_fresh: Callable[[], None],
+    ) -> None:
         self._endpoint = endpoint
         self._feed = feed
         self._holder = holder
         self._begin = begin
-        self._free: deque[Slot] = deque()
+        #: The last one that became free is used first, so that workers that are not needed stay idle.
+        self._free: list[Slot] = []
         #: Claimed jobs that no slot has taken yet, each with the time when it came.
         self._ahead: deque[tuple[float, Claim]] = deque()
+        self._lonely = Lonely(needs_fresh)
         self._room = asyncio.Event()
         self._claiming: asyncio.Future[list[Claim]] | None = None
         self._returning: asyncio.TimerHandle | None = None
@@ -52,14 +67,36 @@ class Supply:
         self._pace = 1.0
         self._pause = 0.0
 
+    @property
+    def lonely(self) -> int:
+        """How many claimed jobs wait for a worker in which none has run."""
+        return len(self._lonely)
+
+    @property
+    def held(self) -> list[tuple[str, int]]:
+        """The (id, attempt) of claimed jobs that may wait for longer than their leases last."""
+        return self._lonely.held
+
     def offer(self, slot: Slot) -> None:
         """A slot is free."""
-        self._free.append(slot)
-        self._match()
+        if not self._lonely.keeps(slot):
+            self._free.append(slot)
+            self._match()
 
-    def withdraw(self, worker: Worker) -> None:
-        """A worker is gone, and its free slots with it."""
-        self._free = deque(slot for slot in self._free if slot.worker is not worker)
+    def over(self, worker: Worker) -> None:
+        """A run in a worker is over. If it had the worker for itself, the other slots are free again."""
+        if kept := self._lonely.over(worker):
+            self._free += kept
+            self._match()
+
+    def withdraw(self, worker: Worker, least: int = 0) -> None:
+        """A worker's free slots are gone, from number `least` on."""
+        self._free = [slot for slot in self._free if slot.worker is not worker or slot.number < least]
+        self._lonely.withdraw(worker, least)
+
+    def forget(self, id: str, attempt: int) -> None:
+        """A job that was claimed has ended, or is not ours any more; it may wait here."""
+        self._lonely.forget(id, attempt)
 
     def took(self, seconds: float) -> None:
         """A job took this long."""
@@ -81,7 +118,7 @@ class Supply:
                     await asyncio.sleep(pause)
                 await self._claim(wanted)
         finally:
-            self._give_back()
+            self._give_back([*self._lonely.leave(), *self._unused()])
 
     async def drained(self) -> None:
         """Wait until what went back is stored."""
@@ -111,7 +148,18 @@ class Supply:
             self.refused()
         else:
             now = time.monotonic()
-            self._ahead += ((now, claim) for claim in claims)
+            for claim in claims:
+                if claim.record.crashes:
+                    self._lonely.add(claim)
+                    claim.committed.add_done_callback(partial(self._settled, claim))
+                else:
+                    self._ahead.append((now, claim))
+
+    def _settled(self, claim: Claim, settled: asyncio.Future[None]) -> None:
+        """A claim that could not be stored never was."""
+        if not settled.cancelled() and settled.exception() is not None:
+            self._lonely.forget(claim.record.id, claim.record.attempt)
+            self.refused()
 
     def _call_off(self) -> None:
         """End a claim that waits for jobs ahead, or it would take again what is given back."""
@@ -126,20 +174,36 @@ class Supply:
 
     def _match(self) -> None:
         """Give out what is here, and wake `run` when more is wanted."""
+        while self._lonely and (fresh := self._fresh_slot()) is not None:
+            self._begin_alone(fresh)
         while self._ahead and (slot := self._next_slot()) is not None:
-            self._begin(slot, self._ahead.popleft()[1])
+            if not self._begin(slot, self._ahead.popleft()[1]):
+                self._free.append(slot)
         if self._wanted() > 0:
             self._room.set()
         if self._ahead and self._returning is None:
             self._look_again_after(UNUSED_AFTER)
 
     def _next_slot(self) -> Slot | None:
-        """A free slot of a worker that is still there."""
+        """A free slot that its worker still has."""
         while self._free:
-            slot = self._free.popleft()
-            if not slot.worker.leaving:
+            slot = self._free.pop()
+            if not slot.worker.leaving and slot.number < slot.worker.slots:
                 return slot
         return None
+
+    def _fresh_slot(self) -> Slot | None:
+        """A free slot of a worker in which no job has run."""
+        for slot in self._free:
+            if slot.worker.fresh and not slot.worker.leaving and slot.number < slot.worker.slots:
+                return slot
+        return None
+
+    def _begin_alone(self, slot: Slot) -> None:
+        if self._begin(slot, self._lonely.next()):
+            mine = [free for free in self._free if free.worker is slot.worker]
+            self._free = [free for free in self._free if free.worker is not slot.worker]
+            self._lonely.runs_in(slot.worker, (free for free in mine if free is not slot))
 
     def _look_again_after(self, seconds: float) -> None:
         self._returning = asyncio.get_running_loop().call_later(seconds, self._return_unused)
@@ -155,11 +219,17 @@ class Supply:
         else:
             self._pace = max(self._pace, UNUSED_AFTER)
             self._call_off()
-            self._give_back()
+            self._give_back(self._unused())
 
-    def _give_back(self) -> None:
-        while self._ahead:
-            record = self._ahead.pop()[1].record
+    def _unused(self) -> list[Claim]:
+        """What was claimed ahead; it no longer is."""
+        claims = [claim for _, claim in self._ahead]
+        self._ahead.clear()
+        return claims
+
+    def _give_back(self, claims: Iterable[Claim]) -> None:
+        for claim in claims:
+            record = claim.record
             task = asyncio.ensure_future(self._feed.release(record.id, record.attempt, Blame.UNUSED))
             self._returns.add(task)
             task.add_done_callback(self._returns.discard)

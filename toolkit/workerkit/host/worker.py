@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar, cast
+from collections.abc import Mapping
+from typing import Protocol, cast
 
-import attrs
 import msgspec
 
+from workerkit.host.output import WorkerOutput
+from workerkit.host.printed import Logbook
 from workerkit.host.process import WorkerProcess
-from workerkit.job import Request, Result, Status
-from workerkit.queue import Record
-from workerkit.redaction import Redactor
+from workerkit.host.run import Run
 from workerkit.wire import (
     PROTOCOL,
     Assign,
@@ -28,6 +25,8 @@ from workerkit.wire import (
     JobEnd,
     Progress,
     Ready,
+    Refresh,
+    Resize,
     Start,
     Unfit,
     Unpacker,
@@ -35,59 +34,16 @@ from workerkit.wire import (
     pack,
 )
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 #: Seconds to wait for the end of a dead worker's wire; a stray grandchild may hold it open.
 WIRE_END_WAIT = 0.5
-#: How long after a job's end, in seconds, and of how many such jobs, output is searched for secrets.
-LATE_OUTPUT, LATE_REDACTORS = 2.0, 64
+#: Seconds that a worker has for `worker_stop` before it is killed.
+LEAVE_GRACE = 10.0
 
 
-@attrs.define(eq=False)
-class Run:
-    """A job that a worker has, or had."""
-
-    record: Record
-    request: Request
-    worker: Worker
-    started: float
-    redactor: Redactor | None = None
-    timer: asyncio.TimerHandle | None = None
-    #: Chunks on their way to the disk, and why one of them did not get there.
-    writes: set[asyncio.Task[Any]] = attrs.field(factory=set)
-    unwritten: Exception | None = None
-    #: Bytes of all chunks so far, and of those that are on their way.
-    size: int = 0
-    unwritten_size: int = 0
-    #: The latest progress that is not being stored yet, and whether an earlier one is.
-    progress: bytes | None = None
-    showing: bool = False
-    #: How long it took, once it is over, as its worker measured it.
-    seconds: float | None = None
-    #: The job has ended, or gone back, without this run; what it still says is ignored.
-    over: bool = False
-
-    def clean(self, value: T) -> T:
-        """What came out of the run, without its secrets."""
-        return value if self.redactor is None else self.redactor.tree(value)
-
-    def result(self, status: Status, **known: Any) -> Result:
-        """The end of this run, with its times."""
-        record = self.record
-        seconds = time.monotonic() - self.started if self.seconds is None else self.seconds
-        return Result(
-            status=status,
-            attempt=record.attempt,
-            delay_time=(record.started_at or record.submitted_at) - record.submitted_at,
-            execution_time=int(seconds * 1000),
-            worker_id=self.worker.id,
-            **self.clean(known),
-        )
-
-
-class Owner(Protocol):
-    """Who hears of a worker: the pool it belongs to."""
+class Owner:
+    """Who hears of a worker. What it does not care for is nothing to it."""
 
     def on_hello(self, worker: Worker, functions: list[Descriptor]) -> None:
         """It has imported the target, which holds these functions."""
@@ -95,25 +51,36 @@ class Owner(Protocol):
     def on_ready(self, worker: Worker) -> None:
         """Its slots are open."""
 
-    def on_chunk(self, worker: Worker, frame: Chunk) -> None:
-        """A run has yielded."""
+    def on_refresh(self, worker: Worker, frame: Refresh) -> None:
+        """It asks to be replaced when it is its turn."""
 
-    def on_progress(self, worker: Worker, frame: Progress) -> None:
-        """A run has something to show."""
-
-    def on_end(self, worker: Worker, frame: JobEnd) -> None:
-        """A run is over, and its slot is free."""
+    def on_resize(self, worker: Worker, frame: Resize) -> None:
+        """It has another number of slots from now on."""
 
     def on_death(self, worker: Worker) -> None:
         """The process is gone, and nothing more will come from it."""
 
 
+class Listener(Protocol):
+    """Who hears of the runs in a worker, once it serves a function."""
+
+    def on_chunk(self, frame: Chunk) -> None:
+        """A run has yielded."""
+
+    def on_progress(self, frame: Progress) -> None:
+        """A run has something to show."""
+
+    def on_end(self, worker: Worker, frame: JobEnd) -> None:
+        """A run is over, and its slot is free."""
+
+
 class Worker(asyncio.Protocol):
     """One worker process and what is known of it."""
 
-    def __init__(self, id: str, owner: Owner) -> None:
+    def __init__(self, id: str, owner: Owner, book: Logbook) -> None:
         self.id = id
         self.owner = owner
+        self.listener: Listener | None = None
         self.endpoint = ""
         self.ready = False
         self.was_ready = False
@@ -125,51 +92,80 @@ class Worker(asyncio.Protocol):
         self.killed_for = ""
         #: What it did wrong that it had to be killed for.
         self.fault = ""
-        #: Why it cannot serve, in its own words.
+        #: Why it cannot serve, in its own words; and whether another try may do.
         self.unfit = ""
+        self.passing = False
+        #: What it was told to load, and what it found there.
+        self.told = False
+        self.functions: list[Descriptor] | None = None
+        #: The GPU that it has, and the worker that it takes over from.
+        self.device: str | None = None
+        self.predecessor: Worker | None = None
+        #: How many jobs it takes at a time, how many of its slots have been opened, and how many runs
+        #: have begun in it.
+        self.slots = 0
+        self.opened = 0
+        self.begun = 0
+        #: Runs that are over, and whose ends are not stored yet.
+        self.unsettled = 0
+        #: When it last had nothing to do, in seconds of the monotonic clock.
+        self.idle_since = 0.0
         #: Slots in use, by number.
         self.busy: dict[int, Run] = {}
         self.process: WorkerProcess
         self._transport: asyncio.Transport | None = None
         self._paused = False
-        #: Lines come late: output is read beside the wire.
-        self._redactors: deque[Redactor] = deque(maxlen=LATE_REDACTORS)
+        self.output = WorkerOutput(id, book)
         #: Kills it when it is not ready in time.
         self.starting: asyncio.TimerHandle | None = None
         self._unpacker = Unpacker()
         #: Its death has been reported to whoever owned it then.
         self.gone = False
 
-    async def start(
-        self, first: Start, environment: Mapping[str, str], on_line: Callable[[str], str]
-    ) -> None:
-        """Start the process and say what it shall load. Death is reported to the owner, once."""
-        self.process = await WorkerProcess.start(environment, on_line)
+    @property
+    def idle(self) -> bool:
+        """Whether it is ready, and has nothing to do or to say."""
+        return self.ready and not self.busy and not self.unsettled
+
+    @property
+    def understudy(self) -> bool:
+        """Whether it gets ready to take over from one that still goes on."""
+        before = self.predecessor
+        return before is not None and not before.leaving and not before.gone
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it is ready and no job has run in it."""
+        return self.ready and not self.begun
+
+    async def launch(self, environment: Mapping[str, str]) -> None:
+        """Start the process; it waits to be told what to load. Death is reported to the owner, once."""
+        self.process = await WorkerProcess.start(environment, self.output.line)
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self, sock=self.process.wire)
         self.process.ended.add_done_callback(self._died)
-        self.send(first)
+
+    def begin(self, start: Start) -> None:
+        """Say what it shall load."""
+        self.told = True
+        self.output.marked_by(start.tag)
+        self.send(start)
 
     def take(self, number: int, run: Run) -> None:
-        """Let a slot run a job. What was printed before it is no concern of a job that runs alone."""
-        if not self.busy:
-            self.process.tail.clear()
-        if run.redactor is not None:
-            self._redactors.append(run.redactor)
+        """Let a slot run a job."""
+        self.output.began(run, alone=not self.busy, only=self.slots == 1)
+        self.begun += 1
         self.busy[number] = run
 
     def left(self, run: Run) -> None:
         """A run is over; what it printed may still be on its way."""
-        if run.redactor is not None:
-            asyncio.get_running_loop().call_later(LATE_OUTPUT, self._forget, run.redactor)
-
-    def _forget(self, redactor: Redactor) -> None:
-        with contextlib.suppress(ValueError):  # pushed out by later ones
-            self._redactors.remove(redactor)
+        self.output.ended(run)
+        if not self.busy:
+            self.idle_since = time.monotonic()
 
     def assign(self, endpoint: str, slots: int) -> None:
         """Have it serve a function."""
-        self.endpoint = endpoint
+        self.endpoint, self.slots = endpoint, slots
         self.send(Assign(endpoint, slots))
 
     def send(self, frame: Frame) -> None:
@@ -190,9 +186,14 @@ class Worker(asyncio.Protocol):
             self._paused = False
 
     def drain(self) -> None:
-        """Let it end in good order: it takes nothing more."""
+        """Let it end in good order: it takes nothing more, and has a while for `worker_stop`."""
         self.leaving = self.drained = True
         self.send(Drain())
+        asyncio.get_running_loop().call_later(LEAVE_GRACE, self._overdue)
+
+    def _overdue(self) -> None:
+        if not self.gone:
+            self.kill(f"it did not leave within {LEAVE_GRACE:g} s")
 
     def kill(self, reason: str) -> None:
         """End it at once, because of `reason`."""
@@ -205,11 +206,10 @@ class Worker(asyncio.Protocol):
         """A phrase for the log and for the error of the job that it ran."""
         return self.killed_for or self.fault or self.process.how_it_ended()
 
-    def redacted(self, line: str) -> str:
-        """A printed line without the secrets of the jobs that run, or ran of late, in this worker."""
-        for redactor in self._redactors:
-            line = redactor.text(line)
-        return line
+    async def last_words(self, run: Run) -> str:
+        """What it printed last, without what other runs did, once that has arrived."""
+        await self.process.drained()
+        return self.output.tail(run)
 
     def _died(self, _: asyncio.Future[int]) -> None:
         """The process is gone; what it still said is read before anybody hears of its death."""
@@ -261,22 +261,28 @@ class Worker(asyncio.Protocol):
 
     def _received(self, frame: Frame) -> None:
         match frame:
-            case JobEnd():
-                self.owner.on_end(self, frame)
-            case Chunk():
-                self.owner.on_chunk(self, frame)
-            case Progress():
-                self.owner.on_progress(self, frame)
+            case JobEnd() if self.listener is not None:
+                self.listener.on_end(self, frame)
+            case Chunk() if self.listener is not None:
+                self.listener.on_chunk(frame)
+            case Progress() if self.listener is not None:
+                self.listener.on_progress(frame)
             case Hello():
                 self._introduced(frame)
             case Ready():
                 self.ready = self.was_ready = True
+                self.idle_since = time.monotonic()
                 self.owner.on_ready(self)
+            case Refresh():
+                self.owner.on_refresh(self, frame)
+            case Resize():
+                self.owner.on_resize(self, frame)
             case Unfit():
-                self.unfit = frame.reason
+                self.unfit, self.passing = frame.reason, frame.passing
 
     def _introduced(self, hello: Hello) -> None:
         if hello.protocol == PROTOCOL:
+            self.functions = hello.functions
             self.owner.on_hello(self, hello.functions)
         else:
             self.unfit = f"it speaks protocol {hello.protocol}, the host {PROTOCOL}; is it another version?"

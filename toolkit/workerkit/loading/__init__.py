@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workerkit.loading.candidates import LeftOut
 from workerkit.loading.construct import Candidate
-from workerkit.loading.finding import Survey, load_plugins, load_refs, survey, worker_refs
+from workerkit.loading.finding import Survey, load_plugins, load_refs, resettled, survey, worker_refs
 from workerkit.loading.looking import look_over
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "load_plugins",
     "load_refs",
     "look_over",
+    "resettled",
     "survey",
     "worker_refs",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -14,7 +15,7 @@ from workerkit.loading import checks
 from workerkit.loading.candidates import LeftOut, by_name, candidates, refuse_namesake, without
 from workerkit.loading.choosing import choose, in_order
 from workerkit.loading.construct import Candidate
-from workerkit.settings import Settings
+from workerkit.settings import Settings, build
 from workerkit.wire import PluginRef
 
 
@@ -67,6 +68,28 @@ def survey(settings: Settings, given: Sequence[Candidate] = (), broken: Collecti
 def load_plugins(settings: Settings, given: Sequence[Candidate] = ()) -> list[LoadedPlugin]:
     """Every active plugin of a host, in order; raises as `survey` does."""
     return survey(settings, given).plugins
+
+
+def resettled(loaded: Sequence[LoadedPlugin], settings: Settings) -> list[LoadedPlugin]:
+    """The same plugins, with what `settings` now say for their workers; nothing is built anew.
+
+    Raises `SettingsError` or `PluginError`.
+    """
+    return [
+        plugin if plugin.schema is None else attrs.evolve(plugin, settings=_read(plugin, settings))
+        for plugin in loaded
+    ]
+
+
+def _read(plugin: LoadedPlugin, settings: Settings) -> Mapping[str, Any]:
+    section = f"plugin.{plugin.name}"
+
+    def where(path: str) -> str:
+        given = settings.where(f"{section}.{path}") if path else settings.sources(section)
+        return f"{given and f'{given}: '}[{section}]"
+
+    assert plugin.schema is not None
+    return attrs.asdict(build(plugin.schema, settings.plugin.get(plugin.name, {}), where))
 
 
 def load_refs(refs: Sequence[PluginRef]) -> list[LoadedPlugin]:

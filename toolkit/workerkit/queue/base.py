@@ -77,8 +77,15 @@ class Feed(Protocol):
         """
         ...
 
-    async def release(self, id: str, attempt: int, blame: Blame) -> bool:
-        """Give a run back to the queue."""
+    async def release(self, id: str, attempt: int, blame: Blame, after: int = 0) -> bool:
+        """Give a run back to the queue; no claim takes it for `after` milliseconds."""
+        ...
+
+    async def keep_log(self, id: str, attempt: int, text: bytes) -> bool:
+        """Keep what a run printed, in place of what was kept of it; False when the job is gone.
+
+        It is best effort, needs no fence, and is deleted with the job.
+        """
         ...
 
 
@@ -138,6 +145,18 @@ class Store(Feed, Protocol):
 
     async def queued(self, endpoint: str, limit: int) -> list[Record]:
         """The oldest waiting jobs of an endpoint, for a purge."""
+        ...
+
+    async def waiting(self, endpoint: str, wait: float) -> int | None:
+        """Since when the first job in line waits: the one that the next claim would take.
+
+        Waits up to `wait` seconds for one to be there; None when there is none. Jobs that may not
+        be claimed yet do not count, nor do those that are handed over as they are submitted.
+        """
+        ...
+
+    async def logs(self, id: str) -> list[tuple[int, bytes]]:
+        """What `keep_log` has kept of a job: attempt and text, by attempt."""
         ...
 
     async def counts(self, endpoint: str) -> Counts:

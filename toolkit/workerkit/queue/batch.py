@@ -13,13 +13,17 @@ from workerkit.queue.waiting import Claimer
 class Batch:
     """The connection, the time, and what is to follow when the operations have run."""
 
-    __slots__ = ("counts", "db", "handed", "lookers", "now", "promises", "rings", "wakes")
+    __slots__ = ("counts", "db", "delays", "filled", "handed", "lookers", "now", "promises", "rings", "wakes")
 
     def __init__(self, db: sqlite3.Connection, now: int) -> None:
         self.db = db
         self.now = now
         #: Changes of an endpoint's counters, in the order of `Counts`.
         self.counts: dict[str, list[int]] = {}
+        #: Endpoints that got a job which only a claim finds.
+        self.filled: set[str] = set()
+        #: Endpoints whose put off jobs changed; at the end, when the first of each may be claimed.
+        self.delays: dict[str, int | None] = {}
         #: Jobs for claimers, who get them when the commit is on its way.
         self.handed: list[tuple[Claimer, Claim]] = []
         #: Claimers whose look into the database is part of this batch.

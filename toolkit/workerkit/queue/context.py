@@ -34,6 +34,11 @@ class Context:
         counts = batch.counts.get(endpoint)
         return self.levels.get(endpoint, 0) + (counts[0] if counts else 0)
 
+    def filled(self, batch: Batch, endpoint: str) -> None:
+        """A job was put where only a claim finds it."""
+        batch.filled.add(endpoint)
+        self.claimers.filled(endpoint)
+
     def write_counts(self, batch: Batch) -> None:
         """Store what a batch changed: one statement for each endpoint it touched."""
         for endpoint, counts in batch.counts.items():

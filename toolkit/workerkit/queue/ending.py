@@ -18,6 +18,7 @@ BELONGINGS = (
     "wipe_secrets",
     "drop_body",
     "drop_progress",
+    "drop_logs",
     "drop_deliveries",
     "drop_idempotency",
     "drop_job",
@@ -63,7 +64,7 @@ def retry(batch: Batch, context: Context, id: str) -> bool:
     batch.count(endpoint, 0, 1)
     batch.count(endpoint, RETRIED, 1)
     batch.wakes.append((id, None))
-    context.claimers.filled(endpoint)
+    context.filled(batch, endpoint)
     return True
 
 

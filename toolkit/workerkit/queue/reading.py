@@ -92,6 +92,14 @@ class Reader:
         """See `Store.counts`."""
         return Counts(*self.rows("counts", endpoint)[0])
 
+    def logs(self, id: str) -> list[tuple[int, bytes]]:
+        """See `Store.logs`."""
+        return [(attempt, value) for attempt, value in self.rows("logs", id)]
+
+    def delayed(self) -> dict[str, int]:
+        """When the first delay of each endpoint is over."""
+        return dict(self.rows("delayed"))
+
     def levels(self) -> dict[str, int]:
         """How many jobs wait, for every endpoint."""
         return dict(self.rows("levels"))

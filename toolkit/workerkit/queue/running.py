@@ -55,34 +55,36 @@ def _secrets(batch: Batch, context: Context, row: rows.Row) -> dict[str, bytes]:
 
 def give_back(batch: Batch, context: Context, id: str, attempt: int) -> bool:
     """Undo a claim that nobody took notice of."""
-    return _release(batch, context, id, attempt, crashes=0, returns=0)
+    return release(batch, context, id, attempt, Blame.UNUSED, 0)
 
 
-def release(batch: Batch, context: Context, id: str, attempt: int, blame: Blame) -> bool:
+def release(batch: Batch, context: Context, id: str, attempt: int, blame: Blame, after: int) -> bool:
     """See `Feed.release`."""
-    crashes, returns = int(blame is Blame.CRASH), int(blame is Blame.NONE)
-    return _release(batch, context, id, attempt, crashes=crashes, returns=returns)
+    run_at = batch.now + after if after > 0 else None
+    blames = [int(blame is kind) for kind in (Blame.CRASH, Blame.FAILURE, Blame.NONE)]
+    row = batch.one(context.sql["release"], (id, attempt, *blames, run_at or batch.now, run_at))
+    if row is None:
+        return False
+    _count_back(batch, row[1])
+    if run_at is None:
+        context.filled(batch, row[1])
+    else:
+        batch.delays[row[1]] = None
+    batch.wakes.append((id, None))
+    return True
 
 
-def _release(batch: Batch, context: Context, id: str, attempt: int, *, crashes: int, returns: int) -> bool:
-    row = batch.one(context.sql["release"], (id, attempt, crashes, returns))
-    if row is not None:
-        _back_in_queue(batch, context, row[1])
-        batch.wakes.append((id, None))
-    return row is not None
-
-
-def _back_in_queue(batch: Batch, context: Context, endpoint: str) -> None:
+def _count_back(batch: Batch, endpoint: str) -> None:
     batch.count(endpoint, 0, 1)
     batch.count(endpoint, 1, -1)
-    context.claimers.filled(endpoint)
 
 
 def recover(batch: Batch, context: Context, holder: str) -> int:
     """See `Store.recover`."""
-    found = batch.db.execute(context.sql["recover"], (holder,)).fetchall()
+    found = batch.db.execute(context.sql["recover"], (holder, batch.now)).fetchall()
     for _, endpoint in found:
-        _back_in_queue(batch, context, endpoint)
+        _count_back(batch, endpoint)
+        context.filled(batch, endpoint)
     outbox.recover(batch, context)
     return len(found)
 
@@ -118,6 +120,11 @@ def progress(batch: Batch, context: Context, id: str, attempt: int, value: bytes
 def chunks(batch: Batch, context: Context, id: str, attempt: int) -> list[bytes]:
     """See `Feed.chunks`."""
     return [value for (value,) in batch.db.execute(context.sql["chunks"], (id, attempt)).fetchall()]
+
+
+def keep_log(batch: Batch, context: Context, id: str, attempt: int, text: bytes) -> bool:
+    """See `Feed.keep_log`."""
+    return batch.db.execute(context.sql["keep_log"], (id, attempt, text)).rowcount > 0
 
 
 def take_chunks(batch: Batch, context: Context, id: str, limit: int, most_bytes: int) -> list[bytes]:

@@ -18,12 +18,15 @@ CREATE TABLE job (
     started_at        BIGINT,
     finished_at       BIGINT,
     due_at            BIGINT NOT NULL,             -- end of the ttl, then of the retention
+    queued_at         BIGINT NOT NULL,             -- since when it waits to be claimed
+    run_at            BIGINT,                      -- no claim sees it until this is cleared
     execution_timeout BIGINT NOT NULL,
     ttl               BIGINT NOT NULL,
     next_chunk        INTEGER NOT NULL DEFAULT 0,  -- the first chunk no stream reader has taken
     sealed            SMALLINT NOT NULL DEFAULT 0  -- how many secret fields wait to be wiped
 );
-CREATE INDEX job_ready ON job (endpoint, low_priority, seq) WHERE status = 0;
+CREATE INDEX job_ready ON job (endpoint, low_priority, seq) WHERE status = 0 AND run_at IS NULL;
+CREATE INDEX job_delayed ON job (endpoint, run_at) WHERE run_at IS NOT NULL;
 CREATE INDEX job_open ON job (status, due_at) WHERE status < 2;
 CREATE INDEX job_kept ON job (due_at) WHERE status >= 2;
 
@@ -58,6 +61,14 @@ CREATE TABLE progress (
     job     {key},
     attempt INTEGER NOT NULL,
     value   {blob} NOT NULL
+);
+
+-- What a run printed, the end of it.
+CREATE TABLE log (
+    job     BIGINT NOT NULL,
+    attempt INTEGER NOT NULL,
+    value   {blob} NOT NULL,
+    PRIMARY KEY (job, attempt)
 );
 
 CREATE TABLE delivery (

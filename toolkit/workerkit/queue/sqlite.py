@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
 
 from workerkit.delivery import Delivery
-from workerkit.errors import QueueError
 from workerkit.job import Status
 from workerkit.queue import (
     Blame,
@@ -31,120 +25,15 @@ from workerkit.queue import (
     running,
     submitting,
 )
-from workerkit.queue.batch import Batch
-from workerkit.queue.claiming import Claiming
-from workerkit.queue.context import Context
-from workerkit.queue.file import Location, explain, open_for_writing, prepare_folder
-from workerkit.queue.owner import Owner
-from workerkit.queue.reading import Reader
-from workerkit.queue.sql import SQLITE, load, parse
-from workerkit.queue.values import wall_clock
-from workerkit.queue.waiting import Claimers, Signal, Watches
-from workerkit.queue.writer import Follow, Lane, Writer
+from workerkit.queue.engine import Engine
+from workerkit.queue.writer import Lane
 
-T = TypeVar("T")
 #: Jobs that one transaction of a sweep forgets, so that nothing waits long behind it.
 SLICE = 50
 
 
-class SQLiteStore:
-    """A `Store` in a SQLite file. Use it from the event loop that opened it.
-
-    `lease_ms` is how long a run lives without a heartbeat, `keep_ms` how long an ended job is kept
-    (`keep_sync_ms` one of /runsync), `queue_length` how many jobs of one endpoint may wait.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        lease_ms: int,
-        keep_ms: int,
-        keep_sync_ms: int | None = None,
-        queue_length: int,
-        holder: str,
-        clock: Callable[[], int] | None = None,
-        unsafe_filesystem: bool = False,
-    ) -> None:
-        self._location = Location(Path(path), unsafe_filesystem)
-        self.path = self._location.path.absolute()
-        #: The lock beside the file; `owner.publish` tells others where this host answers.
-        self.owner = Owner(self.path)
-        self._clock = clock or wall_clock
-        self._watches = Watches()
-        self._deliveries = Signal()
-        sql = parse(load("statements.sql"), SQLITE)
-        keep_sync_ms = keep_ms if keep_sync_ms is None else keep_sync_ms
-        self._context = Context(sql, Claimers(), lease_ms, keep_ms, keep_sync_ms, queue_length, holder)
-        self._claiming = Claiming(self._context, self._do)
-        self._writer: Writer | None = None
-        self._reading: Reader | None = None
-
-    def now(self) -> int:
-        """The queue's clock."""
-        return self._clock()
-
-    async def open(self) -> None:
-        """Own the file, made when it is not there; raises `QueueError` with a sentence."""
-        prepare_folder(self._location)
-        self.owner.take()
-        try:
-            db = await asyncio.to_thread(open_for_writing, self.path)
-        except BaseException:
-            self.owner.release()
-            raise
-        try:
-            await self._start(db)
-        except BaseException:
-            await self.close()
-            raise
-
-    async def _start(self, db: sqlite3.Connection) -> None:
-        context, claiming = self._context, self._claiming
-        follow = Follow(context.write_counts, claiming.hand_over, self._tell, claiming.undo)
-        self._writer = Writer(db, self._clock, follow, partial(explain, self.path))
-        await self._do(lambda batch: batch.db.execute(context.sql["adopt_counters"], (context.host,)))
-        self._reading = Reader(self.path, context.sql)
-        context.levels.update(self._reading.levels())
-
-    async def close(self) -> None:
-        """Commit what has gathered and give the file up. May be called twice."""
-        self._context.claimers.dismiss()
-        if self._reading is not None:
-            self._reading.close()
-        if self._writer is not None:
-            # Closed last, it empties the write-ahead log and removes it.
-            await self._writer.close()
-        self.owner.release()
-
-    @property
-    def _reader(self) -> Reader:
-        if self._reading is None:
-            raise self._not_open()
-        return self._reading
-
-    def _do(
-        self, op: Callable[[Batch], T], *, lane: Lane = Lane.NOW, size: int = 0, early: bool = False
-    ) -> asyncio.Future[T]:
-        if self._writer is None:
-            raise self._not_open()
-        return self._writer.do(op, lane=lane, size=size, early=early)
-
-    def _write(
-        self, op: Callable[..., T], *values: Any, lane: Lane = Lane.NOW, size: int = 0
-    ) -> asyncio.Future[T]:
-        context = self._context
-        return self._do(lambda batch: op(batch, context, *values), lane=lane, size=size)
-
-    def _not_open(self) -> QueueError:
-        return QueueError(f"the queue {self.path} is not open")
-
-    def _tell(self, batch: Batch) -> None:
-        self._context.keep_levels(batch)
-        self._watches.wake(batch.wakes)
-        if batch.rings:
-            self._deliveries.set()
-        self._claiming.stir()
+class SQLiteStore(Engine):
+    """A `Store` in a SQLite file, made as an `Engine` is."""
 
     async def claim(self, endpoint: str, n: int, holder: str, wait: float) -> list[Claim]:
         """See `Feed.claim`. The jobs are handed over while their claim is being committed."""
@@ -171,9 +60,13 @@ class SQLiteStore:
         """See `Feed.finish`."""
         return await self._write(ending.finish, end, size=len(end.body))
 
-    async def release(self, id: str, attempt: int, blame: Blame) -> bool:
+    async def release(self, id: str, attempt: int, blame: Blame, after: int = 0) -> bool:
         """See `Feed.release`."""
-        return await self._write(running.release, id, attempt, blame)
+        return await self._write(running.release, id, attempt, blame, after)
+
+    async def keep_log(self, id: str, attempt: int, text: bytes) -> bool:
+        """See `Feed.keep_log`."""
+        return await self._write(running.keep_log, id, attempt, text, size=len(text))
 
     async def register(self, descriptors: Mapping[str, bytes]) -> None:
         """See `Store.register`."""
@@ -219,6 +112,14 @@ class SQLiteStore:
     async def queued(self, endpoint: str, limit: int) -> list[Record]:
         """See `Store.queued`."""
         return self._reader.records("queued", endpoint, limit)
+
+    async def waiting(self, endpoint: str, wait: float) -> int | None:
+        """See `Store.waiting`."""
+        return await self._claiming.waiting(endpoint, wait)
+
+    async def logs(self, id: str) -> list[tuple[int, bytes]]:
+        """See `Store.logs`."""
+        return self._reader.logs(id)
 
     async def counts(self, endpoint: str) -> Counts:
         """See `Store.counts`."""

@@ -5,9 +5,9 @@
 -- takes: id, endpoint, status, low_priority, attempt, holder, lease_until, now, started_at, due_at, execution_timeout, ttl, sealed
 -- Stores a job, waiting or already claimed. Nothing happens when the id is there.
 INSERT INTO job (id, endpoint, status, low_priority, attempt, holder, lease_until, submitted_at,
-                 started_at, due_at, execution_timeout, ttl, sealed)
+                 started_at, due_at, queued_at, execution_timeout, ttl, sealed)
 VALUES (:id, :endpoint, :status, :low_priority, :attempt, :holder, :lease_until, :now,
-        :started_at, :due_at, :execution_timeout, :ttl, :sealed)
+        :started_at, :due_at, {now}, :execution_timeout, :ttl, :sealed)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: last_seq
@@ -48,7 +48,7 @@ INSERT INTO idempotency (endpoint, key, digest, job) VALUES (:endpoint, :key, :d
 -- Takes the oldest waiting jobs. MATERIALIZED: the choice is made once, so never more than n.
 WITH ready AS MATERIALIZED (
     SELECT seq FROM job
-    WHERE endpoint = :endpoint AND status = 0 AND due_at > {now}
+    WHERE endpoint = :endpoint AND status = 0 AND run_at IS NULL AND due_at > {now}
     ORDER BY low_priority, seq LIMIT :n {skip_locked}
 )
 UPDATE job
@@ -60,6 +60,30 @@ RETURNING seq, id, endpoint, status, attempt,
     (SELECT fields FROM payload WHERE payload.job = job.seq),
     execution_timeout, ttl, low_priority, submitted_at, started_at, due_at, crashes, failures,
     returns, sealed;
+
+-- name: first_in_line
+-- takes: endpoint, now
+-- Since when the job waits that the next claim takes.
+SELECT queued_at FROM job
+WHERE endpoint = :endpoint AND status = 0 AND run_at IS NULL AND due_at > {now}
+ORDER BY low_priority, seq LIMIT 1;
+
+-- name: promote
+-- takes: endpoint, now, n
+-- Lets claims see jobs whose delay is over.
+UPDATE job SET run_at = NULL
+WHERE seq IN (
+    SELECT seq FROM job WHERE endpoint = :endpoint AND run_at IS NOT NULL AND run_at <= {now}
+    ORDER BY run_at LIMIT :n
+);
+
+-- name: next_delayed
+-- takes: endpoint
+SELECT run_at FROM job WHERE endpoint = :endpoint AND run_at IS NOT NULL ORDER BY run_at LIMIT 1;
+
+-- name: delayed
+-- When the first delay of each endpoint is over.
+SELECT endpoint, min(run_at) FROM job WHERE run_at IS NOT NULL GROUP BY endpoint;
 
 -- name: heartbeat
 -- takes: id, attempt, lease_until
@@ -107,7 +131,8 @@ WHERE (job, attempt, n) IN (SELECT job, attempt, n FROM chunk WHERE job = :job L
 -- takes: id, seen_status, attempt, status, now, keep_until
 -- Ends a job, only as it was seen.
 UPDATE job
-SET status = :status, finished_at = {now}, due_at = :keep_until, holder = NULL, lease_until = NULL
+SET status = :status, finished_at = {now}, due_at = :keep_until, holder = NULL, lease_until = NULL,
+    run_at = NULL
 WHERE id = :id AND status = :seen_status AND attempt = :attempt
 RETURNING seq, endpoint, sealed;
 
@@ -116,19 +141,21 @@ RETURNING seq, endpoint, sealed;
 INSERT INTO body (job, attempt, value) VALUES (:job, :attempt, :value);
 
 -- name: release
--- takes: id, attempt, crashes, returns
+-- takes: id, attempt, crashes, failures, returns, queued_at, run_at
 -- Gives a run back to the queue.
 UPDATE job
-SET status = 0, crashes = crashes + :crashes, returns = returns + :returns, holder = NULL,
-    lease_until = NULL, started_at = NULL, next_chunk = 0
+SET status = 0, crashes = crashes + :crashes, failures = failures + :failures,
+    returns = returns + :returns, holder = NULL, lease_until = NULL, started_at = NULL, next_chunk = 0,
+    queued_at = :queued_at, run_at = :run_at
 WHERE id = :id AND attempt = :attempt AND status = 1
 RETURNING seq, endpoint;
 
 -- name: recover
--- takes: holder
+-- takes: holder, now
 -- Gives back every run that somebody else holds.
 UPDATE job
-SET status = 0, returns = returns + 1, holder = NULL, lease_until = NULL, started_at = NULL, next_chunk = 0
+SET status = 0, returns = returns + 1, holder = NULL, lease_until = NULL, started_at = NULL, next_chunk = 0,
+    queued_at = {now}
 WHERE status < 2 AND status = 1 AND holder <> :holder
 RETURNING seq, endpoint;
 
@@ -137,7 +164,7 @@ RETURNING seq, endpoint;
 -- Puts a FAILED or TIMED_OUT job back in the queue.
 UPDATE job
 SET status = 0, attempt = attempt + 1, crashes = 0, failures = 0, returns = 0, started_at = NULL,
-    finished_at = NULL, due_at = {now} + ttl, next_chunk = 0
+    finished_at = NULL, due_at = {now} + ttl, queued_at = {now}, next_chunk = 0
 WHERE id = :id AND status IN (3, 5)
 RETURNING seq, endpoint;
 
@@ -173,8 +200,17 @@ SELECT {record} FROM job JOIN payload ON payload.job = job.seq WHERE job.id = :i
 
 -- name: queued
 -- takes: endpoint, n
-SELECT {record} FROM job JOIN payload ON payload.job = job.seq
-WHERE endpoint = :endpoint AND status = 0 ORDER BY low_priority, seq LIMIT :n;
+-- Those that a claim would take, then those that were put off.
+SELECT * FROM (
+    SELECT {record} FROM job JOIN payload ON payload.job = job.seq
+    WHERE endpoint = :endpoint AND status = 0 AND run_at IS NULL ORDER BY low_priority, seq LIMIT :n
+)
+UNION ALL
+SELECT * FROM (
+    SELECT {record} FROM job JOIN payload ON payload.job = job.seq
+    WHERE endpoint = :endpoint AND run_at IS NOT NULL ORDER BY run_at LIMIT :n
+)
+LIMIT :n;
 
 -- name: expired
 -- takes: now, n
@@ -194,6 +230,15 @@ SELECT seq, id, endpoint, status, attempt, submitted_at, started_at, finished_at
 WHERE seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint) AND (:status IS NULL OR status = :status)
 ORDER BY seq DESC LIMIT :n;
 
+-- name: keep_log
+-- takes: id, attempt, value
+INSERT INTO log (job, attempt, value) SELECT seq, :attempt, :value FROM job WHERE id = :id
+ON CONFLICT (job, attempt) DO UPDATE SET value = excluded.value;
+
+-- name: logs
+-- takes: id
+SELECT attempt, value FROM log WHERE job = (SELECT seq FROM job WHERE id = :id) ORDER BY attempt;
+
 -- name: over
 -- takes: now, n
 -- Ended jobs past their retention that no delivery needs any more.
@@ -209,6 +254,10 @@ DELETE FROM payload WHERE job = :job;
 -- name: drop_progress
 -- takes: job
 DELETE FROM progress WHERE job = :job;
+
+-- name: drop_logs
+-- takes: job
+DELETE FROM log WHERE job = :job;
 
 -- name: drop_deliveries
 -- takes: job

@@ -76,7 +76,7 @@ def _insert(
         _add_secrets(batch, context, seq, submission)
     if claimer is None:
         batch.count(endpoint, 0, 1)
-        context.claimers.filled(endpoint)
+        context.filled(batch, endpoint)
     else:
         batch.count(endpoint, 1, 1)
         batch.hand(claimer, _record(batch.now, submission))
@@ -92,7 +92,7 @@ def _insert_many(batch: Batch, context: Context, submissions: Sequence[Submissio
             _add_secrets(batch, context, seq, submission)
     for endpoint, n in Counter(s.endpoint for _, s in new).items():
         batch.count(endpoint, 0, n)
-        context.claimers.filled(endpoint)
+        context.filled(batch, endpoint)
     return [
         Submitted(s.id, Outcome.EXISTED if seq is None else Outcome.INSERTED)
         for seq, s in zip(seqs, submissions, strict=True)

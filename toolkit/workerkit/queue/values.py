@@ -102,6 +102,8 @@ class Blame(str, Enum):
     UNUSED = "unused"
     #: The worker died while it ran the job.
     CRASH = "crash"
+    #: The handler raised, and may run the job again.
+    FAILURE = "failure"
 
 
 @attrs.frozen(kw_only=True)

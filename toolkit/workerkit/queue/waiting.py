@@ -85,6 +85,10 @@ class Watches:
                 watch.body = body
                 watch.signal.set()
 
+    def wake_all(self) -> None:
+        """Tell everybody."""
+        self.wake([(id, None) for id in self._by_id])
+
 
 @attrs.define(eq=False)
 class Claimer:

@@ -23,6 +23,8 @@ D = TypeVar("D", int, None)
 GET = frozenset({"GET"})
 POST = frozenset({"POST"})
 LONGEST_LIST = 1000
+#: Seconds that a request for logs may wait for more.
+LONGEST_WAIT = 60
 
 
 @attrs.frozen(eq=False)
@@ -53,6 +55,15 @@ def operator_routes(jobs: Jobs, gate: Gate) -> ASGIApp:
             _whole(query, "limit", 100, 1, LONGEST_LIST),
         )
 
+    async def logs(request: Request) -> bytes:
+        query = _query(request, "attempt", "after", "wait")
+        return await jobs.logs(
+            request.path_params["id"],
+            _whole(query, "attempt", None, 0),
+            _whole(query, "after", 0, 0),
+            _whole(query, "wait", 0, 0, LONGEST_WAIT),
+        )
+
     async def list_deliveries(request: Request) -> bytes:
         query = _query(request, "state", "job", "limit")
         return await jobs.list_deliveries(
@@ -65,6 +76,7 @@ def operator_routes(jobs: Jobs, gate: Gate) -> ASGIApp:
     operations = {
         "/jobs": Operation(list_jobs, gate),
         "/jobs/{id}": Operation(by_id(jobs.show_job), gate),
+        "/jobs/{id}/logs": Operation(logs, gate),
         "/jobs/{id}/cancel": Operation(by_id(jobs.cancel_job), gate, POST),
         "/deliveries": Operation(list_deliveries, gate),
         "/deliveries/{id}": Operation(by_id(jobs.show_delivery), gate),

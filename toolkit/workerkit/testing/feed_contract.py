@@ -182,6 +182,39 @@ class FeedContract:
 
         self.play(tmp_path, scenario)
 
+    def test_a_job_that_is_put_off_is_claimed_in_its_time(self, tmp_path: Path) -> None:
+        """`release` with a delay: not before, by a new claim and by one that waits."""
+
+        async def scenario(feed: Feed, clock: ManualClock) -> None:
+            claim = await self.running(feed)
+            id = claim.record.id
+            assert await feed.release(id, 1, Blame.FAILURE, 5_000)
+            clock.advance(4_999)
+            assert await feed.claim("render", 1, "host", 0) == []
+            clock.advance(1)
+            ((second,),) = ([c.record for c in await feed.claim("render", 1, "host", 5)],)
+            assert (second.attempt, second.crashes, second.failures, second.returns) == (2, 0, 1, 0)
+            claiming = asyncio.create_task(feed.claim("render", 1, "host", 30))
+            await asyncio.sleep(0)
+            assert await feed.release(id, 2, Blame.CRASH, 40)
+            clock.advance(40)
+            ((third,),) = ([c.record for c in await claiming],)
+            assert (third.attempt, third.crashes, third.failures) == (3, 1, 1)
+
+        self.play(tmp_path, scenario)
+
+    def test_the_log_of_a_run_is_kept_while_there_is_a_job(self, tmp_path: Path) -> None:
+        """`keep_log`, again and by no attempt that still runs."""
+
+        async def scenario(feed: Feed, clock: ManualClock) -> None:
+            claim = await self.running(feed)
+            assert await feed.keep_log(claim.record.id, 1, b"a")
+            assert await feed.finish(end(claim))
+            assert await feed.keep_log(claim.record.id, 1, b"ab")
+            assert not await feed.keep_log("nobody", 1, b"a")
+
+        self.play(tmp_path, scenario)
+
     def test_an_older_attempt_can_write_nothing(self, tmp_path: Path) -> None:
         """The fence."""
 

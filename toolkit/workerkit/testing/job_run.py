@@ -43,6 +43,8 @@ class JobRun:
     notes: Mapping[str, Any]
     #: Why the worker would be replaced by a fresh one; None when it would not.
     refresh: str | None
+    #: Why a plugin asked with `WorkerInfo.refresh` for a fresh one, when it is its turn; None when none did.
+    worker_refresh: str | None
     #: What `job.progress` showed, in order.
     progress: list[Any]
     #: What plugins asked for in `post_job`, as `deliver` gets it.
@@ -123,6 +125,7 @@ def _told(ran: Ran, request: Request, end: End, plugins: Sequence[LoadedPlugin])
         error=result.error,
         notes=result.notes,
         refresh=result.refresh,
+        worker_refresh=ran.worker_refresh,
         progress=[json.loads(value) for value in ran.progress],
         deliveries=[_due(delivery, number, end) for number, delivery in enumerate(end.deliveries, 1)],
         request=request,

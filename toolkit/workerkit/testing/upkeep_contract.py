@@ -8,10 +8,10 @@ from workerkit.job import Policy, Status
 from workerkit.queue import Blame, End, Outcome, Store
 from workerkit.testing.clock import ManualClock
 from workerkit.testing.feed_contract import KEEP, LEASE, end, submission
-from workerkit.testing.job_contract import JobContract
+from workerkit.testing.waiting_contract import WaitingContract
 
 
-class UpkeepContract(JobContract):
+class UpkeepContract(WaitingContract):
     """What a host asks of its store now and then."""
 
     def test_only_lapsed_leases_are_lapsed(self, tmp_path: Path) -> None:
@@ -86,6 +86,27 @@ class UpkeepContract(JobContract):
             again = await store.submit([submission(idempotency=("k0", b"other"))])
             assert again[0].outcome is Outcome.INSERTED
             assert (await store.counts("render")).completed == 3
+
+        self.play(tmp_path, scenario)
+
+    def test_what_the_runs_of_a_job_printed_goes_with_it(self, tmp_path: Path) -> None:
+        """`logs` by attempt, also of a run that has been taken over; a sweep deletes them."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            claim = await self.running(store)
+            id = claim.record.id
+            assert await store.logs(id) == []
+            assert await store.release(id, 1, Blame.CRASH)
+            [again] = await store.claim("render", 1, "host", 0)
+            assert await store.finish(end(again))
+            assert await store.keep_log(id, 2, b"second\xff")
+            assert await store.keep_log(id, 1, b"fir")
+            assert await store.keep_log(id, 1, b"first")
+            assert await store.logs(id) == [(1, b"first"), (2, b"second\xff")]
+            clock.advance(KEEP)
+            assert await store.sweep(9) == 1
+            assert await store.logs(id) == []
+            assert not await store.keep_log(id, 2, b"late")
 
         self.play(tmp_path, scenario)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 
@@ -20,6 +21,11 @@ class Connection:
         #: What was read, and how far it was used.
         self._data = b""
         self._at = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing has come so far that was not received."""
+        return self._at == len(self._data) and not select.select([self._socket], (), (), 0)[0]
 
     def receive(self) -> ToWorker | None:
         """Wait for the next frame; None once the host has closed its end.

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
+from typing import Any
 
+from workerkit import wire
 from workerkit.bridge import Bridge
-from workerkit.errors import PluginFailed, TargetError, WorkerkitError, suggest
+from workerkit.errors import PluginFailed, TargetError, Unfit, WorkerkitError, suggest
 from workerkit.failures import theirs
+from workerkit.function import WorkerFunction
 from workerkit.handlers import shown
 from workerkit.hooks import Hooks
+from workerkit.installed import PLUGINS
 from workerkit.job import WorkerInfo
 from workerkit.loading import load_refs
 from workerkit.runner import Limits, Runner
 from workerkit.target import load_target
-from workerkit.wire import PROTOCOL, Assign, Drain, Hello, Ready, RunJob, Start, Stop, Unfit
+from workerkit.wire import PROTOCOL, Assign, Drain, Hello, Ready, RunJob, Start, Stop
 from workerkit.worker.connection import Connection
+from workerkit.worker.interrupt import Interrupt
+from workerkit.worker.printing import Printing
 from workerkit.worker.slots import Slots
 
 #: Exit code of a worker that cannot serve.
@@ -31,7 +38,7 @@ def serve(connection: Connection) -> int:
     try:
         return _serve(connection, bridge)
     except WorkerkitError as error:
-        connection.send(Unfit(_reason(error)))
+        connection.send(wire.Unfit(_reason(error), passing=isinstance(error, Unfit)))
         return UNFIT
     except OSError:
         # The host closed the wire. There is nobody left to tell.
@@ -41,9 +48,16 @@ def serve(connection: Connection) -> int:
 
 
 def _serve(connection: Connection, bridge: Bridge) -> int:
+    if connection.quiet:
+        _import_ahead()
     start = connection.receive()
     if not isinstance(start, Start):
         return 1
+    os.environ.update(start.environ)
+    # Before the target is imported: a handler that it sets for the same signal has its way.
+    interrupt = Interrupt(start.stop_signal) if start.stop_signal else None
+    printing = Printing(start.tag)
+    printing.install()
     runners = _load(start, bridge)
     functions = [runner.function.descriptor() for runner in runners.values()]
     connection.send(Hello(PROTOCOL, functions))
@@ -55,14 +69,34 @@ def _serve(connection: Connection, bridge: Bridge) -> int:
             f"{shown(start.target)} has no function {assign.function!r}{suggest(assign.function, runners)}"
         )
     runner = runners[assign.function]
-    info = WorkerInfo(id=start.worker_id, endpoint=assign.function, slots=assign.slots)
+    slots = Slots(
+        runner,
+        connection.send,
+        assign.slots,
+        interrupt=interrupt if _is_interruptible(runner.function, assign.slots) else None,
+        printing=printing if start.tag else None,
+    )
+    info = WorkerInfo(
+        id=start.worker_id, endpoint=assign.function, slots=assign.slots, ask=slots.ask_for_refresh
+    )
     runner.hooks.worker_start(info)
-    slots = Slots(runner, connection, assign.slots)
     threading.Thread(target=_read, args=(connection, slots), name="workerkit-reader", daemon=True).start()
     connection.send(Ready())
     slots.serve()
     runner.hooks.worker_stop(info)
     return 0
+
+
+def _import_ahead() -> None:
+    """A standby has time: it imports the plugins that come with the toolkit, which hardly anybody is without.
+
+    Those of others may look at what `Start.environ` sets when they are imported.
+    """
+    from importlib import import_module, metadata  # here: it takes its time, and others do without
+
+    with suppress(ImportError, metadata.PackageNotFoundError):  # they are not all there; loading says it
+        for point in metadata.distribution("workerkit").entry_points.select(group=PLUGINS):
+            import_module(point.module)
 
 
 def _load(start: Start, bridge: Bridge) -> dict[str, Runner]:
@@ -82,8 +116,13 @@ def _load(start: Start, bridge: Bridge) -> dict[str, Runner]:
     }
 
 
+def _is_interruptible(function: WorkerFunction[..., Any], slots: int) -> bool:
+    """A plain handler that the main thread runs, now and later; the loop's thread cancels async ones."""
+    return slots == 1 and function.elastic is None and function.kind in ("function", "generator")
+
+
 def _read(connection: Connection, slots: Slots) -> None:
-    """Take frames until the host drains this worker or is gone."""
+    """Take frames until the host is gone; a worker that drains has runs that can still be stopped."""
     try:
         while (frame := connection.receive()) is not None:
             if isinstance(frame, RunJob):
@@ -91,7 +130,7 @@ def _read(connection: Connection, slots: Slots) -> None:
             elif isinstance(frame, Stop):
                 slots.stop(frame)
             elif isinstance(frame, Drain):
-                break
+                slots.close()
     except OSError:
         # The host broke off. Its death pipe ends this process if the host is dead.
         return

@@ -11,26 +11,53 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from queue import SimpleQueue
 
+import attrs
+
 from workerkit.bridge import Cancel
-from workerkit.errors import WorkerkitError
-from workerkit.job import Status
-from workerkit.runner import Run, Runner
-from workerkit.wire import Chunk, JobEnd, Progress, RunJob, Stop
-from workerkit.worker.connection import Connection
+from workerkit.errors import JobCancelled, WorkerkitError
+from workerkit.failures import sendable
+from workerkit.job import Job, Status
+from workerkit.runner import NO_RETRY, Emit, Run, Runner
+from workerkit.wire import Chunk, Frame, JobEnd, Progress, Refresh, Resize, RunJob, Stop
+from workerkit.worker.interrupt import Interrupt
+from workerkit.worker.printing import Printing
+from workerkit.worker.sizing import Sizing
+
+#: Puts a frame on the wire.
+Send = Callable[[Frame], None]
 
 
 class Slots:
-    """The jobs that wait and run in this worker. The reader thread gives, slots take."""
+    """The jobs that wait and run in this worker. The reader thread gives, slots take.
 
-    def __init__(self, runner: Runner, connection: Connection, count: int) -> None:
+    `interrupt` stops plain handlers, and is for one slot; `printing` marks what runs print.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        send: Send,
+        count: int,
+        *,
+        interrupt: Interrupt | None = None,
+        printing: Printing | None = None,
+    ) -> None:
         self._runner = runner
-        self._connection = connection
+        self._send = send
         self._count = count
+        self._interrupt = interrupt
+        self._printing = printing
+        #: What a run sends must be whole, also when it is interrupted meanwhile.
+        self._tell = send if interrupt is None else interrupt.shielding(send)
         self._pid = os.getpid()
         self._waiting: SimpleQueue[tuple[RunJob, Cancel] | None] = SimpleQueue()
         self._cancels: dict[tuple[str, int], Cancel] = {}
+        self._others: list[threading.Thread] = []
+        elastic = runner.function.elastic
+        self._sizing = None if elastic is None else Sizing(elastic.wanted, count, self._resize)
 
     def add(self, frame: RunJob) -> None:
         """Have the next free slot run a job."""
@@ -38,27 +65,42 @@ class Slots:
         self._waiting.put((frame, cancel))
 
     def stop(self, frame: Stop) -> None:
-        """Cancel a run that is async or has not begun; a sync one only its process's end can stop."""
+        """Cancel a run that is async or has not begun, and interrupt a plain one where that can be done."""
         cancel = self._cancels.get((frame.id, frame.attempt))
         if cancel is not None:
             cancel.request()
+            if self._interrupt is not None:
+                self._interrupt.send(cancel, frame.reason)
+
+    def ask_for_refresh(self, reason: str) -> None:
+        """Have this worker replaced when it is its turn."""
+        self._tell(Refresh(sendable(reason)))
 
     def close(self) -> None:
-        """Let `serve` return once every job that was added has ended."""
-        for _ in range(self._count):
-            self._waiting.put(None)
+        """Let `serve` return once every job that was added has ended. May be called twice."""
+        self._waiting.put(None)
 
     def serve(self) -> None:
         """Run jobs until `close`; with one slot, in the calling thread."""
-        others = [
-            threading.Thread(target=self._serve_one, name=f"workerkit-slot-{n}", daemon=True)
-            for n in range(1, self._count)
-        ]
-        for thread in others:
-            thread.start()
+        self._grow(self._count)
+        if self._sizing is not None:
+            self._sizing.start()
         self._serve_one()
-        for thread in others:
+        if self._sizing is not None:
+            self._sizing.stop()
+        for thread in tuple(self._others):
             thread.join()
+
+    def _resize(self, count: int) -> None:
+        """Have room for `count` jobs. Threads that are too many wait, since the host gives them nothing."""
+        self._grow(count)
+        self._send(Resize(count))
+
+    def _grow(self, count: int) -> None:
+        for number in range(len(self._others) + 1, count):
+            thread = threading.Thread(target=self._serve_one, name=f"workerkit-slot-{number}", daemon=True)
+            self._others.append(thread)
+            thread.start()
 
     def _serve_one(self) -> None:
         """Run jobs until there are no more.
@@ -69,6 +111,7 @@ class Slots:
         try:
             while (taken := self._waiting.get()) is not None:
                 self._serve_job(*taken)
+            self._waiting.put(None)  # for the next slot
         except BaseException:
             if os.getpid() == self._pid:
                 traceback.print_exc()
@@ -77,35 +120,60 @@ class Slots:
 
     def _serve_job(self, frame: RunJob, cancel: Cancel) -> None:
         began = time.monotonic()
-        run = self._run(frame, cancel)
+        if self._printing is None:
+            run = self._run(frame, cancel)
+        else:
+            with self._printing.job(frame.id, frame.attempt):
+                run = self._run(frame, cancel)
         seconds = time.monotonic() - began
         del self._cancels[frame.id, frame.attempt]
-        self._report(frame, run, seconds)
+        if cancel.interrupted:  # whatever the handler made of it
+            run = attrs.evolve(run, status=Status.CANCELLED, output=None, error=None, retry=NO_RETRY)
+        self._report(frame, run, seconds, cancel.interrupted)
+        if self._sizing is not None:
+            self._sizing.job_ended()
 
-    def _report(self, frame: RunJob, run: Run, seconds: float) -> None:
+    def _report(self, frame: RunJob, run: Run, seconds: float, interrupted: bool) -> None:
         try:
-            self._connection.send(_ended(frame, run, seconds))
+            self._send(_ended(frame, run, seconds, interrupted))
         except OverflowError as error:
             # JSON holds integers of any size, and the wire those of 64 bits.
             lost = Run(status=Status.FAILED, error=f"the job's notes cannot be sent: {error}")
-            self._connection.send(_ended(frame, lost, seconds))
+            self._send(_ended(frame, lost, seconds, interrupted))
 
     def _run(self, frame: RunJob, cancel: Cancel) -> Run:
-        send, ask = self._connection.send, (frame.id, frame.attempt)
+        tell, ask = self._tell, (frame.id, frame.attempt)
         try:
             job = self._runner.job(
                 id=frame.id,
                 attempt=frame.attempt,
                 input=frame.input,
                 fields=frame.fields,
-                progress=lambda value: send(Progress(*ask, value)),
+                progress=lambda value: tell(Progress(*ask, value)),
             )
         except (WorkerkitError, ValueError) as error:
             return Run(status=Status.FAILED, error=str(error))
-        return self._runner.run(job, lambda n, value: send(Chunk(*ask, n, value)), cancel)
+
+        def emit(number: int, value: bytes) -> None:
+            tell(Chunk(*ask, number, value))
+
+        if self._interrupt is None:
+            return self._runner.run(job, emit, cancel)
+        return self._armed(self._interrupt, job, emit, cancel)
+
+    def _armed(self, interrupt: Interrupt, job: Job, emit: Emit, cancel: Cancel) -> Run:
+        try:
+            interrupt.arm(cancel)
+            run = self._runner.run(job, emit, cancel)
+            interrupt.disarm()
+        except JobCancelled:
+            # It came so late that it hit the runner: what that was about to do last is done here.
+            job.close()
+            return Run(status=Status.CANCELLED)
+        return run
 
 
-def _ended(frame: RunJob, run: Run, seconds: float) -> JobEnd:
+def _ended(frame: RunJob, run: Run, seconds: float, interrupted: bool) -> JobEnd:
     return JobEnd(
         slot=frame.slot,
         id=frame.id,
@@ -117,4 +185,7 @@ def _ended(frame: RunJob, run: Run, seconds: float) -> JobEnd:
         refresh=run.refresh,
         chunks=run.chunks,
         seconds=seconds,
+        retry=run.retry,
+        retry_after=run.retry_after,
+        interrupted=interrupted,
     )

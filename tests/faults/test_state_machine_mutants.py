@@ -1,0 +1,119 @@
+"""The state machine can fail: with any one guard taken out of the queue's statements, it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import pytest
+from hypothesis.stateful import run_state_machine_as_test
+
+from queue_driver import at_random, laboratory
+from queue_machine import QueueMachine
+from workerkit.errors import QueueError
+from workerkit.queue.engine import statements
+
+#: Examples within which each must be caught.
+EXAMPLES = 1_000
+
+
+@attrs.frozen
+class Mutant:
+    """A statement with `new` in the place of `old`. Parameters stay, so that it takes as many."""
+
+    name: str
+    statement: str
+    old: str
+    new: str
+    #: Writes left out, where several share a statement and one alone must find it.
+    without: frozenset[str] = frozenset()
+
+
+def nothing(name: str, statement: str, parameters: int) -> Mutant:
+    """In place of the whole statement, one that changes nothing."""
+    return Mutant(name, statement, "", f"UPDATE job SET id = id WHERE 0 AND ?{parameters} IS NULL")
+
+
+FENCE = "attempt = ?2", "?2 = ?2"
+WRITES = {"heartbeat", "chunk", "progress"}
+MUTANTS = (
+    # The fence: who writes about a run names its attempt.
+    Mutant("finish without the fence", "finish", "attempt = ?3", "?3 = ?3"),
+    Mutant("release without the fence", "release", *FENCE),
+    Mutant("heartbeat without the fence", "heartbeat", *FENCE),
+    *[
+        Mutant(f"{write} without the fence", "running", *FENCE, frozenset(WRITES - {write}))
+        for write in ("chunk", "progress")
+    ],
+    Mutant("claim keeps the attempt", "claim", "attempt = attempt + 1,", ""),
+    Mutant("retry keeps the attempt", "retry", "attempt = attempt + 1,", ""),
+    # What a job must be for a move.
+    Mutant("finish from any status", "finish", "status = ?2 AND", "?2 = ?2 AND"),
+    Mutant("release from any status", "release", "AND status = 1", ""),
+    Mutant("heartbeat in any status", "heartbeat", "AND status = 1", ""),
+    *[
+        Mutant(f"{write} in any status", "running", "AND status = 1", "", frozenset(WRITES - {write}))
+        for write in ("chunk", "progress")
+    ],
+    Mutant("retry from any end", "retry", "IN (3, 5)", ">= 2"),
+    Mutant("recover takes the holder's own", "recover", "holder <> ?1", "?1 = ?1"),
+    # Which jobs a claim takes.
+    Mutant("claim past the ttl", "claim", "AND due_at > ?4", ""),
+    Mutant("claim before the delay is over", "claim", "AND run_at IS NULL", ""),
+    Mutant("claim without order", "claim", "ORDER BY low_priority, seq", "ORDER BY seq DESC"),
+    Mutant("a delay is over too early", "promote", "AND run_at <= ?2", "AND ?2 = ?2"),
+    Mutant("a delay outlives a cancel", "finish", "run_at = NULL", "run_at = run_at"),
+    # What an end brings with it.
+    nothing("an end without its deliveries", "add_delivery", 12),
+    nothing("an end leaves the secrets", "wipe_secrets", 1),
+    nothing("a retry leaves the body", "drop_body", 1),
+    nothing("a retry takes the bodies of deliveries", "keep_bodies", 1),
+    # Counts.
+    nothing("nothing is counted", "count", 9),
+    Mutant("crashes are not counted", "release", "crashes + ?3", "crashes + 0 * ?3"),
+    Mutant("failures are not counted", "release", "failures + ?4", "failures + 0 * ?4"),
+    Mutant("returns are not counted", "release", "returns + ?5", "returns + 0 * ?5"),
+    Mutant("a retry keeps the counters", "retry", "crashes = 0, failures = 0, returns = 0,", ""),
+    # Streams and keys.
+    Mutant("chunks of any attempt", "chunks", "attempt = ?2", "?2 = ?2"),
+    Mutant(
+        "a new run's stream goes on where the old one was",
+        "claim",
+        "next_chunk = 0",
+        "next_chunk = next_chunk",
+    ),
+    nothing("taken chunks are taken again", "take_chunks", 2),
+    nothing("a key is forgotten", "add_idempotency", 4),
+    # Leases, retention.
+    Mutant("a lease that lives is lapsed", "lapsed", "AND lease_until <= ?1", "AND ?1 = ?1"),
+    Mutant("a sweep before the retention", "over", "AND due_at <= ?1", "AND ?1 = ?1"),
+    Mutant("a sweep of what a delivery needs", "over", "delivery.state < 3", "delivery.state < 0"),
+    # Deliveries.
+    Mutant("a try is not counted", "claim_deliveries", "number = number + 1,", ""),
+    Mutant("a try before it is due", "claim_deliveries", "AND next_at <= ?2", "AND ?2 = ?2"),
+    Mutant("a try is settled by another's number", "settle_delivery", "AND number = ?2", "AND ?2 = ?2"),
+    Mutant("a try is settled twice", "settle_delivery", "AND state = 1", ""),
+    Mutant("a delivery outlives a retry", "cancel_deliveries", "AND state IN (0, 2)", "AND 0"),
+)
+
+
+def mutated(mutant: Mutant) -> dict[str, str]:
+    sql = statements()
+    text = sql[mutant.statement]
+    assert mutant.old in text
+    sql[mutant.statement] = text.replace(mutant.old, mutant.new) if mutant.old else mutant.new
+    return sql
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_a_mutant_is_caught(mutant: Mutant, tmp_path: Path, figure: Callable[[str], None]) -> None:
+    kind = type("Mutated", (QueueMachine,), {"without": mutant.without})
+
+    with (
+        laboratory(tmp_path, kind, mutated(mutant)) as machine,
+        pytest.raises((AssertionError, QueueError)),
+    ):
+        run_state_machine_as_test(machine, settings=at_random(EXAMPLES))
+
+    print(f"{mutant.name}: caught by example {machine.examples}")

@@ -1,0 +1,106 @@
+"""SIGHUP: code and settings are read again, worker by worker, and what is wrong changes nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from waiting import until
+from workerkit.testing import Server
+
+HANDLERS = """
+import os, time
+from workerkit import worker_function
+
+@worker_function
+def version(job):
+    open("runs", "a").write(".")
+    deadline = time.monotonic() + 60
+    while job["input"] and not os.path.exists(job["input"]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return 1
+"""
+
+
+def hang_up(server: Server, sentence: str, times: int = 1) -> None:
+    os.kill(server.pid, signal.SIGHUP)
+    until(f"the log says {sentence!r}", lambda: server.log().count(sentence) >= times)
+
+
+def test_new_code_serves_after_a_reload_and_running_jobs_end_by_the_old_one(tmp_path: Path) -> None:
+    with Server(tmp_path, HANDLERS) as server:
+        running = server.submit("version", "go")
+        until("it runs", (tmp_path / "runs").exists)
+        (tmp_path / "handler.py").write_text(
+            HANDLERS.replace("return 1", "return 2")
+            + "\n@worker_function\ndef added(job):\n    return 'new'\n"
+        )
+        hang_up(server, "reloaded handler.py")
+        waiting = server.submit("version")
+        assert server.run("added")["output"] == "new"
+        (tmp_path / "go").touch()
+
+        assert server.wait("version", running)["output"] == 1
+        assert server.wait("version", waiting)["output"] == 2
+        assert server.get("/v2/version/health")[1]["jobs"]["retried"] == 0
+
+
+def test_code_that_does_not_import_leaves_the_old_workers_at_work(tmp_path: Path) -> None:
+    with Server(tmp_path, HANDLERS) as server:
+        (tmp_path / "handler.py").write_text("import no_such_module\n")
+        hang_up(server, "nothing was reloaded: ")
+
+        assert "No module named 'no_such_module'" in server.log()
+        assert [server.run("version")["output"] for _ in range(3)] == [1, 1, 1]
+        assert server.get("/readyz")[0] == 200
+        (tmp_path / "handler.py").write_text(HANDLERS.replace("return 1", "return 3"))
+        hang_up(server, "reloaded handler.py")
+        until("the new code serves", lambda: server.run("version")["output"] == 3)
+
+
+def test_a_function_that_is_gone_is_not_served_any_more(tmp_path: Path) -> None:
+    both = HANDLERS + "\n@worker_function\ndef old(job):\n    return 0\n"
+    with Server(tmp_path, both) as server:
+        assert server.run("old")["output"] == 0
+        (tmp_path / "handler.py").write_text(HANDLERS)
+        hang_up(server, "reloaded handler.py")
+
+        assert server.post("/v2/old/run", {"input": None})[0] == 404
+        assert server.run("version")["output"] == 1
+        assert "old is no longer served" in server.log()
+
+
+def test_numbers_of_workers_and_plugins_settings_are_read_again(tmp_path: Path) -> None:
+    def ready() -> int:
+        return int(server.get("/v2/version/health")[1]["workers"]["ready"])
+
+    settings = tmp_path / "workerkit.toml"
+    with Server(tmp_path, HANDLERS, settings='[workers]\ncount = "1"\n') as server:
+        settings.write_text('[workers]\ncount = "3"\n[plugin.refresh]\nalways = true\n')
+        hang_up(server, "reloaded handler.py")
+        until("there are three", lambda: ready() == 3)
+        server.run("version")
+        until("it is refreshed", lambda: "is refreshed: always" in server.log())
+        settings.write_text('[workers]\ncount = "1"\n')
+        hang_up(server, "reloaded handler.py", times=2)
+        until("there is one", lambda: ready() == 1)
+
+
+def test_settings_that_are_wrong_are_said_and_not_used(tmp_path: Path) -> None:
+    settings = tmp_path / "workerkit.toml"
+    with Server(tmp_path, HANDLERS, settings='[workers]\ncount = "1"\n') as server:
+        for text, sentence in {
+            '[workers]\ncount = "many"\n': "workers: 'many' is not a number of workers",
+            "[workers]\nstop_grace = -1\n": "stop_grace is -1",
+            "[plugin.refresh]\nmax_jobs = 0\n": "max_jobs",
+            "[workers\n": "workerkit.toml",
+        }.items():
+            settings.write_text(text)
+            before = server.log().count("nothing was reloaded: ")
+            hang_up(server, "nothing was reloaded: ", before + 1)
+            assert sentence in server.log()
+        settings.write_text("[server]\nheader_timeout = 9\n")
+        hang_up(server, "read at the next start only: [server]")
+
+        assert server.run("version")["output"] == 1

@@ -1,0 +1,201 @@
+"""What a host does with the end of a run, against a real queue; its workers have no process here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from supplying import a_store, a_worker
+from workerkit.bridge import Bridge
+from workerkit.hooks import Hooks
+from workerkit.host.ends import Ends, cancelled
+from workerkit.host.meter import Meter
+from workerkit.host.runs import Runs
+from workerkit.host.sealing import Sealer
+from workerkit.host.supply import Slot
+from workerkit.host.vault import Vault
+from workerkit.host.worker import Worker
+from workerkit.job import Status
+from workerkit.queue.sqlite import SQLiteStore
+from workerkit.settings import Settings
+from workerkit.testing.queue_contracts import submission
+from workerkit.wire import Descriptor, JobEnd
+
+PATIENCE = 20.0
+
+
+class Counting(Meter):
+    """What was counted."""
+
+    def __init__(self) -> None:
+        self.counted: list[str] = []
+        self._more = asyncio.Event()
+
+    def job_began(self, endpoint: str, delay: int) -> None:
+        assert 0 <= delay < 60_000
+        self._count("began")
+
+    def job_returned(self, endpoint: str, blame: str) -> None:
+        self._count(f"returned: {blame}")
+
+    def stale(self, endpoint: str) -> None:
+        self._count("stale")
+
+    def _count(self, what: str) -> None:
+        self.counted.append(what)
+        self._more.set()
+
+    async def wait(self, what: str) -> None:
+        while what not in self.counted:
+            self._more.clear()
+            await asyncio.wait_for(self._more.wait(), PATIENCE)
+
+
+class Boss:
+    """An employer that keeps its workers, and knows the order of what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int]] = []
+        self._more = asyncio.Event()
+
+    def replace(self, worker: Worker, reason: str) -> None:
+        worker.leaving = True
+        self.told.append((reason, worker.unsettled))
+
+    def settled(self, worker: Worker) -> None:
+        self.told.append(("settled", worker.unsettled))
+        self._more.set()
+
+    def needs_fresh(self) -> None:
+        self.told.append(("needs fresh", 0))
+
+    async def wait(self, count: int) -> None:
+        while len(self.told) < count:
+            self._more.clear()
+            await asyncio.wait_for(self._more.wait(), PATIENCE)
+
+
+class Scene:
+    """Runs of one function, and a worker that runs what is submitted."""
+
+    def __init__(self, store: SQLiteStore, function: Descriptor) -> None:
+        hooks = Hooks([], Bridge())
+        self.store, self.meter, self.boss = store, Counting(), Boss()
+        self.ends = Ends(store, hooks)
+        vault = Vault(Sealer([]), hooks)
+        self.runs = Runs(function, store, self.ends, vault, Settings(), "host", store.now, self.meter)
+        self.runs.work_for(self.boss)
+        self.worker = a_worker(function.concurrency)
+
+    async def begun(self) -> str:
+        """A job that runs in slot 0."""
+        self.runs.supply.offer(Slot(self.worker, 0))
+        job = submission()
+        await self.store.submit([job])
+        await self.meter.wait("began")
+        await self.store.progress("nobody", 1, b"0")  # is stored after the claim
+        return job.id
+
+    def end(self, id: str, status: Status = Status.COMPLETED, **more: object) -> None:
+        frame = JobEnd(0, id, 1, status.value, output=b"1", **more)  # type: ignore[arg-type]
+        self.runs.on_end(self.worker, frame)
+
+    async def status(self, id: str) -> str:
+        view = await self.store.view(id)
+        assert view is not None
+        return view.status.value
+
+
+def play(
+    folder: Path, scenario: Callable[[Scene], Awaitable[None]], function: Descriptor | None = None
+) -> None:
+    async def run() -> None:
+        store = a_store(folder / "queue.db")
+        await store.open()
+        scene = Scene(store, function or Descriptor("render", "function", concurrency=2))
+        running = asyncio.create_task(scene.runs.supply.run())
+        try:
+            await scenario(scene)
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+            await scene.runs.supply.drained()
+            await store.close()
+
+    asyncio.run(run())
+
+
+def test_a_refresh_is_begun_before_the_end_is_stored_and_finished_after_it(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        id = await scene.begun()
+        scene.end(id, refresh="flag: the output asked for it")
+        assert scene.boss.told == [("flag: the output asked for it", 1)]
+        assert scene.worker.busy == {}
+        assert scene.runs.held == []
+
+        await scene.boss.wait(2)
+        assert scene.boss.told[1] == ("settled", 0)
+        assert await scene.status(id) == "COMPLETED"
+
+    play(tmp_path, scenario)
+
+
+def test_what_a_run_reports_of_a_job_that_was_cancelled_is_dropped_and_counted(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        id = await scene.begun()
+        record = await scene.store.record(id)
+        assert record is not None
+        assert await scene.ends.end(record, cancelled(record, scene.store.now()))
+        scene.runs.stop(id, 1, "it was cancelled")
+        assert scene.boss.told == [("interrupted: a job was stopped in it", 0)]
+        scene.end(id)
+
+        await scene.meter.wait("stale")
+        await scene.boss.wait(2)
+        assert await scene.status(id) == "CANCELLED"
+
+    play(tmp_path, scenario)
+
+
+def test_a_result_behind_a_cancel_that_the_host_has_not_heard_of_is_refused_and_counted(
+    tmp_path: Path,
+) -> None:
+    async def scenario(scene: Scene) -> None:
+        id = await scene.begun()
+        record = await scene.store.record(id)
+        assert record is not None
+        assert await scene.ends.end(record, cancelled(record, scene.store.now()))
+        scene.end(id)
+
+        await scene.meter.wait("stale")
+        assert await scene.status(id) == "CANCELLED"
+
+    play(tmp_path, scenario)
+
+
+def test_the_answer_to_a_stop_is_not_too_late(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        id = await scene.begun()
+        scene.runs.stop(id, 1, "it was cancelled")
+        scene.end(id, Status.CANCELLED, interrupted=True)
+
+        await scene.boss.wait(2)
+        assert scene.boss.told == [("interrupted: a job was stopped in it", 1), ("settled", 0)]
+        assert scene.meter.counted == ["began"]
+
+    play(tmp_path, scenario, Descriptor("render", "function"))
+
+
+def test_a_run_that_failed_goes_back_and_is_counted(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        id = await scene.begun()
+        scene.end(id, Status.FAILED, error="no", retry="failed")
+        await scene.meter.wait("returned: failure")
+
+        record = await scene.store.record(id)
+        assert record is not None
+        assert (record.status, record.failures, record.crashes) == ("IN_QUEUE", 1, 0)
+        assert scene.runs.held == []
+
+    play(tmp_path, scenario, Descriptor("render", "function", retries=1, retry_delay=60_000))

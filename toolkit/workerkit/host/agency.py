@@ -1,0 +1,200 @@
+"""Where workers come from: new processes, and standbys that have done part of the start ahead."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import uuid
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+
+import attrs
+import msgspec
+
+from workerkit.host.gpus import VISIBLE
+from workerkit.host.printed import Logbook
+from workerkit.host.starts import Starts
+from workerkit.host.tasks import background
+from workerkit.host.worker import Owner, Worker
+from workerkit.wire import Descriptor, Start
+
+log = logging.getLogger(__name__)
+
+#: A standby is made once the worker that took the last one is ready, or after so many seconds.
+REFILL_AFTER = 2.0
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What workers are told at their start. `devices` are GPUs, which workers get one of each."""
+
+    first: Start
+    environment: Mapping[str, str] = attrs.field(repr=False)
+    devices: Sequence[str] = ()
+    #: See `WorkersSettings`.
+    prewarm: str = "toolkit"
+    warm: int = 1
+
+    @property
+    def imports_ahead(self) -> bool:
+        """Whether a standby imports the target. With several GPUs it cannot know which will be its own."""
+        return self.prewarm == "module" and len(self.devices) < 2
+
+    @property
+    def standbys(self) -> int:
+        """How many are kept."""
+        return 0 if self.prewarm == "off" else self.warm
+
+
+class Agency:
+    """Starts worker processes for all pools, and keeps standbys for whoever needs a worker next."""
+
+    def __init__(self, plan: Plan, book: Logbook) -> None:
+        self.plan = plan
+        self._book = book
+        self._standbys: deque[Worker] = deque()
+        self._bench = _Bench(self)
+        #: How many living workers have each GPU.
+        self._devices: Counter[str] = Counter()
+        self._launching = 0
+        self._starts = Starts()
+        self._refilling: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    async def hire(self, owner: Owner, device: str | None = None) -> Worker:
+        """A worker process that loads the target, a standby if there is one; `owner` hears of it.
+
+        `device` is the GPU that it gets; without one, that which the fewest have.
+        """
+        worker = self._take()
+        if worker is None:
+            worker = await self._launch(owner)
+        worker.owner = owner
+        if not worker.told:
+            self._tell(worker, device)
+        self._refill_after(REFILL_AFTER)
+        return worker
+
+    def keep(self, worker: Worker) -> None:
+        """Make a standby of a worker that has imported the target and has nothing to serve."""
+        worker.owner = self._bench
+        if worker.gone or self._closing or not self.plan.standbys:
+            worker.kill("nobody needs it")
+        else:
+            self._standbys.appendleft(worker)
+
+    def renew(self, plan: Plan) -> None:
+        """Start workers by another plan from now on; standbys of the old one go."""
+        self.plan = plan
+        for worker in self._standbys:
+            worker.kill("it was started for what has been reloaded since")
+        self._standbys.clear()
+        self._refill_after(REFILL_AFTER)
+
+    def refill(self) -> None:
+        """Nobody waits for a worker: make standbys, as many as are missing."""
+        if self._refilling is not None:
+            self._refilling.cancel()
+            self._refilling = None
+        if self._closing:
+            return
+        for _ in range(self.plan.standbys - len(self._standbys) - self._launching):
+            self._launching += 1
+            task = background(self._make(), "making a standby")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Let the standbys go."""
+        self._closing = True
+        if self._refilling is not None:
+            self._refilling.cancel()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        standbys = [*self._standbys]
+        self._standbys.clear()
+        for worker in standbys:
+            worker.kill("the host is stopping")
+        await asyncio.gather(*(worker.process.ended for worker in standbys))
+
+    @property
+    def standbys(self) -> int:
+        """How many there are now."""
+        return len(self._standbys)
+
+    def _take(self) -> Worker | None:
+        while self._standbys:
+            worker = self._standbys.popleft()
+            if not worker.leaving:
+                return worker
+        return None
+
+    async def _make(self) -> None:
+        plan = self.plan
+        try:
+            worker = await self._launch(self._bench)
+        finally:
+            self._launching -= 1
+        if plan is not self.plan or self._closing:
+            worker.kill("it is a standby for what has been reloaded since")
+            return
+        if plan.imports_ahead:
+            self._tell(worker)
+        self._standbys.append(worker)
+
+    async def _launch(self, owner: Owner) -> Worker:
+        worker = Worker(f"worker-{uuid.uuid4().hex[:8]}", owner, self._book)
+        launching = asyncio.ensure_future(worker.launch(self.plan.environment))
+        try:
+            await asyncio.shield(launching)
+        except asyncio.CancelledError:  # a process that is being started must not be left behind
+            await asyncio.wait({launching})
+            if launching.exception() is None:
+                worker.kill("nobody needs it any more")
+            raise
+        return worker
+
+    def _tell(self, worker: Worker, device: str | None = None) -> None:
+        """Say what it shall load."""
+        first, environ = self.plan.first, {}
+        if self.plan.devices:
+            chosen = device or min(self.plan.devices, key=lambda known: self._devices[known])
+            worker.device = environ[VISIBLE] = chosen
+            self._devices[chosen] += 1
+            worker.process.ended.add_done_callback(lambda _: self._devices.subtract([chosen]))
+        tag = secrets.token_hex(8)
+        worker.begin(msgspec.structs.replace(first, worker_id=worker.id, environ=environ, tag=tag))
+
+    def _refill_after(self, seconds: float) -> None:
+        if self._refilling is None and not self._closing and self.plan.standbys:
+            self._refilling = asyncio.get_running_loop().call_later(seconds, self.refill)
+
+    def lost(self, worker: Worker) -> None:
+        """A standby has died, of itself: the target does not load, or somebody killed it."""
+        if worker not in self._standbys:
+            return
+        self._standbys.remove(worker)
+        if self._starts.failed(worker.unfit or worker.how_it_ended, passing=False):
+            log.warning("standby %s is gone: %s", worker.id, self._starts.problem)
+        self._refill_after(self._starts.pause)
+
+    def imported(self) -> None:
+        """A standby has imported the target."""
+        self._starts.succeeded()
+
+
+class _Bench(Owner):
+    """Owns standbys until somebody takes them."""
+
+    def __init__(self, agency: Agency) -> None:
+        self._agency = agency
+
+    def on_hello(self, worker: Worker, functions: list[Descriptor]) -> None:
+        self._agency.imported()
+
+    def on_death(self, worker: Worker) -> None:
+        self._agency.lost(worker)

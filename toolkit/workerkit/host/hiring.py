@@ -1,0 +1,137 @@
+"""Hiring for one pool: as many as are missing, one at a time and with pauses while starts fail."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from workerkit.host.agency import Agency
+from workerkit.host.meter import Meter
+from workerkit.host.starts import Starts
+from workerkit.host.worker import Owner, Worker
+
+log = logging.getLogger(__name__)
+
+
+class Hiring:
+    """Gets workers from the agency and hands them to `adopt`.
+
+    Each takes over from one of `left`, if there are any: workers that were told to go.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        owner: Owner,
+        agency: Agency,
+        meter: Meter,
+        adopt: Callable[[Worker], None],
+        not_hired: Callable[[Worker | None], None],
+    ) -> None:
+        #: Under way, those that wait for the next try included; and those that wait.
+        self.count = self.pausing = 0
+        #: Understudies under way.
+        self.rehearsing = 0
+        self.left: deque[Worker] = deque()
+        self.starts = Starts()
+        self._endpoint = endpoint
+        self._owner = owner
+        self._agency = agency
+        self._meter = meter
+        self._adopt = adopt
+        self._not_hired = not_hired
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def hire(self, missing: int) -> None:
+        """Begin to hire as many as are `missing` beyond those that are under way."""
+        missing -= self.count
+        if self.starts.problem:
+            missing = min(missing, 1 - self.count)
+        for _ in range(missing if not self._closed else 0):
+            self.count += 1
+            predecessor = self.left.popleft() if self.left else None
+            task = asyncio.get_running_loop().create_task(self._hire(predecessor))
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._hired, predecessor))
+
+    def understudy(self, worker: Worker) -> None:
+        """Hire one that takes over from `worker`, which goes on until the other has imported the target."""
+        self.rehearsing += 1
+        task = asyncio.get_running_loop().create_task(self._rehearse(worker))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._hired, worker))
+
+    def forget(self, worker: Worker) -> None:
+        """A worker is gone, and nobody took over from it before."""
+        if worker in self.left:
+            self.left.remove(worker)
+
+    def close(self) -> None:
+        """Hire nobody any more."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+
+    async def _hire(self, predecessor: Worker | None) -> None:
+        try:
+            await self._pause()
+            worker = await self._agency.hire(self._owner, predecessor.device if predecessor else None)
+        finally:
+            self.count -= 1
+        worker.predecessor = predecessor
+        self._adopt(worker)
+
+    async def _rehearse(self, worker: Worker) -> None:
+        try:
+            understudy = await self._agency.hire(self._owner, worker.device)
+        finally:
+            self.rehearsing -= 1
+        understudy.predecessor = worker
+        self._adopt(understudy)
+
+    async def _pause(self) -> None:
+        if self.starts.pause:
+            self.pausing += 1
+            try:
+                await asyncio.sleep(self.starts.pause)
+            finally:
+                self.pausing -= 1
+
+    def _hired(self, predecessor: Worker | None, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s: a worker could not be started", self._endpoint, exc_info=error)
+            self.failed(f"a worker could not be started: {error}")
+            self._not_hired(predecessor)
+
+    def failed(self, why: str, *, passing: bool = False, who: str = "a worker") -> None:
+        """A worker did not get as far as being ready."""
+        self._meter.start_failed(self._endpoint)
+        news = self.starts.failed(why, passing=passing)
+        log.error(
+            "%s cannot serve: %s; next try in %g s", who, why if news else "as before", self.starts.pause
+        )
+
+
+def may_start(worker: Worker, *, overlap: bool) -> bool:
+    """Whether it may start for good: once the one that it takes over from is gone.
+
+    It need not wait when both can work side by side, since the other has some slots in use and some not.
+    """
+    before = worker.predecessor
+    return before is None or before.gone or (overlap and before.slots > 1 and bool(before.busy))
+
+
+def to_open(worker: Worker) -> list[int]:
+    """Slots that can be offered now: those that are not yet, but for as many as its predecessor uses."""
+    before = worker.predecessor
+    used = len(before.busy) if before is not None and not before.gone else 0
+    if not worker.ready or worker.leaving:
+        return []
+    first, worker.opened = worker.opened, max(worker.opened, worker.slots - used)
+    # One that is busy is offered once its run is over.
+    return [number for number in range(first, worker.opened) if number not in worker.busy]

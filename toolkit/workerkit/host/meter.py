@@ -1,0 +1,34 @@
+"""What the host counts for `/metrics`."""
+
+from __future__ import annotations
+
+
+class Meter:
+    """One for each host. Every method is cheap enough for a job's path."""
+
+    def job_began(self, endpoint: str, delay: int) -> None:
+        """A run has begun, `delay` milliseconds after its job was submitted."""
+
+    def job_ended(self, endpoint: str, status: str, execution_time: int | None) -> None:
+        """A job's end is stored; milliseconds of its last run, None when none had begun."""
+
+    def job_returned(self, endpoint: str, blame: str) -> None:
+        """A run went back to the queue."""
+
+    def worker_refreshed(self, endpoint: str, reason: str) -> None:
+        """A worker is being replaced. The cause is what stands before the first colon of `reason`."""
+
+    def worker_died(self, endpoint: str) -> None:
+        """A worker ended that nobody had asked to."""
+
+    def start_failed(self, endpoint: str) -> None:
+        """A worker did not get as far as being ready."""
+
+    def stale(self, endpoint: str) -> None:
+        """What a worker reported came too late: its job had moved on."""
+
+    def delivered(self, plugin: str, outcome: str) -> None:
+        """A delivery was tried: delivered, retried, dead or held."""
+
+    def batch(self, operations: int) -> None:
+        """The queue has committed a transaction of so many operations."""

@@ -1,0 +1,132 @@
+"""What a worker prints: whose it is, line by line to the log, without the secrets of the jobs that it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+
+import attrs
+
+from workerkit.host.printed import LATE_OUTPUT, Key, Logbook
+from workerkit.host.run import Run
+from workerkit.redaction import Redactor
+
+log = logging.getLogger(__name__)
+
+#: How much of a worker's last words is kept for the error of the job that it ran.
+TAIL_LINES = 40
+#: How many ended runs of a worker may have lines on their way.
+LATE_RUNS = 64
+#: Bytes of one run that are logged.
+MOST_LOGGED = 10_000_000
+
+
+@attrs.define(eq=False)
+class _Speaker:
+    """A run that may print."""
+
+    key: Key
+    ended: float = float("inf")
+    logged: int = 0
+
+    @property
+    def heard(self) -> bool:
+        """Whether a line may still be its."""
+        return time.monotonic() < self.ended + LATE_OUTPUT
+
+
+class WorkerOutput:
+    """The output of one worker."""
+
+    def __init__(self, worker: str, book: Logbook) -> None:
+        self._worker = worker
+        self._book = book
+        self._endpoint = ""
+        #: What stands before a line that Python printed in a run; empty when it was not told yet.
+        self._mark = ""
+        #: Its last lines, and who printed them.
+        self._tail: deque[tuple[Key | None, str]] = deque(maxlen=TAIL_LINES)
+        self._speakers: dict[Key, _Speaker] = {}
+        self._late: deque[Key] = deque()
+        #: The run that everything belongs to which is not marked.
+        self._only: _Speaker | None = None
+        #: Lines come late: output is read beside the wire.
+        self._redactors: deque[Redactor] = deque(maxlen=LATE_RUNS)
+
+    def marked_by(self, tag: str) -> None:
+        """The worker marks what its runs print with `tag`."""
+        self._mark = f"\x1e{tag}:" if tag else ""
+
+    def began(self, run: Run, *, alone: bool, only: bool = False) -> None:
+        """A run has begun: `alone` when no other is there now, `only` when there can be no other."""
+        if alone:
+            self._tail.clear()  # of what was printed before
+        self._endpoint = run.record.endpoint
+        key = run.record.id, run.record.attempt
+        speaker = self._speakers[key] = _Speaker(key)
+        self._only = speaker if only else None
+        if run.redactor is not None:
+            self._redactors.append(run.redactor)
+
+    def ended(self, run: Run) -> None:
+        """A run is over; what it printed may still be on its way."""
+        key = run.record.id, run.record.attempt
+        if (speaker := self._speakers.get(key)) is not None:
+            speaker.ended = time.monotonic()
+            self._late.append(key)
+            self._book.over(key)
+        if len(self._late) > LATE_RUNS:
+            self._speakers.pop(self._late.popleft(), None)
+        if run.redactor is not None:
+            asyncio.get_running_loop().call_later(LATE_OUTPUT, self._forget, run.redactor)
+
+    def line(self, line: str) -> None:
+        """The worker has printed a line; C code may have begun it, and a run of ours gone on."""
+        unmarked, mark, marked = line.partition(self._mark) if self._mark else (line, "", "")
+        if unmarked or not mark:
+            only = self._only
+            self._printed(only if only is not None and only.heard else None, unmarked)
+        if mark:
+            whose, _, text = marked.partition("\x1f")
+            self._printed(self._speaker(whose), text)
+
+    def tail(self, run: Run | None = None) -> str:
+        """Its last lines, without those of other runs when one is given."""
+        wanted = None if run is None else (run.record.id, run.record.attempt)
+        return "\n".join(text for key, text in self._tail if wanted is None or key in (None, wanted))
+
+    def _speaker(self, whose: str) -> _Speaker | None:
+        """The run that a mark names. A handler can forge it, and name no run but this worker's own."""
+        id, _, attempt = whose.rpartition(":")
+        speaker = self._speakers.get((id, int(attempt))) if attempt.isdecimal() else None
+        return speaker if speaker is not None and speaker.heard else None
+
+    def _printed(self, speaker: _Speaker | None, text: str) -> None:
+        text = text.rstrip("\r").rpartition("\r")[2]  # what a terminal shows in the end
+        for redactor in self._redactors:
+            text = redactor.text(text)
+        self._tail.append((None if speaker is None else speaker.key, text))
+        if speaker is not None:
+            self._book.add(speaker.key, text, late=speaker.ended != float("inf"))
+        if self._book.logged:
+            self._log(speaker, text)
+
+    def _log(self, speaker: _Speaker | None, text: str) -> None:
+        if speaker is None:
+            log.info("%s | %s", self._worker, text, extra={"worker": self._worker})
+            return
+        if speaker.logged > MOST_LOGGED:
+            return
+        speaker.logged += len(text) + 1
+        if speaker.logged > MOST_LOGGED:
+            text = f"(it has printed {MOST_LOGGED:,} bytes; no more are logged, and the last are kept with the job)"
+        id = speaker.key[0]
+        known = {"worker": self._worker, "job": id, "endpoint": self._endpoint}
+        log.info("%s %s | %s", self._worker, id, text, extra=known)
+
+    def _forget(self, redactor: Redactor) -> None:
+        with contextlib.suppress(ValueError):  # pushed out by later ones
+            self._redactors.remove(redactor)

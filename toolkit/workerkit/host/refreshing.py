@@ -1,0 +1,111 @@
+"""Refresh: at once when a job asks for it, one worker at a time when the settings do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from workerkit.host.meter import Meter
+from workerkit.host.worker import Worker
+
+log = logging.getLogger(__name__)
+
+RELOAD = "reload: the code and the settings were read again"
+ISOLATION = "isolation: a job that crashed a worker runs alone in a fresh one"
+
+
+class Refreshable(Protocol):
+    """The pool, as far as replacing goes."""
+
+    @property
+    def staying(self) -> Sequence[Worker]:
+        """Workers that are not leaving."""
+
+    @property
+    def starting(self) -> int:
+        """How many workers are on their way."""
+
+    @property
+    def replacing(self) -> int:
+        """How many leave, with nobody on the way who takes over."""
+
+    def prepare(self, worker: Worker) -> None:
+        """Hire one that takes over from it; until that is about to, it goes on."""
+
+    def succeed(self, worker: Worker) -> None:
+        """Let it go, and hire one that takes over from it."""
+
+
+class Refreshing:
+    """Decides when workers of one pool are replaced."""
+
+    def __init__(self, endpoint: str, pool: Refreshable, meter: Meter) -> None:
+        self._endpoint = endpoint
+        self._pool = pool
+        self._meter = meter
+        #: Workers that ask to be replaced when it is their turn: why, and whether they go on meanwhile.
+        self._asked: dict[Worker, tuple[str, bool]] = {}
+        #: Those whose successors get ready, and why.
+        self._prepared: dict[Worker, str] = {}
+
+    def ask(self, worker: Worker, reason: str, *, last: bool = False) -> None:
+        """Replace a worker when it is its turn; `last` says that it takes nothing more from then on."""
+        if worker not in self._prepared:
+            self._asked.setdefault(worker, (reason, last))
+            self.next_turn()
+
+    def forget(self, worker: Worker) -> None:
+        """It goes anyway."""
+        self._asked.pop(worker, None)
+        self._prepared.pop(worker, None)
+
+    def next_turn(self) -> None:
+        """Replace the next one that asked, unless another is being replaced."""
+        while self._asked and not self._pool.starting and not self._pool.replacing:
+            worker = next(iter(self._asked))
+            reason, last = self._asked.pop(worker)
+            if last:
+                self._replace(worker, reason)
+            else:
+                self._prepared[worker] = reason
+                self._pool.prepare(worker)
+
+    def taken_over(self, worker: Worker) -> None:
+        """The successor of one that was prepared for is about to take over."""
+        self._say(worker, self._prepared.pop(worker))
+
+    def not_taken_over(self, worker: Worker, pause: float) -> None:
+        """It was not: try again after so many seconds."""
+        if (reason := self._prepared.pop(worker, None)) is not None:
+            asyncio.get_running_loop().call_later(pause, self._ask_again, worker, reason)
+
+    def _ask_again(self, worker: Worker, reason: str) -> None:
+        if not worker.leaving:
+            self.ask(worker, reason)
+
+    def at_once(self, worker: Worker, reason: str, grace: float) -> None:
+        """Replace a worker now. Jobs in its other slots have `grace` seconds, then go back to the queue."""
+        if not worker.leaving:
+            self._replace(worker, reason)
+            asyncio.get_running_loop().call_later(grace, self._grace_is_over, worker, grace)
+
+    def make_fresh(self, lonely: int) -> None:
+        """See to it that as many workers as there are `lonely` jobs have run none, or will have."""
+        staying = self._pool.staying
+        fresh = sum(worker.fresh for worker in staying)
+        if staying and lonely > self._pool.starting + self._pool.replacing + fresh:
+            self._replace(min(staying, key=lambda worker: len(worker.busy)), ISOLATION)
+
+    def _replace(self, worker: Worker, reason: str) -> None:
+        self._say(worker, reason)
+        self._pool.succeed(worker)
+
+    def _say(self, worker: Worker, reason: str) -> None:
+        log.info("%s is refreshed: %s", worker.id, reason)
+        self._meter.worker_refreshed(self._endpoint, reason)
+
+    def _grace_is_over(self, worker: Worker, grace: float) -> None:
+        if worker.busy and not worker.gone:
+            worker.kill(f"it was to be refreshed, and its other jobs ran on for {grace:g} s")

@@ -1,0 +1,104 @@
+"""How many workers a function has, where that is a range: by how long jobs wait, and what idles."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+from workerkit.errors import QueueError
+from workerkit.host.sizes import Size
+from workerkit.host.worker import Worker
+from workerkit.queue import Store
+from workerkit.settings import WorkersSettings
+
+log = logging.getLogger(__name__)
+
+#: Seconds that one look waits for a job, that the next waits after a refusal, and between two at least.
+LOOK, REFUSED_PAUSE, LEAST_PAUSE = 60.0, 1.0, 0.05
+
+
+class Scalable(Protocol):
+    """The pool, as far as its size goes."""
+
+    wanted: int
+
+    @property
+    def coming(self) -> int:
+        """Slots of workers that are not ready yet."""
+
+    @property
+    def staying(self) -> Iterable[Worker]:
+        """Workers that are not leaving."""
+
+    def grow(self) -> None:
+        """One more."""
+
+    def shrink(self, worker: Worker) -> None:
+        """One less: this one, which is idle."""
+
+
+class Scaling:
+    """Changes how many workers a pool wants, between `size.least` and `size.most`."""
+
+    def __init__(
+        self, endpoint: str, pool: Scalable, size: Size, store: Store, settings: WorkersSettings
+    ) -> None:
+        self._endpoint = endpoint
+        self._pool = pool
+        self._size = size
+        self._store = store
+        self._delay = settings.scale_delay
+        self._idle_timeout = settings.idle_timeout
+        self._grown = 0.0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await asyncio.gather(self._grow_for_ever(), self._shrink_for_ever())
+
+    async def _grow_for_ever(self) -> None:
+        while True:
+            try:
+                pause = await self._look()
+            except QueueError as error:
+                log.error("%s: how long jobs wait is not known: %s", self._endpoint, error)
+                pause = REFUSED_PAUSE
+            await asyncio.sleep(pause)
+
+    async def _look(self) -> float:
+        """Add a worker when it is time to; returns seconds until the next look has a use."""
+        since = await self._store.waiting(self._endpoint, LOOK)
+        if since is None:
+            return 0.0
+        if self._pool.wanted >= self._size.most:
+            return max(self._delay, REFUSED_PAUSE)
+        waited = (self._store.now() - since) / 1000
+        left = self._delay - min(waited, time.monotonic() - self._grown)
+        if self._pool.wanted == 0 or (left <= 0 and await self._has_use()):
+            self._grown = time.monotonic()
+            self._pool.grow()
+            left = self._delay
+        return max(left, LEAST_PAUSE)
+
+    async def _has_use(self) -> bool:
+        """Whether more jobs wait than the workers that are starting will take."""
+        return (await self._store.counts(self._endpoint)).in_queue > self._pool.coming
+
+    async def _shrink_for_ever(self) -> None:
+        pause = self._idle_timeout
+        while True:
+            await asyncio.sleep(pause)
+            pause = self._let_go()
+
+    def _let_go(self) -> float:
+        """Let those go that have idled for too long; returns seconds until another may have."""
+        now = time.monotonic()
+        idle = sorted((w for w in self._pool.staying if w.idle), key=lambda worker: worker.idle_since)
+        for worker in idle:
+            left = worker.idle_since + self._idle_timeout - now
+            if self._pool.wanted <= self._size.least or left > 0:
+                return max(left, LEAST_PAUSE) if left > 0 else self._idle_timeout
+            self._pool.shrink(worker)
+        return self._idle_timeout
