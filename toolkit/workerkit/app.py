@@ -25,6 +25,7 @@ from workerkit.hooks import Hooks, LoadedPlugin
 from workerkit.host.host import Host
 from workerkit.host.intake import Intake
 from workerkit.host.jobs import Jobs
+from workerkit.host.metrics import PrometheusMeter
 from workerkit.host.sealing import Sealer
 from workerkit.host.tasks import background
 from workerkit.host.tree import become_subreaper
@@ -93,7 +94,8 @@ class App:
         for sentence in hooks.retired:
             log.warning("%s", sentence)
         with _bound(settings) as listening:
-            store = store_of(settings, hooks, self._holder)
+            meter = PrometheusMeter()
+            store = store_of(settings, hooks, self._holder, meter.batch)
             await store.open()
             sealer = Sealer.from_settings(settings.queue, file_of(settings.queue))
             host = Host(
@@ -105,6 +107,7 @@ class App:
                 worker_plugins=worker_refs(plugins),
                 environment=worker_environment(),
                 holder=self._holder,
+                meter=meter,
             )
             try:
                 await host.open()
@@ -195,7 +198,9 @@ async def _before(
 
 
 @contextlib.contextmanager
-def _signals(reload: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+def _signals(
+    reload: Callable[[], Coroutine[Any, Any, None]],
+) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
     """Two events: one for the first SIGTERM or SIGINT, one for the second. SIGHUP calls `reload`.
 
     A SIGHUP because the terminal has gone is one of the former.

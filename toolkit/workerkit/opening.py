@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from workerkit.errors import QueueError, QueueOwned
@@ -20,8 +21,13 @@ def file_of(queue: QueueSettings) -> Path | None:
     return None if location is None else location.path.absolute()
 
 
-def store_of(settings: Settings, hooks: Hooks, holder: str) -> Store:
-    """The store that the settings name, not yet open. Raises `QueueError` when nobody knows its url."""
+def store_of(
+    settings: Settings, hooks: Hooks, holder: str, on_commit: Callable[[int], None] = lambda operations: None
+) -> Store:
+    """The store that the settings name, not yet open. Raises `QueueError` when nobody knows its url.
+
+    `on_commit` hears how many operations were in each transaction of a store of our own.
+    """
     queue, location = settings.queue, _sqlite(settings.queue)
     if location is not None:
         return SQLiteStore(
@@ -32,6 +38,7 @@ def store_of(settings: Settings, hooks: Hooks, holder: str) -> Store:
             keep_sync_ms=int(queue.kept(sync=True) * 1000),
             queue_length=settings.limits.queue_length,
             holder=holder,
+            on_commit=on_commit,
         )
     opened = hooks.open_queue(queue.url)
     if isinstance(opened, Store):

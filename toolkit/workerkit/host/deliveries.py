@@ -120,6 +120,7 @@ class Deliveries:
 
     async def _settle(self, delivery: Delivery, receipt: Receipt) -> None:
         state, next_at = self._settled(delivery, receipt)
+        self._meter.delivered(delivery.plugin, state.value)
         log.log(
             logging.INFO if state is DeliveryState.DELIVERED else logging.WARNING,
             "delivery %s, try %d of %d: %s%s",

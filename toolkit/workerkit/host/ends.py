@@ -30,9 +30,13 @@ class Finisher(Protocol):
 class Ends:
     """Ends jobs, for whatever reason, exactly once."""
 
-    def __init__(self, feed: Finisher, hooks: Hooks, meter: Meter | None = None) -> None:
+    def __init__(
+        self, feed: Finisher, hooks: Hooks, meter: Meter | None = None, *, tell: bool = False
+    ) -> None:
         self._feed = feed
         self._meter = meter or Meter()
+        #: Whether a good end is worth a line in the log; one that is not always is.
+        self._tell = tell
         self._hooks = hooks
 
     async def end(self, record: Record, result: Result, request: Request | None = None) -> bool:
@@ -58,9 +62,11 @@ class Ends:
 
     async def _finish(self, record: Record, result: Result, end: End) -> bool:
         stored = await self._feed.finish(end)
-        if stored and result.status in (Status.FAILED, Status.TIMED_OUT):
-            # Not what it said: an error may quote the job's input.
-            log.warning("job %s of %s is %s", record.id, record.endpoint, result.status.value)
+        if stored:
+            self._meter.job_ended(record.endpoint, result.status.value, result.execution_time)
+            bad = result.status in (Status.FAILED, Status.TIMED_OUT)
+            if bad or self._tell:
+                _say(record, result, logging.WARNING if bad else logging.INFO)
         return stored
 
     def request(self, record: Record) -> Request:
@@ -85,6 +91,21 @@ class Ends:
                 except WorkerkitError as error:
                     log.warning("job %s: its field is not what the plugin wants: %s", record.id, error)
         return fields
+
+
+def _say(record: Record, result: Result, level: int) -> None:
+    """One line. Not what it said: an error or an output may quote the job's input."""
+    log.log(
+        level,
+        "job %s of %s is %s (attempt %d, %s ms, %s)",
+        record.id,
+        record.endpoint,
+        result.status.value,
+        result.attempt,
+        "-" if result.execution_time is None else result.execution_time,
+        result.worker_id or "no worker",
+        extra={"job": record.id, "endpoint": record.endpoint, "worker": result.worker_id},
+    )
 
 
 def timed_out(record: Record, now: int, *, expired: bool) -> Result:

@@ -59,7 +59,7 @@ class Host:
         self.sealer = sealer
         self.catalogue = Catalogue(store)
         self.meter = meter or Meter()
-        self.ends = Ends(store, hooks, self.meter)
+        self.ends = Ends(store, hooks, self.meter, tell=settings.logs.jobs)
         self.pools: dict[str, Pool] = {}
         self.vault = Vault(sealer, hooks)
         #: Set when no worker can be started any more, so that there is nothing to do but to end.
@@ -203,6 +203,11 @@ class Host:
             pool.hiring.starts.problem for pool in self.pools.values() if pool.hiring.starts.hopeless
         ]
         return CannotServe(f"workers of {shown(self._target)} do not start, and none is left: {problem}")
+
+    @property
+    def standbys(self) -> int:
+        """How many processes have done part of a worker's start."""
+        return self._agency.standbys
 
     def stop_run(self, id: str, attempt: int, reason: str) -> None:
         """Stop a run whose job has ended otherwise."""

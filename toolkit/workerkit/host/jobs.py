@@ -192,6 +192,10 @@ class Jobs:
         """Whether every function has the workers that it needs now, and which have none."""
         return readiness(self._host.pools)
 
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """Numbers for Prometheus in the form that `accept` asks for, and its content type."""
+        return await self._host.meter.shown(self._host, accept)
+
     async def list_jobs(
         self,
         endpoint: str | None = None,

@@ -1,10 +1,15 @@
-"""What the host counts for `/metrics`."""
+"""What the host counts as it happens: the meter's methods say when. `host/metrics.py` shows it."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workerkit.host.host import Host
+
 
 class Meter:
-    """One for each host. Every method is cheap enough for a job's path."""
+    """Counts nothing: for whoever ends jobs without serving `/metrics`."""
 
     def job_began(self, endpoint: str, delay: int) -> None:
         """A run has begun, `delay` milliseconds after its job was submitted."""
@@ -28,7 +33,11 @@ class Meter:
         """What a worker reported came too late: its job had moved on."""
 
     def delivered(self, plugin: str, outcome: str) -> None:
-        """A delivery was tried: delivered, retried, dead or held."""
+        """A delivery was tried: delivered, pending (it will be tried again), dead or held."""
 
     def batch(self, operations: int) -> None:
         """The queue has committed a transaction of so many operations."""
+
+    async def shown(self, host: Host, accept: str) -> tuple[bytes, str]:
+        """All that was counted and the levels of `host`, in a form that `accept` names; its content type."""
+        return b"", "text/plain"

@@ -50,12 +50,14 @@ class Engine:
         clock: Callable[[], int] | None = None,
         unsafe_filesystem: bool = False,
         sql: Mapping[str, str] | None = None,
+        on_commit: Callable[[int], None] = lambda operations: None,
     ) -> None:
         self._location = Location(Path(path), unsafe_filesystem)
         self.path = self._location.path.absolute()
         #: The lock beside the file; `owner.publish` tells others where this host answers.
         self.owner = Owner(self.path)
         self._clock = clock or wall_clock
+        self._on_commit = on_commit
         self._watches = Watches()
         self._deliveries = Signal()
         sql = statements() if sql is None else sql
@@ -87,7 +89,7 @@ class Engine:
     async def _start(self, db: sqlite3.Connection) -> None:
         context, claiming = self._context, self._claiming
         follow = Follow(self._conclude, claiming.hand_over, self._tell, claiming.undo)
-        self._writer = Writer(db, self._clock, follow, partial(explain, self.path))
+        self._writer = Writer(db, self._clock, follow, partial(explain, self.path), self._on_commit)
         await self._do(lambda batch: batch.db.execute(context.sql["adopt_counters"], (context.host,)))
         self._reading = Reader(self.path, context.sql)
         context.levels.update(self._reading.levels())

@@ -70,7 +70,9 @@ class Writer:
         clock: Callable[[], int],
         follow: Follow,
         explain: Callable[[sqlite3.Error], QueueError],
+        on_commit: Callable[[int], None] = lambda operations: None,
     ) -> None:
+        self._on_commit = on_commit
         self._db = db
         self._clock = clock
         self._follow = follow
@@ -181,6 +183,8 @@ class Writer:
         def settle(error: sqlite3.Error | None) -> None:
             if error is None:
                 self._settle(batch, ran)
+                if written:
+                    self._on_commit(len(ran))
             else:
                 self._fail(batch, ran, error)
 

@@ -13,6 +13,7 @@ from workerkit.errors import ApiError, suggest
 from workerkit.server.answers import send_json
 from workerkit.server.auth import OPERATOR, Gate
 from workerkit.server.errors import no_path, wrong_method
+from workerkit.server.metrics import Metrics
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -44,7 +45,7 @@ class Operation:
 
 
 def operator_routes(jobs: Jobs, gate: Gate) -> ASGIApp:
-    """An ASGI application for `/healthz`, `/readyz`, `/jobs…` and `/deliveries…`."""
+    """An ASGI application for `/healthz`, `/readyz`, `/metrics`, `/jobs…` and `/deliveries…`."""
 
     async def list_jobs(request: Request) -> bytes:
         query = _query(request, "endpoint", "status", "after", "limit")
@@ -83,6 +84,7 @@ def operator_routes(jobs: Jobs, gate: Gate) -> ASGIApp:
         "/deliveries/{id}/redeliver": Operation(by_id(jobs.redeliver), gate, POST),
     }
     routes = [Route(path, operation) for path, operation in operations.items()]
+    routes.append(Route("/metrics", Metrics(jobs, gate)))
     return Router([*_probes(jobs), *routes], redirect_slashes=False, default=_nothing)
 
 
@@ -116,7 +118,7 @@ async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
     raise no_path(
         scope["path"],
         "; jobs are under /v2/{endpoint}/: run, runsync, status/{id}, status-sync/{id}, stream/{id}, cancel/{id}, "
-        "retry/{id}, purge-queue and health; operators have /jobs and /deliveries; probes are /healthz and /readyz",
+        "retry/{id}, purge-queue and health; operators have /jobs, /deliveries and /metrics; probes are /healthz and /readyz",
     )
 
 
