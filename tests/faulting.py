@@ -63,7 +63,7 @@ class WatchedServer(Server):
 
     def processes(self) -> set[int]:
         """The host's, its workers', and what those have started: all that inherited the environment."""
-        return {pid for pid in _pids() if self._mark in _read(f"/proc/{pid}/environ") and alive(pid)}
+        return {pid for pid in pids() if self._mark in proc_file(f"/proc/{pid}/environ") and alive(pid)}
 
     def effects(self, last: int | None = None) -> list[Effect]:
         """What handlers have written, in the order of the file; only what the `last` bytes of it hold."""
@@ -208,7 +208,7 @@ def descriptors(pid: int) -> int:
 
 def memory(pid: int) -> int:
     """Bytes that a process has in memory."""
-    return int(_read(f"/proc/{pid}/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(proc_file(f"/proc/{pid}/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Growth:
@@ -224,22 +224,22 @@ class Growth:
         return self
 
     def __exit__(self, *error: object) -> None:
-        lines = _read(f"/proc/{self._pid}/status").decode().splitlines()
+        lines = proc_file(f"/proc/{self._pid}/status").decode().splitlines()
         [peak] = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
         self.bytes = peak - self._before
 
 
 def processor_time(pid: int) -> float:
     """Seconds that a process has computed."""
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    fields = proc_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def zombies(parent: int) -> list[int]:
     """Children of a process that ended and that it has not waited for."""
     found = []
-    for pid in _pids():
-        fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    for pid in pids():
+        fields = proc_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()
         if fields[:2] == [b"Z", str(parent).encode()]:
             found.append(pid)
     return found
@@ -255,11 +255,12 @@ def _effect(what: str, id: str, attempt: str, pid: str, at: str) -> Effect:
     return Effect(what, id, int(attempt), int(pid), int(at) / 1e9)
 
 
-def _pids() -> list[int]:
+def pids() -> list[int]:
+    """All processes."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def _read(path: str) -> bytes:
+def proc_file(path: str) -> bytes:
     """A file of a process; empty when the process is gone."""
     try:
         return Path(path).read_bytes()

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine
 
+from queue_comparison import (
+    ENDPOINTS,
+    at_once,
+    compare_details,
+    compare_lines,
+    compare_lists,
+    of_job,
+    of_record,
+)
 from queue_model import Job, Model, Run
 from workerkit.delivery import Delivery
-from workerkit.job import EMPTY, Status
-from workerkit.queue import Blame, Claim, End, Record
+from workerkit.job import Status
+from workerkit.queue import Blame, Claim, DeliveryState, End
 from workerkit.queue.batch import Batch
-from workerkit.queue.file import open_for_writing
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.testing import ManualClock
 
 LEASE, KEEP, LENGTH = 30_000, 600_000, 5
 #: Seconds that one example may take.
 PATIENCE = 60.0
-ENDPOINTS = ("render", "caption")
 #: A call of the store, and what the model says that it answers.
 Call = tuple[Awaitable[Any], Callable[[], Any]]
-
-
-M = TypeVar("M", bound="Driver")
 
 
 def fail(batch: Batch) -> None:
@@ -51,8 +53,8 @@ class Driver(RuleBasedStateMachine):
     #: Holds `template.db`, an empty queue.
     folder: ClassVar[Path]
     sql: ClassVar[Mapping[str, str]]
-    #: Writes that this machine leaves out.
-    without: ClassVar[frozenset[str]] = frozenset()
+    #: What a run says of itself, each time that it says something.
+    reports: ClassVar[tuple[str, ...]] = ("heartbeat", "chunk", "progress", "keep_log")
     examples: ClassVar[int] = 0
     steps: ClassVar[int] = 0
 
@@ -67,7 +69,7 @@ class Driver(RuleBasedStateMachine):
         #: Jobs as somebody has seen them: id, status, attempt.
         self.seen: list[tuple[str, Status, int]] = []
         self.waiting: tuple[str, asyncio.Task[list[Claim]]] | None = None
-        self.number = 0
+        self.number = self.turn = 0
         for old in self.folder.glob("queue.db*"):
             old.unlink()
         shutil.copyfile(self.folder / "template.db", self.folder / "queue.db")
@@ -103,7 +105,7 @@ class Driver(RuleBasedStateMachine):
         waits = [call for call, _ in calls]
         if poisoned:
             waits.append(self.store._do(fail))
-        answers = self.do(_all(waits))
+        answers = self.do(_all(waits)) if len(waits) != 1 else [self.do(waits[0])]
         if poisoned:
             assert isinstance(answers.pop(), ZeroDivisionError)
         assert answers == [expected() for _, expected in calls]
@@ -123,7 +125,11 @@ class Driver(RuleBasedStateMachine):
 
     def calls(self, several: Iterable[tuple[Any, ...]]) -> list[Call]:
         """Calls by their names and arguments."""
-        return [getattr(self, name)(*values) for name, *values in several if name not in self.without]
+        found = []
+        for name, *values in several:
+            for call in self.reports if name == "report" else [name]:
+                found.append(getattr(self, call)(*values))
+        return found
 
     def run(self, place: int) -> Run:
         """One that was handed out, the latest first."""
@@ -134,11 +140,20 @@ class Driver(RuleBasedStateMachine):
         jobs = list(self.model.jobs.values())
         return jobs[-1 - place % len(jobs)] if jobs else None
 
+    def sent(self, place: int) -> str:
+        """One delivery that is there, what is being sent and the latest first."""
+        sent = self.model.outbox.sent
+        names = sorted(sent, key=lambda name: sent[name].state is DeliveryState.SENDING)
+        return names[-1 - place % len(names)]
+
     def finish(self, place: int, status: Status, deliveries: list[Delivery]) -> Call:
         id, attempt = self.run(place)
         return self.end((id, Status.IN_PROGRESS, attempt), status, deliveries)
 
     def end_as_seen(self, place: int, status: Status, deliveries: list[Delivery]) -> Call:
+        """By one who may have looked a while ago, at any of the last jobs that somebody looked at."""
+        if job := self.job(place):
+            self.seen.append((job.asked.id, job.status, job.attempt))
         seen = self.seen[-1 - place % len(self.seen)] if self.seen else ("nobody", Status.IN_QUEUE, 0)
         return self.end(seen, status, deliveries)
 
@@ -155,10 +170,12 @@ class Driver(RuleBasedStateMachine):
         return self.store.finish(end), lambda: self.model.finish(end)
 
     def release(self, place: int, blame: Blame, after: int) -> Call:
-        run = self.run(place)
+        return self.returned(self.run(place), blame, after)
+
+    def returned(self, run: Run, blame: Blame = Blame.NONE, after: int = 0) -> Call:
         return self.store.release(*run, blame, after), lambda: self.model.release(run, blame, after)
 
-    def heartbeat(self, place: int) -> Call:
+    def heartbeat(self, place: int, _: int) -> Call:
         runs = self.runs[-1 - place :]
         return self.store.heartbeat(runs), lambda: self.model.heartbeat(runs)
 
@@ -167,12 +184,12 @@ class Driver(RuleBasedStateMachine):
         value = f"{run} {n}".encode()
         return self.store.chunk(*run, n, value), lambda: self.model.chunk(run, n, value)
 
-    def progress(self, place: int) -> Call:
+    def progress(self, place: int, _: int) -> Call:
         run = self.run(place)
         value = f"{run} {self.clock.time}".encode()
         return self.store.progress(*run, value), lambda: self.model.progress(run, value)
 
-    def keep_log(self, place: int) -> Call:
+    def keep_log(self, place: int, _: int) -> Call:
         id, attempt = self.run(place)
         value = f"{id} {attempt} {self.clock.time}".encode()
         return self.store.keep_log(id, attempt, value), lambda: self.model.keep_log(id, attempt, value)
@@ -185,87 +202,31 @@ class Driver(RuleBasedStateMachine):
     # What can be seen
 
     def compare(self) -> None:
-        """After each step: the line, who waits in it, the counts, every job and every delivery."""
+        """After each step: all that lists and counts show, and in turn the lines and what one job holds."""
         self.serve()
-        self.do(self._compare())
+        type(self).steps += 1
+        self.turn += 1
+        at_once(compare_lists(self.store, self.model))
+        if self.turn % 2:
+            at_once(compare_lines(self.store, self.model))
+        elif job := self.job(self.turn // 2):
+            at_once(compare_details(self.store, self.model, job))
 
     def serve(self) -> None:
         """Jobs are let through whose delay is over; who waits for a job has it when there is one."""
-        self.model.promote()
+        if self.model.promote() or self.waiting is not None:
+            self.do(self.ask())
         if self.waiting is not None:
             endpoint, task = self.waiting
-            self.do(self.store.waiting(endpoint, 0))
             if self.model.claimable(endpoint):
                 self.waiting = None
                 self.claimed(self.do(task), endpoint, 1, "b")
             else:
                 assert not task.done()
 
-    async def _compare(self) -> None:
-        store, model = self.store, self.model
-        lines = await asyncio.gather(*[store.waiting(endpoint, 0) for endpoint in ENDPOINTS])
-        for endpoint, since in zip(ENDPOINTS, lines, strict=True):
-            assert since == next((job.queued_at for job in model.claimable(endpoint)), None)
-            assert await store.counts(endpoint) == model.counts(endpoint)
-        jobs = store._reader.jobs(None, None, None, 999)
-        assert sorted([line.id for line in jobs]) == sorted(model.jobs)
-        deliveries = store._reader.deliveries(None, None, 999)
-        assert sorted([line.id for line in deliveries]) == sorted(model.outbox.sent)
-        for id, job in model.jobs.items():
-            view, record = await store.view(id), await store.record(id)
-            assert view is not None
-            assert (view.progress, view.body) == (job.progress, job.body)
-            assert record is not None
-            assert of_record(record) == of_job(job)
-            assert await store.logs(id) == sorted(job.logs.items())
-        for id, sent in model.outbox.sent.items():
-            found = await store.delivery(id)
-            assert found is not None
-            line, body = found
-            assert (line.job, line.state, line.number) == (sent.job, sent.state, sent.number)
-            assert (line.attempts, line.next_at, body) == (sent.attempts, sent.next_at, sent.body)
-
-
-@contextmanager
-def laboratory(folder: Path, kind: type[M], sql: Mapping[str, str]) -> Iterator[type[M]]:
-    """A machine of this kind for queues in this folder, with these statements."""
-    open_for_writing(folder / "template.db").close()
-    with closing(asyncio.new_event_loop()) as loop:
-        yield type(kind.__name__, (kind,), {"loop": loop, "folder": folder, "sql": sql})
-        loop.run_until_complete(loop.shutdown_default_executor())
-
-
-def at_random(examples: int, *, new: bool = False) -> settings:
-    """As many examples of 40 steps, the same ones each time or `new` ones."""
-    return settings(
-        max_examples=examples,
-        stateful_step_count=40,
-        derandomize=not new,
-        database=None,
-        deadline=None,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-
-
-def of_record(record: Record) -> tuple[Any, ...]:
-    """What a store says of a job."""
-    return (
-        *(record.id, record.endpoint, record.status, record.attempt, record.input, dict(record.sealed)),
-        *(record.submitted_at, record.started_at, record.expires_at),
-        *(record.crashes, record.failures, record.returns, record.policy),
-    )
-
-
-def of_job(job: Job) -> tuple[Any, ...]:
-    """What the model says of it."""
-    asked = job.asked
-    return (
-        *(asked.id, asked.endpoint, job.status, job.attempt, asked.input),
-        dict(asked.sealed if job.sealed else EMPTY),
-        *(job.submitted_at, job.started_at, job.expires_at),
-        *(job.crashes, job.failures, job.returns, asked.policy),
-    )
+    async def ask(self) -> list[int | None]:
+        """Since when the first in each line waits."""
+        return await asyncio.gather(*[self.store.waiting(endpoint, 0) for endpoint in ENDPOINTS])
 
 
 async def _all(calls: Sequence[Awaitable[Any]]) -> list[Any]:

@@ -2,48 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from queue_driver import ENDPOINTS, KEEP, LEASE, LENGTH, Driver
+from queue_comparison import ENDPOINTS
+from queue_driver import KEEP, LEASE, LENGTH, Call, Driver
 from workerkit.delivery import Delivery
 from workerkit.job import Policy, Status
 from workerkit.queue import Blame, DeliveryState, Submission
 
 DELAY, TTL = 5_000, 60_000
 
-endpoints = st.sampled_from(ENDPOINTS)
+#: Mostly one, so that what is done meets what was done.
+endpoints = st.sampled_from([ENDPOINTS[0], *ENDPOINTS])
+holders = st.sampled_from("ab")
 #: Which one of those there are, the latest first.
 places = st.integers(0, 4)
+lows = st.sampled_from([False, False, True])
+ttls = st.sampled_from([TTL, 2 * KEEP])
+keys = st.sampled_from([None, None, ("k1", b"1"), ("k1", b"2"), ("k2", b"1")])
 ends = st.sampled_from([status for status in Status if status.ended])
-deliveries = st.lists(
-    st.builds(
-        Delivery,
-        target=st.just("http://a/"),
-        plugin=st.sampled_from(["webhook", "audit"]),
-        lane=st.sampled_from("ab"),
-        attempts=st.integers(1, 2),
-        body=st.sampled_from([None, b"own"]),
-    ),
-    max_size=2,
-)
+lanes = st.sampled_from(["", "", "", "a", "b"])
+A, A_OWN, B = [
+    Delivery(target="http://a/", plugin=plugin, lane=lane, attempts=attempts, body=body)
+    for plugin, lane, attempts, body in (
+        ("webhook", "a", 2, None),
+        ("audit", "a", 1, b"own"),
+        ("webhook", "b", 2, None),
+    )
+]
+deliveries = st.sampled_from([(), (A,), (A, A), (A, A_OWN), (A_OWN, B), (A, A_OWN, B)])
 #: Names of `Driver`'s calls with their arguments.
-writes = st.one_of(
-    st.tuples(st.just("finish"), places, ends, deliveries),
-    st.tuples(
-        st.just("release"), places, st.sampled_from(list(Blame)), st.sampled_from([0, DELAY, 2 * DELAY])
-    ),
-    st.tuples(st.just("heartbeat"), places),
-    st.tuples(st.just("chunk"), places, st.integers(0, 3)),
-    st.tuples(st.just("progress"), places),
-    st.tuples(st.just("end_as_seen"), places, ends, deliveries),
-    st.tuples(st.just("retry"), places),
-    st.tuples(st.just("keep_log"), places),
+finishes = st.tuples(st.just("finish"), places, ends, deliveries)
+releases = st.tuples(
+    st.just("release"), places, st.sampled_from(list(Blame)), st.sampled_from([0, DELAY, KEEP])
 )
-lanes = st.sampled_from(["", "", "a", "b"])
+reports = st.tuples(st.just("report"), places, st.integers(0, 3))
+retries = st.tuples(st.just("retry"), places)
+cancels = st.tuples(st.just("end_as_seen"), places, ends, deliveries)
+#: State, and when it is due again.
+settlements = st.sampled_from(
+    [
+        (DeliveryState.PENDING, None),
+        (DeliveryState.PENDING, DELAY),
+        (DeliveryState.PENDING, DELAY),
+        (DeliveryState.DELIVERED, None),
+        (DeliveryState.DEAD, None),
+        (DeliveryState.HELD, None),
+    ]
+)
 
 
 class QueueMachine(Driver):
@@ -51,29 +62,37 @@ class QueueMachine(Driver):
 
     # Clients
 
-    @rule(
-        endpoint=endpoints,
-        low=st.booleans(),
+    @initialize(
+        n=st.integers(1, 4),
         sealed=st.booleans(),
-        ttl=st.sampled_from([TTL, 2 * KEEP]),
-        key=st.sampled_from([None, None, ("k1", b"1"), ("k1", b"2"), ("k2", b"1")]),
+        ttl=ttls,
+        claimed=st.integers(0, 4),
+        call=st.none() | finishes,
     )
+    def begin(self, n: int, sealed: bool, ttl: int, claimed: int, call: tuple[Any, ...] | None) -> None:
+        policy = Policy(ttl=ttl)
+        self.submitted(*[self.new(ENDPOINTS[0], sealed=sealed, policy=policy) for _ in range(n)])
+        if claimed:
+            self.claim(ENDPOINTS[0], claimed, "a")
+        if call:
+            self.check(*self.calls([call]))
+
+    @rule(endpoint=endpoints, low=lows, sealed=st.booleans(), ttl=ttls, key=keys)
     def submit(self, endpoint: str, low: bool, sealed: bool, ttl: int, key: tuple[str, bytes] | None) -> None:
         asked = self.new(endpoint, sealed=sealed, policy=Policy(ttl=ttl, low_priority=low))
         self.submitted(attrs.evolve(asked, idempotency=key))
 
-    @rule(endpoint=endpoints, lows=st.lists(st.booleans(), min_size=1, max_size=3), place=places)
-    def submit_many(self, endpoint: str, lows: list[bool], place: int) -> None:
-        """With one that is there already."""
-        if not self.is_waited_for(endpoint):
-            job = self.job(place)
+    @rule(endpoint=endpoints, lows=st.lists(lows, max_size=3), place=places, key=keys)
+    def submit_again(
+        self, endpoint: str, lows: Sequence[bool], place: int, key: tuple[str, bytes] | None
+    ) -> None:
+        """One that is there already, alone or with some that are new."""
+        job = self.job(place)
+        if not lows and job:
+            self.submitted(attrs.evolve(job.asked, idempotency=key))
+        elif lows and not self.is_waited_for(endpoint):
             new = [self.new(endpoint, policy=Policy(ttl=TTL, low_priority=low)) for low in lows]
             self.submitted(*new, *([job.asked] if job else []))
-
-    @rule(place=places, key=st.sampled_from([None, ("k1", b"1")]))
-    def submit_again(self, place: int, key: tuple[str, bytes] | None) -> None:
-        if job := self.job(place):
-            self.submitted(attrs.evolve(job.asked, idempotency=key))
 
     def new(self, endpoint: str, *, sealed: bool = False, policy: Policy) -> Submission:
         self.number += 1
@@ -93,46 +112,66 @@ class QueueMachine(Driver):
         answers = [(answer.id, answer.outcome) for answer in self.do(self.store.submit(asked))]
         assert answers == [self.model.submit(one, taken=waited_for) for one in asked]
 
-    @rule(place=places)
-    def see(self, place: int) -> None:
-        if job := self.job(place):
-            self.seen.append((job.asked.id, job.status, job.attempt))
-
-    @rule(endpoint=endpoints)
-    def purge(self, endpoint: str) -> None:
-        found = self.do(self.store.queued(endpoint, 99))
-        assert [record.id for record in found] == [job.asked.id for job in self.model.queued(endpoint)]
-        self.check(*[self.end((r.id, r.status, r.attempt), Status.CANCELLED) for r in found])
-
     @rule(place=places, limit=st.integers(1, 3))
-    def take_chunks(self, place: int, limit: int) -> None:
+    def follow(self, place: int, limit: int) -> None:
         if job := self.job(place):
-            id = job.asked.id
-            self.check((self.store.take_chunks(id, limit, 999), lambda: self.model.take_chunks(id, limit)))
+            self.check(self.take_chunks(job.asked.id, limit))
+            self.check(self.take_chunks(job.asked.id, limit))
 
     # Holders
 
-    @rule(endpoint=endpoints, n=st.integers(1, 3), holder=st.sampled_from("ab"))
+    @rule(
+        endpoint=endpoints,
+        n=st.integers(1, 3),
+        holder=holders,
+        milliseconds=st.sampled_from([0, 0, 0, DELAY, TTL]),
+    )
+    def look_and_claim(self, endpoint: str, n: int, holder: str, milliseconds: int) -> None:
+        """After a while, in which a delay or a ttl may have ended."""
+        self.clock.advance(milliseconds)
+        self.serve()
+        lines = [self.model.claimable(endpoint) for endpoint in ENDPOINTS]
+        assert self.do(self.ask()) == [line[0].queued_at if line else None for line in lines]
+        self.claim(endpoint, n, holder)
+
     def claim(self, endpoint: str, n: int, holder: str) -> None:
         self.claimed(self.do(self.store.claim(endpoint, n, holder, 0)), endpoint, n, holder)
 
+    @precondition(lambda self: self.waiting is None)
     @rule(endpoint=endpoints)
     def wait_for_a_job(self, endpoint: str) -> None:
-        if self.waiting is None:
-            self.waiting = endpoint, self.loop.create_task(self.store.claim(endpoint, 1, "b", 600))
+        self.waiting = endpoint, self.loop.create_task(self.store.claim(endpoint, 1, "b", 600))
 
-    @rule(write=writes)
-    def write(self, write: tuple[Any, ...]) -> None:
-        self.check(*self.calls([write]))
+    @rule(call=finishes)
+    def end_a_run(self, call: tuple[Any, ...]) -> None:
+        self.check(*self.calls([call]))
 
-    @rule(several=st.lists(writes, min_size=2, max_size=4), poisoned=st.booleans())
+    @rule(call=releases)
+    def give_back(self, call: tuple[Any, ...]) -> None:
+        self.check(*self.calls([call]))
+
+    @rule(call=reports, limit=st.integers(0, 3))
+    def report(self, call: tuple[Any, ...], limit: int) -> None:
+        """And perhaps somebody follows what comes."""
+        self.check(*self.calls([call]))
+        run = self.run(call[1])
+        self.check((self.store.chunks(*run), lambda: self.model.chunks(run)))
+        if limit and run[0] in self.model.jobs:
+            self.check(self.take_chunks(run[0], limit))
+
+    def take_chunks(self, id: str, limit: int) -> Call:
+        return self.store.take_chunks(id, limit, 999), lambda: self.model.take_chunks(id, limit)
+
+    @rule(call=st.one_of(cancels, retries))
+    def cancel_or_retry(self, call: tuple[Any, ...]) -> None:
+        self.check(*self.calls([call]))
+
+    @rule(
+        several=st.lists(st.one_of(finishes, releases, reports, cancels, retries), min_size=2, max_size=4),
+        poisoned=st.booleans(),
+    )
     def write_together(self, several: list[tuple[Any, ...]], poisoned: bool) -> None:
         self.check(*self.calls(several), poisoned=poisoned)
-
-    @rule(place=places)
-    def read_chunks(self, place: int) -> None:
-        run = self.run(place)
-        self.check((self.store.chunks(*run), lambda: self.model.chunks(run)))
 
     # A host, now and then
 
@@ -140,96 +179,84 @@ class QueueMachine(Driver):
     def pass_time(self, milliseconds: int) -> None:
         self.clock.advance(milliseconds)
 
-    @rule(endpoint=endpoints, holder=st.sampled_from("ab"))
+    @rule(endpoint=endpoints, holder=holders)
     def steal(self, endpoint: str, holder: str) -> None:
         """Leases run out, their jobs go back, and another holder takes them."""
         self.clock.advance(LEASE)
         found = self.do(self.store.lapsed(99))
-        assert {record.id for record in found} == {job.asked.id for job in self.model.lapsed()}
-        for record in found:
-            run = record.id, record.attempt
-            self.check(
-                (self.store.release(*run, Blame.NONE), lambda run=run: self.model.release(run, Blame.NONE, 0))
-            )
+        self.check(*[self.returned((record.id, record.attempt)) for record in found])
         self.serve()
         self.claim(endpoint, 3, holder)
 
-    @rule()
-    def expire(self) -> None:
-        found = self.do(self.store.expired(99))
-        assert {record.id for record in found} == {job.asked.id for job in self.model.expired()}
-        self.check(*[self.end((r.id, r.status, r.attempt), Status.TIMED_OUT) for r in found])
-
-    @rule()
-    def sweep(self) -> None:
+    @rule(milliseconds=st.sampled_from([0, KEEP]))
+    def sweep(self, milliseconds: int) -> None:
+        self.clock.advance(milliseconds)
+        self.serve()
         self.check((self.store.sweep(99), self.model.sweep))
 
-    @rule()
-    def restart(self) -> None:
-        assert self.close() == []
-        self.open()
-        self.check((self.store.recover("a"), lambda: self.model.recover("a")))
+    @rule(what=st.sampled_from(["expire", "purge", "restart"]), endpoint=endpoints)
+    def look_after(self, what: str, endpoint: str) -> None:
+        if what == "restart":
+            assert self.close() == []
+            self.open()
+            self.check((self.store.recover("a"), lambda: self.model.recover("a")))
+        else:
+            purges = what == "purge"
+            found = self.do(self.store.queued(endpoint, 99) if purges else self.store.expired(99))
+            status = Status.CANCELLED if purges else Status.TIMED_OUT
+            self.check(*[self.end((r.id, r.status, r.attempt), status) for r in found])
 
     # Deliveries
 
-    @rule(limit=st.integers(1, 3), busy=lanes)
-    def claim_deliveries(self, limit: int, busy: str) -> None:
-        due = self.model.outbox.due(busy)
+    @precondition(lambda self: self.model.outbox.sent)
+    @rule(limit=st.sampled_from([1, 1, 3]), busy=lanes, how=st.none() | settlements)
+    def deliver(self, limit: int, busy: str, how: tuple[DeliveryState, int | None] | None) -> None:
+        """Some are sent, and perhaps one of them is over at once."""
+        outbox = self.model.outbox
+        due = outbox.due(busy)
         found = self.do(self.store.claim_deliveries(limit, list(busy)))
         assert len(found) == min(limit, len(due))
+        assert {delivery.id for delivery in found} <= set(due)
         for delivery in found:
             sent = due.pop(delivery.id)
             assert (delivery.number, delivery.body, delivery.job) == (sent.number + 1, sent.body, sent.job)
         for lane in {delivery.lane for delivery in found}:
-            taken = [self.model.outbox.sent[d.id].next_at or 0 for d in found if d.lane == lane]
+            taken = [outbox.sent[d.id].next_at or 0 for d in found if d.lane == lane]
             left = [sent.next_at or 0 for sent in due.values() if sent.asked.lane == lane]
             assert max(taken) <= min(left, default=max(taken))
-        self.model.outbox.claimed([delivery.id for delivery in found])
+        outbox.claimed([delivery.id for delivery in found])
+        self.check((self.store.next_delivery(list(busy)), lambda: outbox.next(busy)))
+        if found and how:
+            self.check(self.settled(found[0].id, found[0].number, *how))
 
-    @rule(
-        place=places,
-        number=st.sampled_from([0, 0, 0, 1]),
-        state=st.sampled_from(
-            [DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.HELD]
-        ),
-        after=st.sampled_from([None, DELAY]),
-    )
-    def settle(self, place: int, number: int, state: DeliveryState, after: int | None) -> None:
-        if name := self.sent(place):
-            values = (name, self.model.outbox.sent[name].number - number, state)
-            at = None if after is None else self.clock.time + after
-            self.check(
-                (
-                    self.store.settle_delivery(*values, "", at),
-                    lambda: self.model.outbox.settle(*values, at),
-                )
-            )
+    @precondition(lambda self: self.model.outbox.sent)
+    @rule(place=places, older=st.sampled_from([0, 0, 1]), how=settlements)
+    def settle(self, place: int, older: int, how: tuple[DeliveryState, int | None]) -> None:
+        name = self.sent(place)
+        self.check(self.settled(name, self.model.outbox.sent[name].number - older, *how))
 
-    @rule(place=places)
-    def redeliver(self, place: int) -> None:
-        if name := self.sent(place):
-            self.check((self.store.redeliver(name), lambda: self.model.outbox.redeliver(name)))
+    def settled(self, name: str, number: int, state: DeliveryState, after: int | None) -> Call:
+        values = (name, number, state)
+        at = None if after is None else self.clock.time + after
+        settled = self.store.settle_delivery(*values, "", at)
+        return settled, lambda: self.model.outbox.settle(*values, at)
 
-    @rule(plugin=st.sampled_from(["webhook", "audit"]))
-    def hold(self, plugin: str) -> None:
+    @precondition(lambda self: self.model.outbox.sent)
+    @rule(place=places, plugin=st.sampled_from(["", "", "webhook", "audit"]))
+    def send_again_or_hold(self, place: int, plugin: str) -> None:
         def why(name: str, maker: str) -> str:
             return "it is gone" if name == plugin else ""
 
-        self.check((self.store.hold_deliveries(why), lambda: self.model.outbox.hold(plugin)))
-
-    @rule(busy=lanes)
-    def next_delivery(self, busy: str) -> None:
-        self.check((self.store.next_delivery(list(busy)), lambda: self.model.outbox.next(busy)))
-
-    def sent(self, place: int) -> str | None:
-        names = list(self.model.outbox.sent)
-        return names[-1 - place % len(names)] if names else None
+        if plugin:
+            self.check((self.store.hold_deliveries(why), lambda: self.model.outbox.hold(plugin)))
+        else:
+            name = self.sent(place)
+            self.check((self.store.redeliver(name), lambda: self.model.outbox.redeliver(name)))
 
     # What holds after each of them
 
     @invariant()
     def holds(self) -> None:
-        type(self).steps += 1
         self.compare()
 
     def teardown(self) -> None:

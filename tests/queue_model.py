@@ -89,11 +89,12 @@ class Model:
         ]
         return sorted(found, key=lambda j: j.place)
 
-    def promote(self) -> None:
-        """Delays that are over are forgotten."""
-        for job in self.jobs.values():
-            if job.run_at and job.run_at <= self.now():
-                job.run_at = None
+    def promote(self) -> bool:
+        """Delays that are over are forgotten; whether there were any."""
+        over = [job for job in self.jobs.values() if job.run_at and job.run_at <= self.now()]
+        for job in over:
+            job.run_at = None
+        return bool(over)
 
     def claim(self, endpoint: str, n: int, holder: str) -> list[Job]:
         claimed = self.claimable(endpoint)[:n]
@@ -160,7 +161,7 @@ class Model:
         return job is not None
 
     def _requeue(self, job: Job, after: int = 0) -> None:
-        job.status, job.started_at, job.progress, job.taken = IN_QUEUE, None, None, 0
+        job.status, job.started_at, job.progress = IN_QUEUE, None, None
         job.queued_at = self.now() + after
         job.run_at = job.queued_at if after else None
 

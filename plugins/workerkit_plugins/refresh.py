@@ -120,7 +120,7 @@ class Watching(Refresh):
         if worker is None:
             return
         if most_jobs is not None and jobs >= most_jobs:
-            worker.refresh(f"max_jobs: {most_jobs} {'job' if most_jobs == 1 else 'jobs'}")
+            worker.refresh(f"max_jobs: {most_jobs} {'job' if most_jobs == 1 else 'jobs'}", last=True)
         elif most_memory is not None and (memory := memory_in_use()) > most_memory:
             worker.refresh(f"max_rss: {memory:,} bytes in use")
 

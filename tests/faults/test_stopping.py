@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from faulting import NOTES, Effect, WatchedServer, descriptors, gone, zombies
+from faulting import NOTES, Effect, WatchedServer, descriptors, gone, pids, proc_file, zombies
 from waiting import alive, until
 
 GRACE = 1
@@ -194,7 +194,7 @@ class Stopping(WatchedServer):
 def naps() -> list[int]:
     """Processes that handlers have started, and what those have."""
     name = NAP.replace(" ", "\0").encode()
-    return [pid for pid in pids() if name in proc_file(pid, "cmdline")]
+    return [pid for pid in pids() if name in proc_file(f"/proc/{pid}/cmdline")]
 
 
 @pytest.fixture(scope="module")

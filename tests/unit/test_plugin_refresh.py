@@ -77,7 +77,7 @@ class Worker:
 def started(**settings: Any) -> Worker:
     asked: list[str] = []
     plugin: Any = Refresh(RefreshSettings(**settings))
-    plugin.worker_start(WorkerInfo(id="w", endpoint="e", ask=asked.append))
+    plugin.worker_start(WorkerInfo(id="w", endpoint="e", ask=lambda reason, last: asked.append(reason)))
     return Worker(plugin, asked)
 
 
@@ -118,7 +118,7 @@ def test_memory_in_use_is_this_process_s_and_in_bytes() -> None:
 
 def test_a_worker_that_is_old_asks_by_itself_and_one_that_has_stopped_does_not() -> None:
     came = threading.Event()
-    info = WorkerInfo(id="w", endpoint="e", ask=lambda reason: came.set())
+    info = WorkerInfo(id="w", endpoint="e", ask=lambda reason, last: came.set())
     plugin: Any = Refresh(RefreshSettings(max_age=0.05))
     plugin.worker_start(info)
     assert came.wait(WAIT)

@@ -163,7 +163,7 @@ class Result:
         return None if self.output is None else msgspec.json.decode(self.output)
 
 
-def _nobody(reason: str) -> None:
+def _nobody(reason: str, last: bool) -> None:
     """Nobody hears of it: there is no host."""
 
 
@@ -174,16 +174,17 @@ class WorkerInfo:
     id: str
     endpoint: str
     slots: int = 1
-    _ask: Callable[[str], None] = attrs.field(default=_nobody, alias="ask", eq=False, repr=False)
+    _ask: Callable[[str, bool], object] = attrs.field(default=_nobody, alias="ask", eq=False, repr=False)
 
-    def refresh(self, reason: str) -> None:
-        """Ask for a fresh process in place of this worker, when it is its turn: it goes on until then.
+    def refresh(self, reason: str, *, last: bool = False) -> None:
+        """Ask for a fresh process in place of this worker, when it is its turn.
 
-        One worker of a function is replaced at a time, and between jobs. May be called at any time
+        One worker of a function is replaced at a time, and between jobs. It goes on until the other
+        has loaded; with `last`, it takes nothing more once it is its turn. May be called at any time
         until `worker_stop`, from any thread; the first reason counts. `job.refresh_worker` is for
         what cannot wait.
         """
-        self._ask(reason)
+        self._ask(reason, last)
 
 
 class Resource:

@@ -95,7 +95,9 @@ class Local:
             id=record.id, input=record.input, fields=fields, attempt=attempt, progress=heard.progress
         )
         asked: list[str] = []
-        info = WorkerInfo(id=job.worker_id, endpoint=self.function.name, ask=asked.append)
+        info = WorkerInfo(
+            id=job.worker_id, endpoint=self.function.name, ask=lambda reason, _: asked.append(reason)
+        )
         self._runner.hooks.worker_start(info)
         try:
             started = time.perf_counter()

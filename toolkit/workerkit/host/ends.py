@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -18,6 +19,9 @@ from workerkit.payload import convert_field
 from workerkit.queue import End, Record
 
 log = logging.getLogger(__name__)
+
+#: So many ends are remembered, as (id, attempt): more than can be on their way to a queue at once.
+REMEMBERED = 4096
 
 
 class Finisher(Protocol):
@@ -38,6 +42,7 @@ class Ends:
         #: Whether a good end is worth a line in the log; one that is not always is.
         self._tell = tell
         self._hooks = hooks
+        self._told: OrderedDict[tuple[str, int], None] = OrderedDict()
 
     async def end(self, record: Record, result: Result, request: Request | None = None) -> bool:
         """End a job as it was seen in `record`. False when it has moved on since; nothing is stored."""
@@ -62,12 +67,22 @@ class Ends:
 
     async def _finish(self, record: Record, result: Result, end: End) -> bool:
         stored = await self._feed.finish(end)
-        if stored:
+        if stored and self._is_news(end):
             self._meter.job_ended(record.endpoint, result.status.value, result.execution_time)
             bad = result.status in (Status.FAILED, Status.TIMED_OUT)
             if bad or self._tell:
                 _say(record, result, logging.WARNING if bad else logging.INFO)
         return stored
+
+    def _is_news(self, end: End) -> bool:
+        """False for the twin of an end: two clients cancel a job, and the queue tells both that it has."""
+        key = (end.id, end.seen_attempt)
+        if key in self._told:
+            return False
+        self._told[key] = None
+        if len(self._told) > REMEMBERED:
+            self._told.popitem(last=False)
+        return True
 
     def request(self, record: Record) -> Request:
         """The public request behind a record, without its secret fields."""

@@ -45,6 +45,7 @@ class WorkerProcess:
         self._process = process
         self._tree = tree
         self._death = death
+        self._lines: _Lines
 
     @classmethod
     async def start(cls, environment: Mapping[str, str], on_line: Callable[[str], None]) -> WorkerProcess:
@@ -73,7 +74,7 @@ class WorkerProcess:
         # second hits whoever was given the number in between.
         output = open(os.dup(self._process.stdout.fileno()), "rb", 0, closefd=False)  # noqa: SIM115, ASYNC230
         self._process.stdout.close()
-        await loop.connect_read_pipe(lambda: _Lines(on_line, self._drained), output)
+        _, self._lines = await loop.connect_read_pipe(lambda: _Lines(on_line, self._drained), output)
         try:
             descriptor = os.pidfd_open(self.pid)
         except (AttributeError, OSError):  # another system, an old kernel or a sandbox
@@ -111,6 +112,10 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the process and whatever it has started; `ended` tells when all that is gone."""
         _beside(self._tree.end)
+
+    def end_line(self) -> None:
+        """Take what it has begun to print for a line: what follows is somebody else's."""
+        self._lines.end_line()
 
     async def drained(self) -> None:
         """Wait until all that it printed has arrived, but not for long."""
@@ -172,10 +177,13 @@ class _Lines(asyncio.Protocol):
         for line in lines:
             self._emit(line)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def end_line(self) -> None:
         if self._rest:
             self._emit(self._rest)
             self._rest = b""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.end_line()
         if not self._drained.done():
             self._drained.set_result(None)
 

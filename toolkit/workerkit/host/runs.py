@@ -251,7 +251,7 @@ class Runs:
         if worker.killed_for:
             await self._give_back(run, Blame.NONE)
         elif crashed_too_often(self._function, record, settings.max_starts):
-            last_words = await worker.last_words(run) if settings.tracebacks else ""
+            last_words = await worker.last_words(run) if settings.tracebacks else None
             error = worker_died(worker, last_words, record)
             await self._ends.end_stubbornly(record, run.result(Status.FAILED, error=error), run.request)
         else:

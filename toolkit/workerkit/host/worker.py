@@ -153,6 +153,7 @@ class Worker(asyncio.Protocol):
 
     def take(self, number: int, run: Run) -> None:
         """Let a slot run a job."""
+        self.process.end_line()
         self.output.began(run, alone=not self.busy, only=self.slots == 1)
         self.begun += 1
         self.busy[number] = run

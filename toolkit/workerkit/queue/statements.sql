@@ -145,7 +145,7 @@ INSERT INTO body (job, attempt, value) VALUES (:job, :attempt, :value);
 -- Gives a run back to the queue.
 UPDATE job
 SET status = 0, crashes = crashes + :crashes, failures = failures + :failures,
-    returns = returns + :returns, holder = NULL, lease_until = NULL, started_at = NULL, next_chunk = 0,
+    returns = returns + :returns, holder = NULL, lease_until = NULL, started_at = NULL,
     queued_at = :queued_at, run_at = :run_at
 WHERE id = :id AND attempt = :attempt AND status = 1
 RETURNING seq, endpoint;
@@ -154,7 +154,7 @@ RETURNING seq, endpoint;
 -- takes: holder, now
 -- Gives back every run that somebody else holds.
 UPDATE job
-SET status = 0, returns = returns + 1, holder = NULL, lease_until = NULL, started_at = NULL, next_chunk = 0,
+SET status = 0, returns = returns + 1, holder = NULL, lease_until = NULL, started_at = NULL,
     queued_at = {now}
 WHERE status < 2 AND status = 1 AND holder <> :holder
 RETURNING seq, endpoint;
@@ -164,7 +164,7 @@ RETURNING seq, endpoint;
 -- Puts a FAILED or TIMED_OUT job back in the queue.
 UPDATE job
 SET status = 0, attempt = attempt + 1, crashes = 0, failures = 0, returns = 0, started_at = NULL,
-    finished_at = NULL, due_at = {now} + ttl, queued_at = {now}, next_chunk = 0
+    finished_at = NULL, due_at = {now} + ttl, queued_at = {now}
 WHERE id = :id AND status IN (3, 5)
 RETURNING seq, endpoint;
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import ctypes
 import faulthandler
 import logging
 import os
@@ -26,8 +29,28 @@ def main() -> int:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     deathpipe.watch(death)
+    leaving = Leaving()
+    atexit.register(leaving.leave)
     _prepare_process()
-    return serve(Connection(socket.socket(fileno=wire)))
+    code = serve(Connection(socket.socket(fileno=wire)))
+    leaving.in_good_order = code == 0
+    return code
+
+
+class Leaving:
+    """The last thing at the exit of a worker that ends well: registered first, so called last."""
+
+    in_good_order = False
+
+    def leave(self) -> None:
+        """End here: to take the interpreter apart takes long, and a replacement waits for the end."""
+        if not self.in_good_order:
+            return
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # a handler may have closed it
+                stream.flush()
+        ctypes.CDLL(None).fflush(None)
+        os._exit(0)
 
 
 def _interrupted(number: int, frame: object) -> None:

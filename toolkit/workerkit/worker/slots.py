@@ -72,9 +72,9 @@ class Slots:
             if self._interrupt is not None:
                 self._interrupt.send(cancel, frame.reason)
 
-    def ask_for_refresh(self, reason: str) -> None:
+    def ask_for_refresh(self, reason: str, last: bool) -> None:
         """Have this worker replaced when it is its turn."""
-        self._tell(Refresh(sendable(reason)))
+        self._tell(Refresh(sendable(reason), last))
 
     def close(self) -> None:
         """Let `serve` return once every job that was added has ended. May be called twice."""

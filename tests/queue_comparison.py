@@ -1,0 +1,96 @@
+"""What can be seen of a queue, held against its model."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable
+from contextlib import suppress
+from typing import Any
+
+from queue_model import Job, Model
+from workerkit.job import EMPTY
+from workerkit.queue import Record
+from workerkit.queue.sqlite import SQLiteStore
+
+ENDPOINTS = ("render", "caption")
+
+
+def at_once(call: Coroutine[Any, Any, None]) -> None:
+    """Make calls that wait for nothing, without a turn of the event loop."""
+    with suppress(StopIteration):
+        call.send(None)
+        raise AssertionError("a call that only reads has waited")
+
+
+async def compare_lists(store: SQLiteStore, model: Model) -> None:
+    """Counts, and where every job and every delivery is in its life. Nothing else is there."""
+    for endpoint in ENDPOINTS:
+        assert await store.counts(endpoint) == model.counts(endpoint)
+    # On this thread, as the lists of the store are made on another.
+    jobs = {
+        line.id: (line.endpoint, line.status, line.attempt, line.submitted_at, line.started_at)
+        for line in store._reader.jobs(None, None, None, 999)
+    }
+    assert jobs == {
+        id: (job.asked.endpoint, job.status, job.attempt, job.submitted_at, job.started_at)
+        for id, job in model.jobs.items()
+    }
+    deliveries = {
+        line.id: (line.job, line.state, line.number, line.attempts, line.next_at)
+        for line in store._reader.deliveries(None, None, 999)
+    }
+    assert deliveries == {
+        id: (sent.job, sent.state, sent.number, sent.attempts, sent.next_at)
+        for id, sent in model.outbox.sent.items()
+    }
+
+
+async def compare_lines(store: SQLiteStore, model: Model) -> None:
+    """Who waits, in which order; whose time is over."""
+    for endpoint in ENDPOINTS:
+        assert ids(await store.queued(endpoint, 99)) == ids_of(model.queued(endpoint))
+    assert set(ids(await store.expired(99))) == set(ids_of(model.expired()))
+    assert set(ids(await store.lapsed(99))) == set(ids_of(model.lapsed()))
+
+
+async def compare_details(store: SQLiteStore, model: Model, job: Job) -> None:
+    """All that is stored of one job, and the bodies of its deliveries."""
+    id = job.asked.id
+    view, record = await store.view(id), await store.record(id)
+    assert view is not None
+    assert (view.progress, view.body) == (job.progress, job.body)
+    assert record is not None
+    assert of_record(record) == of_job(job)
+    assert await store.logs(id) == sorted(job.logs.items())
+    for name, sent in model.outbox.sent.items():
+        if sent.job == id:
+            found = await store.delivery(name)
+            assert found is not None
+            assert found[1] == sent.body
+
+
+def of_record(record: Record) -> tuple[Any, ...]:
+    """What a store says of a job."""
+    return (
+        *(record.id, record.endpoint, record.status, record.attempt, record.input, dict(record.sealed)),
+        *(record.submitted_at, record.started_at, record.expires_at),
+        *(record.crashes, record.failures, record.returns, record.policy),
+    )
+
+
+def of_job(job: Job) -> tuple[Any, ...]:
+    """What the model says of it."""
+    asked = job.asked
+    return (
+        *(asked.id, asked.endpoint, job.status, job.attempt, asked.input),
+        dict(asked.sealed if job.sealed else EMPTY),
+        *(job.submitted_at, job.started_at, job.expires_at),
+        *(job.crashes, job.failures, job.returns, asked.policy),
+    )
+
+
+def ids(records: Iterable[Record]) -> list[str]:
+    return [record.id for record in records]
+
+
+def ids_of(jobs: Iterable[Job]) -> list[str]:
+    return [job.asked.id for job in jobs]
