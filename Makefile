@@ -24,7 +24,7 @@ test: $(VENV)/.test ## run the tests, but for the faults that need root
 	@$(BIN)/pytest -m "not root"
 
 faults: $(VENV)/.test ## run every test that kills, fills or cuts something
-	@$(BIN)/pytest tests/faults
+	@$(BIN)/pytest tests/faults $(ONLY)
 
 soak: $(VENV)/.test ## run the faults at their larger sizes, for an hour or so
 	@$(BIN)/pytest tests/faults --soak

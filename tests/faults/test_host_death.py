@@ -41,7 +41,7 @@ def test_workers_and_what_they_started_die_with_the_host(
     with WatchedServer(tmp_path, HANDLER, settings="[workers]\nmax_starts = 1\n") as server:
         for number in range(ROUNDS):
             id = server.submit("work", "c loop" if number % 2 else "sleep")
-            until("it runs", lambda id=id: [e for e in server.effects() if (e.what, e.id) == ("start", id)])
+            until("it runs", lambda job=id: [e for e in server.effects() if (e.what, e.id) == ("start", job)])
             pids = {effect.pid for effect in server.effects() if effect.id == id} | server.processes()
             pids.discard(server.pid)
             begin = time.monotonic()

@@ -1,4 +1,4 @@
-"""What keeps `workerkit serve` from starting: one sentence that names culprit and cure, exit code 1."""
+"""What keeps `workerkit serve` from starting: one sentence that names culprit and cure, exit code 1, or 3 when it is the workers that cannot start."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_handler_that_cannot_be_served(tmp_path: Path, source: str, parts: lis
 
     code, output = serve(tmp_path, "handler.py", "--port", "0")
 
-    assert code == 1
+    assert code == 3
     for part in parts:
         assert part in output
     assert refused(output)
