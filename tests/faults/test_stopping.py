@@ -185,7 +185,7 @@ class Stopping(WatchedServer):
     def nothing_left(self, *ids: str) -> None:
         """Nothing of these jobs is there, and the server is as it was."""
         left = [effect.pid for id in ids for effect in self.said("child", id)]
-        assert not [pid for pid in {*left, *naps()} if alive(pid)]
+        until("what it started is gone", lambda: not [pid for pid in {*left, *naps()} if alive(pid)])
         until("only the server's own processes are left", lambda: len(self.processes()) == 1 + self.workers)
         until("no zombie is left", lambda: not zombies(self.pid))
         until("no descriptor is left", lambda: descriptors(self.pid) <= self.at_rest)

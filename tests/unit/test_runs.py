@@ -11,6 +11,7 @@ from workerkit.bridge import Bridge
 from workerkit.hooks import Hooks
 from workerkit.host.ends import Ends, cancelled
 from workerkit.host.meter import Meter
+from workerkit.host.process import WorkerProcess
 from workerkit.host.runs import Runs
 from workerkit.host.sealing import Sealer
 from workerkit.host.supply import Slot
@@ -76,6 +77,16 @@ class Boss:
             await asyncio.wait_for(self._more.wait(), PATIENCE)
 
 
+class NoProcess(WorkerProcess):
+    """In the place of a process, for a worker that prints nothing and is told nothing."""
+
+    def __init__(self) -> None:
+        """Nothing is started."""
+
+    def end_line(self) -> None:
+        """No line was begun."""
+
+
 class Scene:
     """Runs of one function, and a worker that runs what is submitted."""
 
@@ -87,6 +98,7 @@ class Scene:
         self.runs = Runs(function, store, self.ends, vault, Settings(), "host", store.now, self.meter)
         self.runs.work_for(self.boss)
         self.worker = a_worker(function.concurrency)
+        self.worker.process = NoProcess()
 
     async def begun(self) -> str:
         """A job that runs in slot 0."""
