@@ -6,8 +6,21 @@ from collections.abc import Mapping
 
 import msgspec
 
-from workerkit.host.pool import CENSUS, Pool
+from workerkit.host.pool import Pool
 from workerkit.queue import Counts
+
+#: RunPod's worker counters. We throttle nobody.
+CENSUS = ("idle", "initializing", "ready", "running", "throttled", "unhealthy")
+
+
+def census(pool: Pool) -> dict[str, int]:
+    """RunPod's six worker counters; a worker that is leaving is not among them."""
+    ready = pool.ready
+    running = sum(bool(worker.busy) for worker in pool.staying if worker.ready)
+    pausing = pool.hiring.pausing
+    return dict(
+        zip(CENSUS, (ready - running, pool.starting - pausing, ready, running, 0, pausing), strict=True)
+    )
 
 
 def health(counts: Counts, pool: Pool | None) -> bytes:
@@ -20,7 +33,7 @@ def health(counts: Counts, pool: Pool | None) -> bytes:
             "inQueue": counts.in_queue,
             "retried": counts.retried,
         },
-        "workers": pool.census() if pool else dict.fromkeys(CENSUS, 0),
+        "workers": census(pool) if pool else dict.fromkeys(CENSUS, 0),
     }
     if pool is not None and pool.hiring.starts.problem:
         answer["problem"] = pool.hiring.starts.sentence

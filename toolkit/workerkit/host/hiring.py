@@ -117,6 +117,15 @@ class Hiring:
         )
 
 
+def expect(worker: Worker, seconds: float | None) -> None:
+    """It has so long to get on, from now; None for as long as it takes, as it waits for its predecessor."""
+    if worker.starting is not None:
+        worker.starting.cancel()
+    if seconds is not None:
+        too_slow = f"it was not ready within workers.start_timeout, {seconds:g} s"
+        worker.starting = asyncio.get_running_loop().call_later(seconds, worker.kill, too_slow)
+
+
 def may_start(worker: Worker, *, overlap: bool) -> bool:
     """Whether it may start for good: once the one that it takes over from is gone.
 

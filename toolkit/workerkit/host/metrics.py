@@ -27,6 +27,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.utils import floatToGoString
 
+from workerkit.host.health import census
 from workerkit.host.meter import Meter
 from workerkit.job import Status
 from workerkit.queue import Blame, DeliveryState
@@ -220,14 +221,14 @@ async def _levels(host: Host, endpoint: str) -> Levels:
 
 def _states(pool: Pool) -> dict[str, int]:
     """Each worker in one state, so that they can be added up; `/health` has RunPod's, which overlap."""
-    census = pool.census()
+    counted = census(pool)
     coming = sum(worker.understudy and not worker.leaving for worker in pool.workers)
     return {
-        "initializing": census["initializing"] + coming,
-        "idle": census["idle"],
-        "running": census["running"],
+        "initializing": counted["initializing"] + coming,
+        "idle": counted["idle"],
+        "running": counted["running"],
         "leaving": sum(worker.leaving for worker in pool.workers),
-        "unhealthy": census["unhealthy"],
+        "unhealthy": counted["unhealthy"],
     }
 
 

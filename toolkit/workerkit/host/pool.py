@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from workerkit.host.agency import Agency
-from workerkit.host.hiring import Hiring, may_start, to_open
+from workerkit.host.hiring import Hiring, expect, may_start, to_open
 from workerkit.host.meter import Meter
 from workerkit.host.refreshing import RELOAD, Refreshing
 from workerkit.host.runs import Runs
@@ -21,9 +21,6 @@ from workerkit.settings import WorkersSettings
 from workerkit.wire import Descriptor, Refresh, Resize
 
 log = logging.getLogger(__name__)
-
-#: RunPod's worker counters. We throttle nobody.
-CENSUS = ("idle", "initializing", "ready", "running", "throttled", "unhealthy")
 
 
 class Pool(Owner):
@@ -50,12 +47,11 @@ class Pool(Owner):
         self.wanted = size.least
         self.hiring = Hiring(function.name, self, agency, meter, self._adopt, self._not_hired)
         self._agency = agency
-        self._store = store
         self._settings = settings
         self._meter = meter
         self._gave_up = gave_up
         self._supplying: asyncio.Task[None] | None = None
-        self._scaling: asyncio.Task[None] | None = None
+        self._scaling = Scaling(function.name, self, store)
         self._refreshing = Refreshing(function.name, self, meter)
         self._closing = False
         self._empty = asyncio.Event()
@@ -82,19 +78,6 @@ class Pool(Owner):
         """Slots of workers that are on their way."""
         return self.starting * self.function.concurrency
 
-    def census(self) -> dict[str, int]:
-        """RunPod's six worker counters; a worker that is leaving is not among them."""
-        staying, ready = self.staying, self.ready
-        running = sum(bool(worker.busy) for worker in staying if worker.ready)
-        return {
-            "idle": ready - running,
-            "initializing": self.starting - self.hiring.pausing,
-            "ready": ready,
-            "running": running,
-            "throttled": 0,
-            "unhealthy": self.hiring.pausing,
-        }
-
     def start(self, first: Worker | None = None) -> None:
         """Begin to take jobs, with `first` as a worker that has loaded the target already."""
         self._supplying = background(self.runs.supply.run(), f"taking jobs of {self.function.name}")
@@ -103,7 +86,7 @@ class Pool(Owner):
             first.owner = self
             self._adopt(first)
         self._fill()
-        self._scale()
+        self._scaling.over(self.size, self._settings)
 
     def reload(self, function: Descriptor, size: Size, settings: WorkersSettings) -> None:
         """Serve by a new descriptor and new settings; the workers are replaced one by one."""
@@ -115,15 +98,8 @@ class Pool(Owner):
         for worker in self.staying:
             self._refreshing.ask(worker, RELOAD)
         self._fill()
-        self._scale()
+        self._scaling.over(self.size, self._settings)
         self._refreshing.next_turn()
-
-    def _scale(self) -> None:
-        if self._scaling is not None:
-            self._scaling.cancel()
-        if self.size.least < self.size.most:
-            scaling = Scaling(self.function.name, self, self.size, self._store, self._settings)
-            self._scaling = background(scaling.run(), f"scaling {self.function.name}")
 
     def grow(self) -> None:
         """One worker more."""
@@ -153,7 +129,7 @@ class Pool(Owner):
         self.workers.add(worker)
         self._empty.clear()
         worker.listener = self.runs
-        self._expect(worker)
+        expect(worker, self._settings.start_timeout)
         if worker.gone:  # a standby that died as it was taken
             self.on_death(worker)
         elif worker.functions is not None:
@@ -170,17 +146,7 @@ class Pool(Owner):
     def _assign(self, worker: Worker) -> None:
         if not worker.slots and may_start(worker, overlap=self._settings.overlap):
             worker.assign(self.function.name, self.function.concurrency)
-            self._expect(worker)
-
-    def _expect(self, worker: Worker) -> None:
-        """It has a while to get on; one that waits for its predecessor has all the time there is."""
-        if worker.starting is not None:
-            worker.starting.cancel()
-        timeout = self._settings.start_timeout
-        worker.starting = asyncio.get_running_loop().call_later(timeout, self._too_slow, worker)
-
-    def _too_slow(self, worker: Worker) -> None:
-        worker.kill(f"it was not ready within workers.start_timeout, {self._settings.start_timeout:g} s")
+            expect(worker, self._settings.start_timeout)
 
     def on_hello(self, worker: Worker, functions: list[Descriptor]) -> None:
         """It has imported the target; the function must still be there."""
@@ -192,14 +158,13 @@ class Pool(Owner):
             self._refreshing.taken_over(worker.predecessor)
             self.let_go(worker.predecessor)
         self._assign(worker)
-        if not worker.slots and worker.starting is not None:
-            worker.starting.cancel()
+        if not worker.slots:
+            expect(worker, None)
 
     def on_ready(self, worker: Worker) -> None:
         """Its slots are open."""
         self.hiring.starts.succeeded()
-        if worker.starting is not None:
-            worker.starting.cancel()
+        expect(worker, None)
         log.info("%s is ready for %s (pid %d)", worker.id, self.function.name, worker.process.pid)
         self._open(worker)
         self._fill()
@@ -229,6 +194,8 @@ class Pool(Owner):
 
     def needs_fresh(self) -> None:
         """A job that crashed a worker waits for one in which none has run."""
+        if not self.wanted:  # it shrank while they waited
+            self.grow()
         self._refreshing.make_fresh(self.runs.supply.lonely)
 
     def prepare(self, worker: Worker) -> None:
@@ -284,8 +251,7 @@ class Pool(Owner):
         self._refreshing.forget(worker)
         self.hiring.forget(worker)
         self.runs.supply.withdraw(worker)
-        if worker.starting is not None:
-            worker.starting.cancel()
+        expect(worker, None)
         self._say_how(worker)
         if worker.understudy and worker.predecessor is not None:
             self._refreshing.not_taken_over(worker.predecessor, max(self.hiring.starts.pause, 1.0))
@@ -317,8 +283,7 @@ class Pool(Owner):
     async def close(self, grace: float) -> None:
         """Take no more jobs, let those that run end within `grace` seconds, then let the workers go."""
         self._closing = True
-        if self._scaling is not None:
-            self._scaling.cancel()
+        self._scaling.close()
         if self._supplying is not None:
             self._supplying.cancel()
             await asyncio.wait({self._supplying})

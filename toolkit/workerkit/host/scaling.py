@@ -10,6 +10,7 @@ from typing import Protocol
 
 from workerkit.errors import QueueError
 from workerkit.host.sizes import Size
+from workerkit.host.tasks import background
 from workerkit.host.worker import Worker
 from workerkit.queue import Store
 from workerkit.settings import WorkersSettings
@@ -43,19 +44,27 @@ class Scalable(Protocol):
 class Scaling:
     """Changes how many workers a pool wants, between `size.least` and `size.most`."""
 
-    def __init__(
-        self, endpoint: str, pool: Scalable, size: Size, store: Store, settings: WorkersSettings
-    ) -> None:
+    def __init__(self, endpoint: str, pool: Scalable, store: Store) -> None:
         self._endpoint = endpoint
         self._pool = pool
-        self._size = size
         self._store = store
-        self._delay = settings.scale_delay
-        self._idle_timeout = settings.idle_timeout
         self._grown = 0.0
+        self._task: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Until cancelled."""
+    def over(self, size: Size, settings: WorkersSettings) -> None:
+        """Scale over this range from now on, which may be none."""
+        self.close()
+        self._size = size
+        self._delay, self._idle_timeout = settings.scale_delay, settings.idle_timeout
+        if size.least < size.most:
+            self._task = background(self._run(), f"scaling {self._endpoint}")
+
+    def close(self) -> None:
+        """Leave the number of workers as it is."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
         await asyncio.gather(self._grow_for_ever(), self._shrink_for_ever())
 
     async def _grow_for_ever(self) -> None:

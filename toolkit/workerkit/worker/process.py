@@ -18,6 +18,7 @@ from workerkit.installed import PLUGINS
 from workerkit.job import WorkerInfo
 from workerkit.loading import load_refs
 from workerkit.runner import Limits, Runner
+from workerkit.settings import add_to_environment
 from workerkit.target import load_target
 from workerkit.wire import PROTOCOL, Assign, Drain, Hello, Ready, RunJob, Start, Stop
 from workerkit.worker.connection import Connection
@@ -53,7 +54,7 @@ def _serve(connection: Connection, bridge: Bridge) -> int:
     start = connection.receive()
     if not isinstance(start, Start):
         return 1
-    os.environ.update(start.environ)
+    add_to_environment(start.environ)
     # Before the target is imported: a handler that it sets for the same signal has its way.
     interrupt = Interrupt(start.stop_signal) if start.stop_signal else None
     printing = Printing(start.tag)
