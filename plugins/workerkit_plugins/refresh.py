@@ -122,7 +122,7 @@ class Watching(Refresh):
         if most_jobs is not None and jobs >= most_jobs:
             worker.refresh(f"max_jobs: {most_jobs} {'job' if most_jobs == 1 else 'jobs'}", last=True)
         elif most_memory is not None and (memory := memory_in_use()) > most_memory:
-            worker.refresh(f"max_rss: {memory:,} bytes in use")
+            worker.refresh(f"max_rss: {memory:,} bytes in use", last=True)
 
 
 def memory_in_use() -> int:

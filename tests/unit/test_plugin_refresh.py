@@ -97,6 +97,18 @@ def test_a_worker_that_has_to_go_on_asks_again() -> None:
     assert worker.asked == ["max_jobs: 1 job"] * 2
 
 
+@pytest.mark.parametrize("limit", [{"max_jobs": 1}, {"max_rss": 1}])
+def test_a_worker_at_its_limit_lets_no_more_jobs_in(limit: dict[str, int]) -> None:
+    asked: list[tuple[str, bool]] = []
+    plugin: Any = Refresh(RefreshSettings(**limit))
+    plugin.worker_start(
+        WorkerInfo(id="w", endpoint="e", ask=lambda reason, last: asked.append((reason, last)))
+    )
+    Worker(plugin, []).run()
+
+    assert [(reason.partition(":")[0], last) for reason, last in asked] == [(*limit, True)]
+
+
 def test_what_the_settings_ask_for_is_seen_in_a_test_of_a_handler() -> None:
     run = running(max_jobs=1)
     assert (run.refresh, run.worker_refresh) == (None, "max_jobs: 1 job")
