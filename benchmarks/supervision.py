@@ -27,6 +27,7 @@ import os, time
 from workerkit import worker_function
 
 time.sleep({IMPORT_SECONDS})
+open(f"imported-{{os.getpid()}}", "w").close()
 
 def note(job, what):
     with open(f"{{what}}-{{job.id}}-{{job.attempt}}.part", "w") as file:
@@ -74,10 +75,28 @@ def refresh_gaps(prewarm: str, rounds: int) -> Iterator[float]:
             yield server.wait("work", second)["output"]["began"] - ended
 
 
-def settle(server: Server, prewarm: str) -> None:
-    """Wait for the worker, and for the standby to have done what it does ahead."""
-    until("a worker is ready", lambda: server.get("/v2/work/health")[1]["workers"]["ready"] == 1)
-    time.sleep(2.2 + (IMPORT_SECONDS + 0.5 if prewarm == "module" else 0))
+def settle(server: Server, prewarm: str, workers: int = 1) -> None:
+    """Wait for the workers, and for the standby to have done what it does ahead."""
+
+    def imported() -> int:
+        """Living processes that hold the handler's module: of workers, and of a standby that imports ahead."""
+        return sum(Path("/proc", path.name[9:]).exists() for path in server.folder.glob("imported-*"))
+
+    def ready() -> bool:
+        state = server.get("/v2/work/health")[1]["workers"]
+        return bool((state["ready"], state["initializing"]) == (workers, 0))
+
+    until("the workers are there", ready)
+    until("there is a standby", lambda: prewarm == "off" or metric(server, "workerkit_standbys") == 1)
+    leaving = 'workerkit_workers{endpoint="work",state="leaving"}'
+    until("nobody is leaving", lambda: metric(server, leaving) == 0)
+    until("nothing else is alive", lambda: imported() == workers + (prewarm == "module"))
+
+
+def metric(server: Server, name: str) -> float:
+    text = server.http.request("GET", f"{server.url}/metrics").data.decode()
+    [line] = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+    return float(line.removeprefix(name))
 
 
 def crash_gaps(rounds: int) -> Iterator[float]:
@@ -116,8 +135,7 @@ def first_jobs(prewarm: str, rounds: int) -> Iterator[float]:
         serve(folder, count="0..1", idle_timeout=0.5, prewarm=prewarm) as server,
     ):
         for _ in range(rounds):
-            until("it is idle", lambda: not sum(server.get("/v2/work/health")[1]["workers"].values()))
-            time.sleep(2.2 + (IMPORT_SECONDS + 0.5 if prewarm == "module" else 0))
+            settle(server, prewarm, workers=0)
             asked = time.monotonic()
             yield server.run("work")["output"]["began"] - asked
 
