@@ -67,6 +67,17 @@ def test_from_zero_the_first_job_starts_a_worker_and_an_idle_one_is_freed(tmp_pa
         assert other != pid
 
 
+def test_each_first_job_after_idling_starts_a_worker_at_once_and_is_started_once(tmp_path: Path) -> None:
+    settings = '[workers]\ncount = "work=0..1,fickle=0"\nscale_delay = 8\nidle_timeout = 0.2\n'
+    with Server(tmp_path, HANDLERS, settings=settings) as server:
+        for _ in range(3):
+            until("all are freed", lambda: sum(workers(server).values()) == 0)
+            answer = server.run("work")
+            assert "retries" not in answer
+            assert server.get(f"/jobs/{answer['id']}")[1]["attempt"] == 1
+            assert answer["delayTime"] < 4000
+
+
 def test_a_refresh_counts_against_no_bound(tmp_path: Path) -> None:
     with serve(tmp_path, "work=0,fickle=1..1") as server:
         answers = [server.run("fickle") for _ in range(4)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Iterable
@@ -49,6 +50,8 @@ class Scaling:
         self._pool = pool
         self._store = store
         self._grown = 0.0
+        #: None are left, and the next job must not wait for the next look.
+        self._none_left = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def over(self, size: Size, settings: WorkersSettings) -> None:
@@ -74,7 +77,9 @@ class Scaling:
             except QueueError as error:
                 log.error("%s: how long jobs wait is not known: %s", self._endpoint, error)
                 pause = REFUSED_PAUSE
-            await asyncio.sleep(pause)
+            self._none_left.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._none_left.wait(), pause)
 
     async def _look(self) -> float:
         """Add a worker when it is time to; returns seconds until the next look has a use."""
@@ -110,4 +115,6 @@ class Scaling:
             if self._pool.wanted <= self._size.least or left > 0:
                 return max(left, LEAST_PAUSE) if left > 0 else self._idle_timeout
             self._pool.shrink(worker)
+            if not self._pool.wanted:
+                self._none_left.set()
         return self._idle_timeout

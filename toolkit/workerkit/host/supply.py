@@ -93,6 +93,8 @@ class Supply:
         """A worker's free slots are gone, from number `least` on."""
         self._free = [slot for slot in self._free if slot.worker is not worker or slot.number < least]
         self._lonely.withdraw(worker, least)
+        if self._wanted() <= 0:
+            self._call_off()
 
     def forget(self, id: str, attempt: int) -> None:
         """A job that was claimed has ended, or is not ours any more; it may wait here."""
@@ -162,7 +164,7 @@ class Supply:
             self.refused()
 
     def _call_off(self) -> None:
-        """End a claim that waits for jobs ahead, or it would take again what is given back."""
+        """End a claim that waits for jobs nobody can run now, or it would take what others can."""
         if self._claiming is not None:
             self._claiming.cancel()
 
