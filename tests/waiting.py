@@ -19,5 +19,7 @@ def alive(pid: int) -> bool:
     stat = Path(f"/proc/{pid}/stat")
     try:
         return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:  # it has gone between the two looks
+        return False
     except FileNotFoundError:
         return not Path("/proc").is_dir()

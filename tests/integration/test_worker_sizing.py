@@ -121,7 +121,7 @@ def test_max_jobs_is_told_before_the_end_of_the_last_one(host: Host) -> None:
 
     first, second, third = host.receive(), host.receive(), host.receive()
     assert (first.id, first.status, first.refresh, first.retry) == ("a", "FAILED", None, "failed")
-    assert second == Refresh("max_jobs: 2 jobs")
+    assert second == Refresh("max_jobs: 2 jobs", last=True)
     assert (third.id, third.refresh) == ("b", None)
 
 
