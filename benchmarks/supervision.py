@@ -47,6 +47,7 @@ def work(job):
             time.sleep(600)
         if wanted.get("loop") == "c" and job.attempt == 1:
             sum(range(10**12))
+        time.sleep(wanted.get("seconds", 0))
     finally:
         note(job, "ended")
     return {{"began": began, "ended": time.monotonic(), "refresh_worker": wanted.get("refresh", False)}}
@@ -70,7 +71,10 @@ def refresh_gaps(prewarm: str, rounds: int) -> Iterator[float]:
     with tempfile.TemporaryDirectory() as folder, serve(folder, prewarm=prewarm) as server:
         for _ in range(rounds):
             settle(server, prewarm)
-            first, second = (server.submit("work", {"refresh": refresh}) for refresh in (True, False))
+            # As long as a standby takes to start Python and load workerkit, which it cannot tell.
+            first, second = (
+                server.submit("work", {"refresh": refresh, "seconds": refresh}) for refresh in (True, False)
+            )
             ended = server.wait("work", first)["output"]["ended"]
             yield server.wait("work", second)["output"]["began"] - ended
 
