@@ -1,14 +1,14 @@
-"""The receiver's URL, parsed once; every part of the plugin uses what was parsed here."""
+"""A URL out of a request, parsed once: who checks it and who connects read the same host."""
 
 from __future__ import annotations
 
 import re
 
 import attrs
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
 
 _AUTHORITY = re.compile(r"^[^/]*//([^/?#]*).*")
+#: Underscores are in no public name, but in many of a compose file.
+NAME = re.compile(r"(?=.{1,254}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
 PORTS = {"http": 80, "https": 443}
 
 
@@ -27,11 +27,27 @@ class Url:
     @property
     def lane(self) -> str:
         """The receiver: deliveries to one host and port share their slots."""
-        return f"{self.host}:{self.port}"
+        return f"{self.server_name}:{self.port}"
+
+    @property
+    def authority(self) -> str:
+        """What the header `Host` says: the port only where it is not the scheme's own."""
+        host, _, _ = self.host.partition("%")  # a scope means something on this machine only
+        host = f"[{host}]" if ":" in host else host
+        return host if PORTS.get(self.scheme) == self.port else f"{host}:{self.port}"
+
+    @property
+    def server_name(self) -> str:
+        """The host as a certificate names it: without the dot that may end a name, without a scope."""
+        return self.host.partition("%")[0].removesuffix(".")
 
 
 def parse(text: str) -> Url:
-    """Parse a receiver's URL; raises ValueError with the part of a sentence that says what is wrong."""
+    """Parse a URL; raises ValueError with the part of a sentence that says what is wrong."""
+    # Imported here: the settings import this package, and urllib3 takes longer than all the rest.
+    from urllib3.exceptions import LocationParseError
+    from urllib3.util import parse_url
+
     if not text.isascii():
         raise ValueError("must be ASCII; write the host in punycode and the rest percent-encoded")
     if any(char <= " " or char in "\\\x7f" for char in text):
@@ -45,8 +61,12 @@ def parse(text: str) -> Url:
         raise ValueError("must begin with http:// or https://")
     if not url.host:
         raise ValueError("names no host")
-    if "@" in _AUTHORITY.sub(r"\1", text):
+    authority = _AUTHORITY.sub(r"\1", text)
+    if "@" in authority:
         raise ValueError("must not carry a user or password")
+    # Percent-encoded letters are a host to some parsers and not to others.
+    if not authority.startswith("[") and ("%" in authority or not NAME.fullmatch(url.host)):
+        raise ValueError("names a host that cannot be; use letters, digits, hyphens and dots")
     port = PORTS[url.scheme] if port is None else port
     if port == 0:
         raise ValueError("has the port 0; ports are 1 to 65535")

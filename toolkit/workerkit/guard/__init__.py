@@ -1,0 +1,13 @@
+"""Which addresses the host may connect to on behalf of a request, whose author is not trusted.
+
+A URL in a request says where to; what is behind it is the operator's network. So `parse` the URL once,
+have `Guard.addresses` resolve and judge it once, and connect to what that returned, not to the name.
+"""
+
+from __future__ import annotations
+
+from workerkit.guard.guard import Blocked, Guard
+from workerkit.guard.resolving import Address, Unresolved
+from workerkit.guard.url import Url, parse
+
+__all__ = ["Address", "Blocked", "Guard", "Unresolved", "Url", "parse"]
