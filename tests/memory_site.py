@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -22,10 +23,45 @@ class Admitted:
     ignored: tuple[str, ...] = ()
 
 
+class MemoryOutgoing:
+    """The face of `workerkit.host.outgoing.Outgoing`, answering with what it was asked."""
+
+    def __init__(self) -> None:
+        self.held = threading.Event()
+        self.given_up = threading.Event()
+
+    async def events(self, endpoint: str, after: str, limit: int, seconds: float) -> bytes:
+        if after == "held" and seconds > 0:
+            self.held.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.given_up.set()
+        return said("events", endpoint, after, limit, seconds)
+
+    async def list(self, *asked: Any) -> bytes:
+        return said("list", *asked)
+
+    async def show(self, id: str) -> bytes:
+        return said("show", id)
+
+    async def redeliver(self, id: str) -> bytes:
+        if id == "locked":
+            raise QueueError("another process holds the lock")
+        return said("redeliver", id)
+
+    async def redeliver_all(self, filters: Mapping[str, Any]) -> bytes:
+        return said("redeliver_all", filters)
+
+    async def attempts(self, *asked: Any) -> bytes:
+        return said("attempts", *asked)
+
+
 class MemoryJobs:
     """The face of `workerkit.host.jobs.Jobs`, answering with what it was asked."""
 
     def __init__(self) -> None:
+        self.outgoing = MemoryOutgoing()
         self.bodies: list[bytes] = []
         self.ended = False
         self.stream_begun = threading.Event()
@@ -85,17 +121,6 @@ class MemoryJobs:
 
     async def cancel_job(self, id: str) -> bytes:
         return said("cancel_job", id)
-
-    async def list_deliveries(self, *asked: Any) -> bytes:
-        return said("list_deliveries", *asked)
-
-    async def show_delivery(self, id: str) -> bytes:
-        return said("show_delivery", id)
-
-    async def redeliver(self, id: str) -> bytes:
-        if id == "locked":
-            raise QueueError("another process holds the lock")
-        return said("redeliver", id)
 
     def readiness(self) -> tuple[bool, bytes]:
         return False, b'{"ready":false}'

@@ -6,9 +6,10 @@ from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from typing import Any
 
+from outbox_model import Sent
 from queue_model import Job, Model
 from workerkit.job import EMPTY
-from workerkit.queue import Record
+from workerkit.queue import DeliveryFilter, DeliveryLine, EndLine, Record
 from workerkit.queue.sqlite import SQLiteStore
 
 ENDPOINTS = ("render", "caption")
@@ -25,6 +26,9 @@ async def compare_lists(store: SQLiteStore, model: Model) -> None:
     """Counts, and where every job and every delivery is in its life. Nothing else is there."""
     for endpoint in ENDPOINTS:
         assert await store.counts(endpoint) == model.counts(endpoint)
+        lines = store._reader.ends(endpoint, 0, 999, 10**6)
+        assert [of_end(line) for line in lines] == [of_ended(job) for job in model.ends(endpoint)]
+        model.place(endpoint, lines)
     # On this thread, as the lists of the store are made on another.
     jobs = {
         line.id: (line.endpoint, line.status, line.attempt, line.submitted_at, line.started_at)
@@ -34,14 +38,9 @@ async def compare_lists(store: SQLiteStore, model: Model) -> None:
         id: (job.asked.endpoint, job.status, job.attempt, job.submitted_at, job.started_at)
         for id, job in model.jobs.items()
     }
-    deliveries = {
-        line.id: (line.job, line.state, line.number, line.attempts, line.next_at)
-        for line in store._reader.deliveries(None, None, 999)
-    }
-    assert deliveries == {
-        id: (sent.job, sent.state, sent.number, sent.attempts, sent.next_at)
-        for id, sent in model.outbox.sent.items()
-    }
+    deliveries = [of_line(line) for line in store._reader.deliveries(DeliveryFilter(), None, 999)]
+    assert deliveries == [of_sent(id, sent) for id, sent in reversed(model.outbox.sent.items())]
+    await compare_deliveries(store, [(id, sent) for id, sent in model.outbox.sent.items() if sent.left])
 
 
 async def compare_lines(store: SQLiteStore, model: Model) -> None:
@@ -61,11 +60,43 @@ async def compare_details(store: SQLiteStore, model: Model, job: Job) -> None:
     assert record is not None
     assert of_record(record) == of_job(job)
     assert await store.logs(id) == sorted(job.logs.items())
-    for name, sent in model.outbox.sent.items():
-        if sent.job == id:
-            found = await store.delivery(name)
-            assert found is not None
-            assert found[1] == sent.body
+    await compare_deliveries(
+        store, [(name, sent) for name, sent in model.outbox.sent.items() if sent.job == id]
+    )
+
+
+async def compare_deliveries(store: SQLiteStore, several: Iterable[tuple[str, Sent]]) -> None:
+    """What they carry, and their logs."""
+    for name, sent in several:
+        found = await store.delivery(name)
+        assert found is not None
+        assert found[1:] == (sent.body, sent.log)
+
+
+def of_line(line: DeliveryLine) -> tuple[Any, ...]:
+    """What a store says of a delivery."""
+    return (
+        *(line.id, line.job, line.endpoint, line.plugin, line.state, line.number, line.attempts),
+        *(line.next_at, line.created_at, line.updated_at),
+    )
+
+
+def of_sent(id: str, sent: Sent) -> tuple[Any, ...]:
+    """What the model says of it."""
+    return (
+        *(id, sent.job, sent.endpoint, sent.asked.plugin, sent.state, sent.number, sent.attempts),
+        *(sent.next_at, sent.created_at, sent.updated_at),
+    )
+
+
+def of_end(line: EndLine) -> tuple[Any, ...]:
+    """What a store says of an end."""
+    return line.id, line.attempt, line.status, line.finished_at, line.body
+
+
+def of_ended(job: Job) -> tuple[Any, ...]:
+    """What the model says of it."""
+    return job.asked.id, job.attempt, job.status, job.finished_at, job.body
 
 
 def of_record(record: Record) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ from workerkit.queue.batch import Batch
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.testing import ManualClock
 
-LEASE, KEEP, LENGTH = 30_000, 600_000, 5
+LEASE, KEEP, KEEP_DEAD, LENGTH = 30_000, 600_000, 900_000, 5
 #: Seconds that one example may take.
 PATIENCE = 60.0
 #: A call of the store, and what the model says that it answers.
@@ -64,7 +64,7 @@ class Driver(RuleBasedStateMachine):
         #: Ends a call that is never answered, with an error.
         self.watchdog = self.loop.call_later(PATIENCE, self.loop.stop)
         self.clock = ManualClock()
-        self.model = Model(self.clock, lease=LEASE, keep=KEEP, length=LENGTH)
+        self.model = Model(self.clock, lease=LEASE, keep=KEEP, keep_dead=KEEP_DEAD, length=LENGTH)
         self.runs: list[Run] = []
         #: Jobs as somebody has seen them: id, status, attempt.
         self.seen: list[tuple[str, Status, int]] = []
@@ -81,6 +81,7 @@ class Driver(RuleBasedStateMachine):
             self.folder / "queue.db",
             lease_ms=LEASE,
             keep_ms=KEEP,
+            keep_dead_ms=KEEP_DEAD,
             queue_length=LENGTH,
             holder="a",
             clock=self.clock,

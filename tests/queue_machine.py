@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,52 +10,28 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from queue_comparison import ENDPOINTS
-from queue_driver import KEEP, LEASE, LENGTH, Call, Driver
-from workerkit.delivery import Delivery
+from queue_comparison import ENDPOINTS, of_end, of_ended
+from queue_driver import KEEP, KEEP_DEAD, LEASE, LENGTH, Call, Driver
+from queue_strategies import (
+    DELAY,
+    TTL,
+    cancels,
+    endpoints,
+    filters,
+    finishes,
+    holders,
+    keys,
+    lows,
+    places,
+    releases,
+    reports,
+    retries,
+    rooms,
+    settlements,
+    ttls,
+)
 from workerkit.job import Policy, Status
-from workerkit.queue import Blame, DeliveryState, Submission
-
-DELAY, TTL = 5_000, 60_000
-
-#: Mostly one, so that what is done meets what was done.
-endpoints = st.sampled_from([ENDPOINTS[0], *ENDPOINTS])
-holders = st.sampled_from("ab")
-#: Which one of those there are, the latest first.
-places = st.integers(0, 4)
-lows = st.sampled_from([False, False, True])
-ttls = st.sampled_from([TTL, 2 * KEEP])
-keys = st.sampled_from([None, None, ("k1", b"1"), ("k1", b"2"), ("k2", b"1")])
-ends = st.sampled_from([status for status in Status if status.ended])
-lanes = st.sampled_from(["", "", "", "a", "b"])
-A, A_OWN, B = [
-    Delivery(target="http://a/", plugin=plugin, lane=lane, attempts=attempts, body=body)
-    for plugin, lane, attempts, body in (
-        ("webhook", "a", 2, None),
-        ("audit", "a", 1, b"own"),
-        ("webhook", "b", 2, None),
-    )
-]
-deliveries = st.sampled_from([(), (A,), (A, A), (A, A_OWN), (A_OWN, B), (A, A_OWN, B)])
-#: Names of `Driver`'s calls with their arguments.
-finishes = st.tuples(st.just("finish"), places, ends, deliveries)
-releases = st.tuples(
-    st.just("release"), places, st.sampled_from(list(Blame)), st.sampled_from([0, DELAY, KEEP])
-)
-reports = st.tuples(st.just("report"), places, st.integers(0, 3))
-retries = st.tuples(st.just("retry"), places)
-cancels = st.tuples(st.just("end_as_seen"), places, ends, deliveries)
-#: State, and when it is due again.
-settlements = st.sampled_from(
-    [
-        (DeliveryState.PENDING, None),
-        (DeliveryState.PENDING, DELAY),
-        (DeliveryState.PENDING, DELAY),
-        (DeliveryState.DELIVERED, None),
-        (DeliveryState.DEAD, None),
-        (DeliveryState.HELD, None),
-    ]
-)
+from workerkit.queue import DeliveryFilter, DeliveryState, Submission, Tried
 
 
 class QueueMachine(Driver):
@@ -188,7 +165,10 @@ class QueueMachine(Driver):
         self.serve()
         self.claim(endpoint, 3, holder)
 
-    @rule(milliseconds=st.sampled_from([0, KEEP]))
+    @rule(milliseconds=st.sampled_from([0, KEEP, KEEP_DEAD]))
+    def forget(self, milliseconds: int) -> None:
+        self.sweep(milliseconds)
+
     def sweep(self, milliseconds: int) -> None:
         self.clock.advance(milliseconds)
         self.serve()
@@ -206,26 +186,45 @@ class QueueMachine(Driver):
             status = Status.CANCELLED if purges else Status.TIMED_OUT
             self.check(*[self.end((r.id, r.status, r.attempt), status) for r in found])
 
+    @rule(endpoint=endpoints, place=places, limit=st.integers(1, 3))
+    def read_ends(self, endpoint: str, place: int, limit: int) -> None:
+        """Behind one that was seen, or from the first one on."""
+        self.compare()
+        seen = [0, *sorted(self.model.places.values())]
+        after = seen[-1 - place % len(seen)]
+        behind = [j for j in self.model.ends(endpoint) if self.model.places[j.asked.id, j.attempt] > after]
+        found = self.do(self.store.ends(endpoint, after, limit, 10**6, 0))
+        assert [of_end(line) for line in found] == [of_ended(job) for job in behind[:limit]]
+
     # Deliveries
 
     @precondition(lambda self: self.model.outbox.sent)
-    @rule(limit=st.sampled_from([1, 1, 3]), busy=lanes, how=st.none() | settlements)
-    def deliver(self, limit: int, busy: str, how: tuple[DeliveryState, int | None] | None) -> None:
+    @rule(limit=st.sampled_from([1, 1, 3]), room=rooms, how=st.none() | settlements)
+    def deliver(
+        self,
+        limit: int,
+        room: tuple[dict[str, int], int],
+        how: tuple[DeliveryState, int | None] | None,
+    ) -> None:
         """Some are sent, and perhaps one of them is over at once."""
-        outbox = self.model.outbox
-        due = outbox.due(busy)
-        found = self.do(self.store.claim_deliveries(limit, list(busy)))
-        assert len(found) == min(limit, len(due))
+        outbox, (named, others) = self.model.outbox, room
+        due = outbox.due(*room)
+        found = self.do(self.store.claim_deliveries(limit, *room))
+        lanes = Counter(sent.asked.lane for sent in due.values())
+        assert len(found) == min(limit, sum(min(n, named.get(lane, others)) for lane, n in lanes.items()))
+        for lane, n in Counter(delivery.lane for delivery in found).items():
+            assert n <= named.get(lane, others)
         assert {delivery.id for delivery in found} <= set(due)
         for delivery in found:
             sent = due.pop(delivery.id)
-            assert (delivery.number, delivery.body, delivery.job) == (sent.number + 1, sent.body, sent.job)
+            assert (delivery.number, delivery.body) == (sent.number + 1, sent.body)
+            assert (delivery.job, delivery.endpoint) == (sent.job, sent.endpoint)
         for lane in {delivery.lane for delivery in found}:
             taken = [outbox.sent[d.id].next_at or 0 for d in found if d.lane == lane]
             left = [sent.next_at or 0 for sent in due.values() if sent.asked.lane == lane]
             assert max(taken) <= min(left, default=max(taken))
         outbox.claimed([delivery.id for delivery in found])
-        self.check((self.store.next_delivery(list(busy)), lambda: outbox.next(busy)))
+        self.check((self.store.next_delivery(*room), lambda: outbox.next(*room)))
         if found and how:
             self.check(self.settled(found[0].id, found[0].number, *how))
 
@@ -236,10 +235,24 @@ class QueueMachine(Driver):
         self.check(self.settled(name, self.model.outbox.sent[name].number - older, *how))
 
     def settled(self, name: str, number: int, state: DeliveryState, after: int | None) -> Call:
-        values = (name, number, state)
-        at = None if after is None else self.clock.time + after
-        settled = self.store.settle_delivery(*values, "", at)
-        return settled, lambda: self.model.outbox.settle(*values, at)
+        now = self.clock.time
+        at = None if after is None else now + after
+        tried = Tried(number=number, at=now - 1, took=1, outcome="retry", answer=f"{name} {number} {now}")
+        settled = self.store.settle_delivery(name, number, state, tried, at)
+        return settled, lambda: self.model.outbox.settle(name, tried, state, at)
+
+    @precondition(lambda self: self.model.outbox.sent)
+    @rule(
+        state=st.sampled_from([DeliveryState.DEAD, DeliveryState.DEAD, DeliveryState.DELIVERED]),
+        milliseconds=st.sampled_from([0, KEEP, KEEP, KEEP_DEAD]),
+    )
+    def send_all_and_sweep(self, state: DeliveryState, milliseconds: int) -> None:
+        """All that is due arrives or dies, and later on jobs are forgotten."""
+        found = self.do(self.store.claim_deliveries(99, {}, 99))
+        assert {delivery.id for delivery in found} == set(self.model.outbox.due({}, 99))
+        self.model.outbox.claimed([delivery.id for delivery in found])
+        self.check(*[self.settled(d.id, d.number, state, None) for d in found])
+        self.sweep(milliseconds)
 
     @precondition(lambda self: self.model.outbox.sent)
     @rule(place=places, plugin=st.sampled_from(["", "", "webhook", "audit"]))
@@ -252,6 +265,14 @@ class QueueMachine(Driver):
         else:
             name = self.sent(place)
             self.check((self.store.redeliver(name), lambda: self.model.outbox.redeliver(name)))
+
+    @precondition(lambda self: self.model.outbox.sent)
+    @rule(chosen=filters, of_job=st.booleans(), place=places, limit=st.integers(1, 3))
+    def send_many_again(self, chosen: DeliveryFilter, of_job: bool, place: int, limit: int) -> None:
+        outbox = self.model.outbox
+        if of_job:
+            chosen = attrs.evolve(chosen, job=outbox.sent[self.sent(place)].job)
+        self.check((self.store.redeliver_many(chosen, limit), lambda: outbox.redeliver_many(chosen, limit)))
 
     # What holds after each of them
 

@@ -9,7 +9,7 @@ import attrs
 
 from outbox_model import Outbox
 from workerkit.job import MOVES, Status
-from workerkit.queue import Blame, Counts, End, Outcome, Submission
+from workerkit.queue import Blame, Counts, End, EndLine, Outcome, Submission
 
 IN_QUEUE, IN_PROGRESS = Status.IN_QUEUE, Status.IN_PROGRESS
 Run = tuple[str, int]
@@ -34,6 +34,9 @@ class Job:
     holder: str = ""
     lease_until: int = 0
     started_at: int | None = None
+    #: Which end of all there were, and when.
+    end: int = 0
+    finished_at: int = 0
     body: bytes | None = None
     progress: bytes | None = None
     chunks: dict[tuple[int, int], bytes] = attrs.Factory(dict)
@@ -49,16 +52,21 @@ class Job:
 class Model:
     """Every method says what the store's method of that name should answer."""
 
-    def __init__(self, clock: Callable[[], int], *, lease: int, keep: int, length: int) -> None:
+    def __init__(
+        self, clock: Callable[[], int], *, lease: int, keep: int, keep_dead: int, length: int
+    ) -> None:
         self.now = clock
         self.lease, self.keep, self.length = lease, keep, length
         self.jobs: dict[str, Job] = {}
         self.keys: dict[tuple[str, str], tuple[bytes, str]] = {}
-        self.outbox = Outbox(clock)
+        self.outbox = Outbox(clock, keep_dead=keep_dead)
         self.totals: Counter[tuple[str, str]] = Counter()
         #: The highest attempt of each job that was ever handed out, and every end that was stored.
         self.highest: Counter[str] = Counter()
         self.ended: set[Run] = set()
+        #: Places of ends as they were seen, and the last one of each endpoint.
+        self.places: dict[Run, int] = {}
+        self.last: Counter[str] = Counter()
         self.seq = 0
 
     # Jobs
@@ -174,11 +182,12 @@ class Model:
         run = (end.id, end.seen_attempt)
         assert run not in self.ended
         self.ended.add(run)
+        job.end, job.finished_at = len(self.ended), self.now()
         job.status, job.body, job.run_at, job.progress = end.status, end.body, None, None
         job.expires_at = self.now() + self.keep
         job.sealed = job.sealed and bool(MOVES[end.status])
         self.totals[job.asked.endpoint, end.status.value.lower()] += 1
-        self.outbox.add(end)
+        self.outbox.add(end, job.asked.endpoint)
         return True
 
     def retry(self, id: str) -> bool:
@@ -186,7 +195,7 @@ class Model:
         if job is None or job.status not in (Status.FAILED, Status.TIMED_OUT):
             return False
         self._requeue(job)
-        job.attempt, job.body = job.attempt + 1, None
+        job.attempt, job.body, job.end, job.finished_at = job.attempt + 1, None, 0, 0
         job.crashes = job.failures = job.returns = 0
         job.expires_at = self.now() + job.asked.policy.ttl
         self.totals[job.asked.endpoint, "retried"] += 1
@@ -220,7 +229,7 @@ class Model:
         return len(back)
 
     def sweep(self) -> int:
-        now = self.now()
+        now, forgotten = self.now(), self.outbox.forget()
         over = [
             j
             for j in self.jobs.values()
@@ -230,7 +239,21 @@ class Model:
             del self.jobs[job.asked.id]
             self.keys = {key: value for key, value in self.keys.items() if value[1] != job.asked.id}
             self.outbox.drop(job.asked.id)
-        return len(over)
+        return forgotten + len(over)
+
+    def ends(self, endpoint: str) -> list[Job]:
+        """Jobs that have ended, in that order."""
+        ended = [job for job in self.jobs.values() if job.end and job.asked.endpoint == endpoint]
+        return sorted(ended, key=lambda job: job.end)
+
+    def place(self, endpoint: str, lines: Sequence[EndLine]) -> None:
+        """These are all ends of an endpoint: each keeps its place, and a new one is behind all others."""
+        for line in lines:
+            run = line.id, line.attempt
+            if run not in self.places:
+                assert line.seq > self.last[endpoint]
+                self.places[run] = self.last[endpoint] = line.seq
+            assert line.seq == self.places[run]
 
     def _in(self, *statuses: Status) -> list[Job]:
         return [job for job in self.jobs.values() if job.status in statuses]

@@ -80,9 +80,9 @@ class CrashingStore(SQLiteStore):
                 claim.committed.add_done_callback(lambda _: reach("after claim, once it is committed"))
         return claims
 
-    async def claim_deliveries(self, limit: int, busy_lanes: Any) -> list[Delivery]:
+    async def claim_deliveries(self, limit: int, rooms: Any, others: int) -> list[Delivery]:
         reach("before claim_deliveries")
-        claimed = await super().claim_deliveries(limit, busy_lanes)
+        claimed = await super().claim_deliveries(limit, rooms, others)
         if claimed:
             reach("after claim_deliveries")
         return claimed

@@ -59,7 +59,7 @@ MUTANTS = (
     Mutant("a delay is over too early", "promote", "AND run_at <= ?2", "AND ?2 = ?2"),
     Mutant("a delay outlives a cancel", "finish", "run_at = NULL", "run_at = run_at"),
     # What an end brings with it.
-    nothing("an end without its deliveries", "add_delivery", 12),
+    nothing("an end without its deliveries", "add_delivery", 14),
     nothing("an end leaves the secrets", "wipe_secrets", 1),
     nothing("a retry leaves the body", "drop_body", 1),
     nothing("a retry takes the bodies of deliveries", "keep_bodies", 1),
@@ -88,7 +88,36 @@ MUTANTS = (
     Mutant("a try before it is due", "claim_deliveries", "AND next_at <= ?2", "AND ?2 = ?2"),
     Mutant("a try is settled by another's number", "settle_delivery", "AND number = ?2", "AND ?2 = ?2"),
     Mutant("a try is settled twice", "settle_delivery", "AND state = 1", ""),
+    Mutant("a lane gets more than it has room for", "claim_deliveries", "LIMIT ?3", "LIMIT ?3 + 9"),
+    Mutant("a lane by another's name", "lane_due", "name = ?1", "?1 = ?1"),
+    nothing("a try without its row in the log", "add_try", 9),
+    nothing("a lost try without its row in the log", "add_lost_tries", 1),
     Mutant("a delivery outlives a retry", "cancel_deliveries", "AND state IN (0, 2)", "AND 0"),
+    Mutant("what arrived is sent again with the others", "sendable", "state IN (2, 4, 5)", "state >= 2"),
+    Mutant("the newest is sent again first", "sendable", "ORDER BY seq", "ORDER BY seq DESC"),
+    Mutant("many are sent again whatever their lane", "sendable", "lane = ?4", "?4 = ?4"),
+    Mutant("many of any job are sent again", "sendable_of", "seq IN", "0 NOT IN"),
+    # How long deliveries are kept.
+    *[
+        Mutant(
+            f"{name} goes with the job", statement, "AND NOT (state = 4 AND updated_at > ?2)", "AND ?2 = ?2"
+        )
+        for name, statement in (
+            ("what is dead", "drop_deliveries"),
+            ("the log of what is dead", "drop_tries"),
+        )
+    ],
+    Mutant("what died long ago outlives its job", "drop_deliveries", "updated_at > ?2", "?2 = ?2"),
+    nothing("what is dead stays with a job that is gone", "part_deliveries", 1),
+    Mutant("what outlived its job goes too early", "forgotten_deliveries", "updated_at <= ?1", "?1 = ?1"),
+    Mutant("what is sent again is forgotten", "forgotten_deliveries", "AND state >= 3", ""),
+    nothing("what outlived its job stays for ever", "forget_delivery", 1),
+    # The list of ends.
+    Mutant("ends in the order of jobs", "ends", "ORDER BY body.seq", "ORDER BY body.job"),
+    Mutant("ends of any endpoint", "ends", "body.endpoint = ?1", "?1 = ?1"),
+    Mutant("ends from the first one on", "ends", "body.seq > ?2", "?2 = ?2"),
+    Mutant("an end without a place", "add_body", "?4, ?5", "0 * ?4, ?5"),
+    Mutant("a restart begins with the first place", "ended", "completed + failed", "0 * completed + failed"),
 )
 
 

@@ -54,6 +54,36 @@ def test_a_receipt_has_a_verdict_and_a_text() -> None:
         Receipt.stop(None)  # type: ignore[arg-type]
 
 
+def test_a_receipt_says_what_the_receiver_answered() -> None:
+    about = {"status": 503, "address": "192.0.2.1:443", "answer": "é" * 600}
+    for receipt in (
+        Receipt.delivered("ok", **about),  # type: ignore[arg-type]
+        Receipt.retry("later", 3.0, **about),  # type: ignore[arg-type]
+        Receipt.stop("no", **about),  # type: ignore[arg-type]
+        Receipt.hold("wait", **about),  # type: ignore[arg-type]
+    ):
+        assert (receipt.status, receipt.address, receipt.answer) == (503, "192.0.2.1:443", "é" * 512)
+    plain = Receipt.delivered()
+    assert (plain.status, plain.address, plain.answer) == (None, "", "")
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "rule"),
+    [
+        ("status", "200", "must be an HTTP status"),
+        ("status", True, "must be an HTTP status"),
+        ("status", 1000, "must be an HTTP status, not 1000"),
+        ("status", -1, "must be an HTTP status"),
+        ("address", None, "must be text that UTF-8 can hold"),
+        ("answer", b"ok", "must be text that UTF-8 can hold, not bytes"),
+        ("answer", "\udfff", "must be text that UTF-8 can hold"),
+    ],
+)
+def test_an_answer_that_could_not_be_stored_is_refused(member: str, value: Any, rule: str) -> None:
+    with pytest.raises(ValueError, match=rf"^Receipt\.{member} {rule}"):
+        Receipt.delivered(**{member: value})
+
+
 def test_a_fault_does_not_show_what_may_be_a_secret() -> None:
     with pytest.raises(ValueError, match="headers") as fault:
         Delivery(target="t", headers={"authorization": "hunter2", "x": 1})  # type: ignore[dict-item]

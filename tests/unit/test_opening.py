@@ -50,6 +50,13 @@ def test_how_long_results_are_kept_is_the_settings_to_say() -> None:
         assert store._context.kept_ms("sync-0190-u1") == kept_sync
 
 
+def test_how_long_dead_deliveries_are_kept_is_the_settings_to_say() -> None:
+    for queue, kept in ((QueueSettings(), 604_800_000), (QueueSettings(keep_dead=1.5), 1_500)):
+        store = opened(queue)
+        assert isinstance(store, SQLiteStore)
+        assert store._context.keep_dead_ms == kept
+
+
 def test_another_url_is_a_plugins_to_open(tmp_path: Path) -> None:
     store = opened(QueueSettings(url=f"sqlite:///{tmp_path}/other.db"))
 

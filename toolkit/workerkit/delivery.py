@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 
 from workerkit.job import EMPTY
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 #: The most tries; seconds of the longest wait between two; bytes of the largest body.
 MOST_ATTEMPTS, LONGEST_DELAY, LARGEST_BODY = 1_000_000, 31_536_000.0, 64_000_000
+#: How many characters of a receiver's answer are kept.
+LONGEST_ANSWER = 512
 
 
 def _delays(given: float | Iterable[float]) -> tuple[float, ...]:
@@ -56,6 +61,11 @@ def _attempts(owner: object, attribute: attrs.Attribute[Any], value: Any) -> Non
         raise _fault(owner, attribute, value, f"from 1 to {MOST_ATTEMPTS:,}")
 
 
+def _status(owner: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 999):
+        raise _fault(owner, attribute, value, "an HTTP status")
+
+
 def _waits(owner: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if not all(map(_is_wait, value if isinstance(value, tuple) else (value,) if value is not None else ())):
         raise _fault(owner, attribute, value, f"seconds from 0 to {LONGEST_DELAY:,.0f}")
@@ -81,11 +91,12 @@ class Delivery:
     delays: tuple[float, ...] = attrs.field(default=(10.0,), converter=_delays, validator=_waits)
     lane: str = attrs.field(default="", validator=_text)
     #: Filled in by the toolkit: the plugin that asked and who made that plugin, the delivery's own id,
-    #: the job and the attempt of the job that ended, and which try this is (1 for the first).
+    #: the job, its function and the attempt that ended, and which try this is (1 for the first).
     plugin: str = ""
     maker: str = ""
     id: str = ""
     job: str = ""
+    endpoint: str = ""
     job_attempt: int = 0
     number: int = 0
 
@@ -99,38 +110,55 @@ class Verdict(str, Enum):
     HOLD = "hold"
 
 
+class About(TypedDict, total=False):
+    """What a `Receipt` may say of the receiver."""
+
+    status: int | None
+    address: str
+    answer: str
+
+
+def _beginning(answer: Any) -> Any:
+    return answer[:LONGEST_ANSWER] if isinstance(answer, str) else answer
+
+
 @attrs.frozen
 class Receipt:
     """How one try of a delivery went; returned by `deliver`.
 
     `detail` is a sentence for the person who reads the delivery later. Raises `ValueError` for what
-    could not be stored.
+    could not be stored. All of it is kept in the delivery's log, so it holds no secrets.
     """
 
     verdict: Verdict = attrs.field(converter=Verdict)
     detail: str = attrs.field(default="", validator=_text)
     #: Seconds until the next try, instead of the delivery's own delay.
     after: float | None = attrs.field(default=None, validator=_waits)
+    #: What the receiver answered: the HTTP status if there was one, the address that was connected to,
+    #: and the beginning of the answer, of which 512 characters are kept.
+    status: int | None = attrs.field(default=None, validator=_status, kw_only=True)
+    address: str = attrs.field(default="", validator=_text, kw_only=True)
+    answer: str = attrs.field(default="", converter=_beginning, validator=_text, kw_only=True)
 
     @classmethod
-    def delivered(cls, detail: str = "") -> Receipt:
+    def delivered(cls, detail: str = "", **about: Unpack[About]) -> Receipt:
         """It arrived and was acknowledged."""
-        return cls(Verdict.DELIVERED, detail)
+        return cls(Verdict.DELIVERED, detail, **about)
 
     @classmethod
-    def retry(cls, detail: str, after: float | None = None) -> Receipt:
+    def retry(cls, detail: str, after: float | None = None, **about: Unpack[About]) -> Receipt:
         """It was not acknowledged; try again while attempts are left."""
-        return cls(Verdict.RETRY, detail, after)
+        return cls(Verdict.RETRY, detail, after, **about)
 
     @classmethod
-    def stop(cls, detail: str) -> Receipt:
+    def stop(cls, detail: str, **about: Unpack[About]) -> Receipt:
         """It never will be acknowledged; the delivery is dead."""
-        return cls(Verdict.STOP, detail)
+        return cls(Verdict.STOP, detail, **about)
 
     @classmethod
-    def hold(cls, detail: str) -> Receipt:
+    def hold(cls, detail: str, **about: Unpack[About]) -> Receipt:
         """Nothing was sent and the try is not counted; wait for a restart or a redelivery."""
-        return cls(Verdict.HOLD, detail)
+        return cls(Verdict.HOLD, detail, **about)
 
 
 def shown(target: str) -> str:

@@ -36,6 +36,7 @@ def store_of(
             lease_ms=int(queue.lease * 1000),
             keep_ms=int(queue.keep * 1000),
             keep_sync_ms=int(queue.kept(sync=True) * 1000),
+            keep_dead_ms=int(queue.keep_dead * 1000),
             queue_length=settings.limits.queue_length,
             holder=holder,
             on_commit=on_commit,

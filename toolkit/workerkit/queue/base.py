@@ -19,13 +19,16 @@ from workerkit.queue.values import (
     Blame,
     Claim,
     Counts,
+    DeliveryFilter,
     DeliveryLine,
     DeliveryState,
     End,
+    EndLine,
     JobLine,
     Record,
     Submission,
     Submitted,
+    Tried,
     View,
 )
 
@@ -179,26 +182,50 @@ class Store(Feed, Protocol):
 
     async def recover(self, holder: str) -> int:
         """Give back, without blame, every running job that `holder` does not hold, and settle the
-        deliveries that were being sent: dead when no attempt is left, else pending. Returns how many
-        jobs went back. For a queue that one host owns."""
+        deliveries that were being sent: dead when no attempt is left, else pending, and "lost" in their
+        log. Returns how many jobs went back. For a queue that one host owns."""
         ...
 
     async def sweep(self, limit: int) -> int:
-        """Delete up to `limit` jobs past their retention whose deliveries are over."""
+        """Delete up to `limit` jobs past their retention, with the deliveries that are over.
+
+        A job that a delivery still needs stays. A dead delivery outlives its job: body and log are kept
+        until it has been dead for as long as the queue keeps such. What has been sent again meanwhile
+        is kept as long from its new end. These deliveries are deleted here too, and counted.
+        """
         ...
 
-    async def claim_deliveries(self, limit: int, busy_lanes: Sequence[str]) -> list[Delivery]:
-        """Due deliveries outside `busy_lanes`, each counted as tried before it is returned."""
+    async def ends(
+        self, endpoint: str, after: int, limit: int, most_bytes: int, wait: float
+    ) -> list[EndLine]:
+        """Ends of an endpoint's jobs behind the place `after`, in the order in which they were stored.
+
+        Up to `limit` of them and `most_bytes` of bodies in all, but one at least, however large it is.
+        Waits up to `wait` seconds for the first. A job that is retried leaves its place and gets a new
+        one at its next end; a job that is deleted takes its end along. Places only grow, also over a
+        restart and when nothing is left, and whoever has read up to one misses none behind it.
+        """
+        ...
+
+    async def claim_deliveries(self, limit: int, rooms: Mapping[str, int], others: int) -> list[Delivery]:
+        """Due deliveries, each counted as tried before it is returned; at most `limit`.
+
+        `rooms` says how many of each of these lanes, `others` how many of each lane that is not named.
+        """
         ...
 
     async def settle_delivery(
-        self, id: str, number: int, state: DeliveryState, detail: str, next_at: int | None
+        self, id: str, number: int, state: DeliveryState, tried: Tried, next_at: int | None
     ) -> bool:
-        """Store how try `number` went. HELD gives the try back."""
+        """Store how try `number` went, and a row of the delivery's log; its detail becomes the delivery's.
+
+        HELD gives the try back: nothing was sent, so the log has nothing of it. PENDING becomes CANCELLED
+        when the job was retried meanwhile.
+        """
         ...
 
-    async def next_delivery(self, busy_lanes: Sequence[str]) -> int | None:
-        """When the earliest pending delivery outside `busy_lanes` is due, or None."""
+    async def next_delivery(self, rooms: Mapping[str, int], others: int) -> int | None:
+        """When the earliest pending delivery of a lane with room is due, or None; see `claim_deliveries`."""
         ...
 
     async def delivery_due(self, timeout: float) -> bool:
@@ -207,9 +234,9 @@ class Store(Feed, Protocol):
         ...
 
     async def deliveries(
-        self, *, state: DeliveryState | None, job: str | None, limit: int
+        self, filter: DeliveryFilter, *, after: int | None, limit: int
     ) -> list[DeliveryLine]:
-        """Deliveries, newest first."""
+        """Deliveries, newest first. `after` is the `seq` of the last one seen: the list goes on behind it."""
         ...
 
     async def hold_deliveries(self, why: Callable[[str, str], str]) -> dict[str, int]:
@@ -221,12 +248,24 @@ class Store(Feed, Protocol):
         """
         ...
 
-    async def delivery(self, id: str) -> tuple[DeliveryLine, bytes] | None:
-        """One delivery and the body it carries."""
+    async def delivery(self, id: str) -> tuple[DeliveryLine, bytes, list[Tried]] | None:
+        """One delivery, the body it carries, and the log of its tries, of which the last 100 are kept."""
         ...
 
     async def redeliver(self, id: str) -> bool:
-        """Make one that is dead, held, cancelled or delivered pending again, with one more attempt."""
+        """Make one that is dead, held, cancelled or delivered pending again, with one more attempt.
+
+        It need not have a job any more.
+        """
+        ...
+
+    async def redeliver_many(self, filter: DeliveryFilter, limit: int) -> int:
+        """The same for up to `limit` that are dead, held or cancelled, oldest first; returns how many.
+
+        Delivered ones only when the filter's state says so. One call takes each once, and none that was
+        stored after it began, so `limit` may be larger than all there are. A call that is repeated takes
+        those again that have failed meanwhile.
+        """
         ...
 
     def now(self) -> int:

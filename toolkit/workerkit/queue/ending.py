@@ -19,7 +19,6 @@ BELONGINGS = (
     "drop_body",
     "drop_progress",
     "drop_logs",
-    "drop_deliveries",
     "drop_idempotency",
     "drop_job",
 )
@@ -35,9 +34,10 @@ def finish(batch: Batch, context: Context, end: End) -> bool:
     if row is None:
         return _is_stored(batch, context, end)
     seq, endpoint, sealed = row
-    batch.db.execute(context.sql["add_body"], (seq, end.seen_attempt, end.body))
+    place = context.ends(batch, endpoint) + 1
+    batch.db.execute(context.sql["add_body"], (seq, end.seen_attempt, endpoint, place, end.body))
     if end.deliveries:
-        outbox.add(batch, context, seq, end)
+        outbox.add(batch, context, seq, endpoint, end)
     if sealed and not MOVES[end.status]:
         batch.db.execute(context.sql["wipe_secrets"], (seq,))
     batch.count(endpoint, seen, -1)
@@ -69,16 +69,19 @@ def retry(batch: Batch, context: Context, id: str) -> bool:
 
 
 def sweep(batch: Batch, context: Context, limit: int) -> tuple[int, bool]:
-    """Forget up to `limit` jobs; see `Store.sweep`. Also says whether there is more to do.
+    """Forget up to `limit` jobs and deliveries; see `Store.sweep`. Also says whether there is more to do.
 
     Chunks go first, and never more of them than `CHUNKS` at one go.
     """
-    seqs = batch.db.execute(context.sql["over"], (batch.now, limit)).fetchall()
+    forgotten = outbox.forget(batch, context, limit)
+    seqs = batch.db.execute(context.sql["over"], (batch.now, limit - forgotten)).fetchall()
     chunks = CHUNKS
     for swept, (seq,) in enumerate(seqs):
         chunks -= batch.db.execute(context.sql["drop_chunks"], (seq, chunks)).rowcount
         if chunks <= 0:
-            return swept, True
+            return forgotten + swept, True
+        outbox.leave(batch, context, seq)
         for statement in BELONGINGS:
             batch.db.execute(context.sql[statement], (seq,))
-    return len(seqs), len(seqs) == limit
+    done = forgotten + len(seqs)
+    return done, done == limit

@@ -23,6 +23,8 @@ from workerkit.queue.waiting import Claimers, Signal, Watches
 from workerkit.queue.writer import Follow, Lane, Writer
 
 T = TypeVar("T")
+#: Milliseconds that a dead delivery is kept, whether or not its job still is.
+KEEP_DEAD = 7 * 86_400_000
 
 
 def statements() -> dict[str, str]:
@@ -34,8 +36,8 @@ class Engine:
     """What a store on one SQLite file stands on. Use it from the event loop that opened it.
 
     `lease_ms` is how long a run lives without a heartbeat, `keep_ms` how long an ended job is kept
-    (`keep_sync_ms` one of /runsync), `queue_length` how many jobs of one endpoint may wait. `sql` are
-    statements in place of `statements()`.
+    (`keep_sync_ms` one of /runsync), `keep_dead_ms` how long a dead delivery, `queue_length` how many
+    jobs of one endpoint may wait. `sql` are statements in place of `statements()`.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Engine:
         lease_ms: int,
         keep_ms: int,
         keep_sync_ms: int | None = None,
+        keep_dead_ms: int = KEEP_DEAD,
         queue_length: int,
         holder: str,
         clock: Callable[[], int] | None = None,
@@ -60,9 +63,13 @@ class Engine:
         self._on_commit = on_commit
         self._watches = Watches()
         self._deliveries = Signal()
+        #: Calls of `ends`, by endpoint.
+        self._followers = Watches()
+        self._closed = False
         sql = statements() if sql is None else sql
         keep_sync_ms = keep_ms if keep_sync_ms is None else keep_sync_ms
-        self._context = Context(sql, Claimers(), lease_ms, keep_ms, keep_sync_ms, queue_length, holder)
+        kept = (keep_ms, keep_sync_ms, keep_dead_ms)
+        self._context = Context(sql, Claimers(), lease_ms, *kept, queue_length, holder)
         self._claiming = Claiming(self._context, self._clock, self._do)
         self._writer: Writer | None = None
         self._reading: Reader | None = None
@@ -93,11 +100,14 @@ class Engine:
         await self._do(lambda batch: batch.db.execute(context.sql["adopt_counters"], (context.host,)))
         self._reading = Reader(self.path, context.sql)
         context.levels.update(self._reading.levels())
+        context.totals.update(self._reading.totals())
         claiming.delays.update(self._reading.delayed())
 
     async def close(self) -> None:
         """Commit what has gathered and give the file up. May be called twice."""
+        self._closed = True
         self._claiming.close()
+        self._followers.wake_all()
         if self._reading is not None:
             self._reading.close()
         if self._writer is not None:
@@ -132,7 +142,8 @@ class Engine:
         delays.look(batch, self._context)
 
     def _tell(self, batch: Batch) -> None:
-        self._context.keep_levels(batch)
+        ended = self._context.keep_levels(batch)
+        self._followers.wake([(endpoint, None) for endpoint in ended])
         self._watches.wake(batch.wakes)
         if batch.rings:
             self._deliveries.set()

@@ -1,4 +1,4 @@
-"""Deliveries: stored with the end of a job, tried until they are over.
+"""Deliveries: stored with the end of a job, tried until they are over, each try in a log.
 
 The table `lane` says when each lane has something to send, so that neither many lanes nor many
 deliveries in one make it slow to find what is due. Whatever changes a pending delivery changes it too.
@@ -7,31 +7,41 @@ deliveries in one make it slow to find what is due. Whatever changes a pending d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 
 from workerkit.delivery import Delivery
-from workerkit.queue import DeliveryState, End, rows
+from workerkit.queue import DeliveryState, End, Tried, rows
 from workerkit.queue.batch import Batch
 from workerkit.queue.context import Context
 
+#: Tries of one delivery that its log keeps, the last ones.
+KEPT_TRIES = 100
+#: What is said of a try whose outcome nobody knows.
+LOST = "the host ended while this was being sent"
 
-def add(batch: Batch, context: Context, seq: int, end: End) -> None:
+
+def add(batch: Batch, context: Context, seq: int, endpoint: str, end: End) -> None:
     """Store the deliveries of an end, due at once."""
-    values = [_row(batch, seq, end, n, delivery) for n, delivery in enumerate(end.deliveries, start=1)]
+    values = [
+        _row(batch, seq, endpoint, end, n, delivery) for n, delivery in enumerate(end.deliveries, start=1)
+    ]
     batch.db.executemany(context.sql["add_delivery"], values)
     for lane in {delivery.lane for delivery in end.deliveries}:
         _pending(batch, context, lane, batch.now)
 
 
-def _row(batch: Batch, seq: int, end: End, n: int, delivery: Delivery) -> rows.Row:
+def _row(batch: Batch, seq: int, endpoint: str, end: End, n: int, delivery: Delivery) -> rows.Row:
     """The parameters of the statement `add_delivery`."""
     id = f"msg_{end.id}_{end.seen_attempt}"
     return (
         id if n == 1 else f"{id}_{n}",
         seq,
+        end.id,
         end.seen_attempt,
+        endpoint,
         delivery.plugin,
         delivery.maker,
         delivery.target,
@@ -44,16 +54,37 @@ def _row(batch: Batch, seq: int, end: End, n: int, delivery: Delivery) -> rows.R
     )
 
 
-def claim(batch: Batch, context: Context, limit: int, busy: Collection[str]) -> list[Delivery]:
+def lanes(
+    ask: Callable[..., list[rows.Row]], rooms: Mapping[str, int], others: int, limit: int
+) -> list[tuple[str, int]]:
+    """The first `limit` lanes with room, and when each has something to send; the longest waiting first.
+
+    `ask` gives the rows of a named statement.
+    """
+    if others > 0:
+        full = {lane for lane, room in rooms.items() if room <= 0}
+        found = [row for row in ask("next_lanes", limit + len(full)) if row[0] not in full]
+    else:
+        named = [ask("lane_due", lane) for lane, room in rooms.items() if room > 0]
+        found = sorted([row for rows in named for row in rows], key=lambda row: row[1])
+    return [(lane, due) for lane, due in found[:limit]]
+
+
+def claim(
+    batch: Batch, context: Context, limit: int, rooms: Mapping[str, int], others: int
+) -> list[Delivery]:
     """See `Store.claim_deliveries`; the lane that has waited longest comes first."""
+
+    def ask(statement: str, *values: Any) -> list[rows.Row]:
+        return batch.db.execute(context.sql[statement], values).fetchall()
+
     found: list[rows.Row] = []
-    for lane, due in batch.db.execute(context.sql["next_lanes"], (limit + len(busy),)).fetchall():
+    for lane, due in lanes(ask, rooms, others, limit):
         if due > batch.now or len(found) == limit:
             break
-        if lane not in busy:
-            values = (lane, batch.now, limit - len(found))
-            found += sorted(batch.db.execute(context.sql["claim_deliveries"], values).fetchall())
-            _note(batch, context, [lane])
+        room = min(rooms.get(lane, others), limit - len(found))
+        found += sorted(ask("claim_deliveries", lane, batch.now, room))
+        _note(batch, context, [lane])
     return [rows.delivery(row) for row in found]
 
 
@@ -63,29 +94,46 @@ def settle(
     id: str,
     number: int,
     state: DeliveryState,
-    detail: str,
+    tried: Tried,
     next_at: int | None,
 ) -> bool:
     """See `Store.settle_delivery`."""
-    due = None
+    due, sent = None, state is not DeliveryState.HELD
     if state is DeliveryState.PENDING:
         if batch.one(context.sql["outdated_delivery"], (id,)):
             state = DeliveryState.CANCELLED
         else:
             due = batch.now if next_at is None else next_at
-    values = (id, number, rows.STATE_CODE[state], detail, due, batch.now)
+    values = (id, number, rows.STATE_CODE[state], tried.detail, due, batch.now)
     row = batch.one(context.sql["settle_delivery"], values)
-    if row is not None and due is not None:
-        _pending(batch, context, row[0], due)
-    return row is not None
+    if row is None:
+        return False
+    seq, lane = row
+    if sent:
+        _log(batch, context, seq, number, tried)
+    if due is not None:
+        _pending(batch, context, lane, due)
+    return True
 
 
-def redeliver(batch: Batch, context: Context, id: str) -> bool:
-    """See `Store.redeliver`."""
-    row = batch.one(context.sql["redeliver"], (id, batch.now))
+def _log(batch: Batch, context: Context, seq: int, number: int, tried: Tried) -> None:
+    what = (tried.outcome, tried.detail, tried.status, tried.address, tried.answer)
+    batch.db.execute(context.sql["add_try"], (seq, number, tried.at, tried.took, *what))
+    if number > KEPT_TRIES:
+        batch.db.execute(context.sql["trim_tries"], (seq, number - KEPT_TRIES))
+
+
+def redeliver(batch: Batch, context: Context, id: str, state: int | None = None) -> bool:
+    """See `Store.redeliver`; with a `state`, only one that is in it."""
+    row = batch.one(context.sql["redeliver"], (id, state, batch.now))
     if row is not None:
         _pending(batch, context, row[0], batch.now)
     return row is not None
+
+
+def redeliver_seen(batch: Batch, context: Context, seen: Iterable[tuple[int, str, int]]) -> int:
+    """Make these pending that are still in the state in which they were seen; how many."""
+    return sum([redeliver(batch, context, id, state) for _, id, state in seen])
 
 
 def cancel(batch: Batch, context: Context, seq: int) -> None:
@@ -95,7 +143,8 @@ def cancel(batch: Batch, context: Context, seq: int) -> None:
 
 def recover(batch: Batch, context: Context) -> None:
     """See `Store.recover`."""
-    _note(batch, context, _lanes(batch, context, "recover_deliveries", batch.now))
+    batch.db.execute(context.sql["add_lost_tries"], (LOST,))
+    _note(batch, context, _lanes(batch, context, "recover_deliveries", batch.now, LOST))
     batch.rings = True
 
 
@@ -108,6 +157,27 @@ def hold(batch: Batch, context: Context, why: Callable[[str, str], str]) -> dict
             _note(batch, context, lanes)
             held[reason] += count
     return dict(held)
+
+
+def leave(batch: Batch, context: Context, seq: int) -> None:
+    """A job goes: what died lately outlives it, with the body and the log; the others go with it."""
+    since = batch.now - context.keep_dead_ms
+    ((count, lasting),) = batch.db.execute(context.sql["leaving"], (seq, since)).fetchall()
+    if count > lasting:
+        for statement in ("drop_tries", "drop_deliveries"):
+            batch.db.execute(context.sql[statement], (seq, since))
+    if lasting:
+        for statement in ("keep_bodies", "part_deliveries"):
+            batch.db.execute(context.sql[statement], (seq,))
+
+
+def forget(batch: Batch, context: Context, limit: int) -> int:
+    """Delete up to `limit` deliveries that have outlived their job for long enough; how many."""
+    values = (batch.now - context.keep_dead_ms, limit)
+    seqs = batch.db.execute(context.sql["forgotten_deliveries"], values).fetchall()
+    for statement in ("forget_tries", "forget_delivery"):
+        batch.db.executemany(context.sql[statement], seqs)
+    return len(seqs)
 
 
 def _lanes(batch: Batch, context: Context, statement: str, *values: int | str) -> set[str]:

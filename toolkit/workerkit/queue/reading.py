@@ -11,12 +11,25 @@ from typing import Any, TypeVar
 
 from workerkit.errors import QueueError
 from workerkit.job import EMPTY, Status
-from workerkit.queue import Counts, DeliveryLine, DeliveryState, JobLine, Record, View, rows
+from workerkit.queue import (
+    Counts,
+    DeliveryFilter,
+    DeliveryLine,
+    DeliveryState,
+    EndLine,
+    JobLine,
+    Record,
+    Tried,
+    View,
+    rows,
+)
 from workerkit.queue.file import MIGRATIONS, check_version, connect, explain
 from workerkit.queue.rows import Row
 from workerkit.queue.sql import SQLITE, load, parse
 
 T = TypeVar("T")
+#: States of which there are few, with an index of their own.
+UNSENT = (DeliveryState.HELD, DeliveryState.DEAD, DeliveryState.CANCELLED)
 #: Behind every job: the largest number that SQLite has.
 LAST = 2**63 - 1
 
@@ -104,6 +117,10 @@ class Reader:
         """How many jobs wait, for every endpoint."""
         return dict(self.rows("levels"))
 
+    def totals(self) -> dict[str, int]:
+        """How many jobs have ever ended, for every endpoint."""
+        return dict(self.rows("ended"))
+
     def endpoints(self) -> dict[str, bytes]:
         """See `Store.endpoints`."""
         return dict(self.rows("endpoints"))
@@ -116,16 +133,44 @@ class Reader:
         before = LAST if after is None else after
         return [rows.job_line(row) for row in self.rows("jobs", endpoint, code, before, limit)]
 
-    def deliveries(self, state: DeliveryState | None, job: str | None, limit: int) -> list[DeliveryLine]:
+    def ends(self, endpoint: str, after: int, limit: int, most_bytes: int) -> list[EndLine]:
+        """See `Store.ends`. No more is read than is returned, and one."""
+        found: list[EndLine] = []
+        size = 0
+        try:
+            with closing(self._db.execute(self._sql["ends"], (endpoint, after, limit))) as cursor:
+                for row in cursor:
+                    size += len(row[-1])
+                    if found and size > most_bytes:
+                        break
+                    found.append(rows.end_line(row))
+        except sqlite3.Error as error:
+            raise explain(self._path, error) from error
+        return found
+
+    def deliveries(self, chosen: DeliveryFilter, after: int | None, limit: int) -> list[DeliveryLine]:
         """See `Store.deliveries`."""
-        code = None if state is None else rows.STATE_CODE[state]
-        if job is None:
-            found = self.rows("deliveries", code, limit)
+        values = (*rows.filter_values(chosen), LAST if after is None else after, limit)
+        if chosen.job is not None:
+            found = self.rows("deliveries_of", *values, chosen.job)
         else:
-            found = self.rows("deliveries_of", job, code, limit)
+            found = self.rows("deliveries_unsent" if chosen.state in UNSENT else "deliveries", *values)
         return [rows.delivery_line(row) for row in found]
 
-    def delivery(self, id: str) -> tuple[DeliveryLine, bytes] | None:
+    def sendable(self, chosen: DeliveryFilter, after: int, limit: int) -> list[tuple[int, str, int]]:
+        """What `Store.redeliver_many` is about: `seq`, id, and the state in which it was seen."""
+        values = (*rows.filter_values(chosen), after, limit)
+        if chosen.job is not None:
+            found = self.rows("sendable_of", *values, chosen.job)
+        else:
+            arrived = chosen.state is DeliveryState.DELIVERED
+            found = self.rows("sendable_delivered" if arrived else "sendable", *values)
+        return [(seq, id, state) for seq, id, state in found]
+
+    def delivery(self, id: str) -> tuple[DeliveryLine, bytes, list[Tried]] | None:
         """See `Store.delivery`."""
         found = self.rows("delivery", id)
-        return (rows.delivery_line(found[0][:-1]), found[0][-1]) if found else None
+        if not found:
+            return None
+        line = rows.delivery_line(found[0][:-1])
+        return line, found[0][-1], [rows.tried(row) for row in self.rows("tries", line.seq)]

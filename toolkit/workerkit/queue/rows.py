@@ -9,7 +9,7 @@ import msgspec
 
 from workerkit.delivery import Delivery, shown
 from workerkit.job import EMPTY, Policy, Status
-from workerkit.queue import DeliveryLine, DeliveryState, JobLine, Record, View
+from workerkit.queue import DeliveryFilter, DeliveryLine, DeliveryState, EndLine, JobLine, Record, Tried, View
 
 #: A status is stored as its place in the enumeration; counters stand in the same order.
 STATUSES = tuple(Status)
@@ -70,12 +70,21 @@ def job_line(row: Row) -> JobLine:
     return JobLine(seq, id, endpoint, STATUSES[status], *rest)
 
 
+def end_line(row: Row) -> EndLine:
+    """A row of `ends`."""
+    seq, id, attempt, status, finished_at, body = row
+    return EndLine(seq, id, attempt, STATUSES[status], finished_at, body)
+
+
 def delivery_line(row: Row) -> DeliveryLine:
     """A `{delivery}` row."""
-    id, job, plugin, target, state, number, attempts, next_at, created_at, updated_at, detail = row
+    seq, id, job, endpoint, plugin, target, state, number, attempts, *times, detail = row
+    next_at, created_at, updated_at = times
     return DeliveryLine(
+        seq=seq,
         id=id,
         job=job,
+        endpoint=endpoint,
         plugin=plugin,
         target=shown(target),
         state=STATES[state],
@@ -90,7 +99,8 @@ def delivery_line(row: Row) -> DeliveryLine:
 
 def delivery(row: Row) -> Delivery:
     """A row of `claim_deliveries`."""
-    _, id, job, job_attempt, plugin, maker, target, headers, body, lane, number, attempts, delays = row
+    _, id, job, endpoint, job_attempt, plugin, maker, target, *rest = row
+    headers, body, lane, number, attempts, delays = rest
     return Delivery(
         target=target,
         body=body,
@@ -102,6 +112,28 @@ def delivery(row: Row) -> Delivery:
         maker=maker,
         id=id,
         job=job,
+        endpoint=endpoint,
         job_attempt=job_attempt,
         number=number,
     )
+
+
+def tried(row: Row) -> Tried:
+    """A row of `tries`."""
+    number, at, took, outcome, detail, status, address, answer = row
+    return Tried(
+        number=number,
+        at=at,
+        took=took,
+        outcome=outcome,
+        detail=detail,
+        status=status,
+        address=address,
+        answer=answer,
+    )
+
+
+def filter_values(chosen: DeliveryFilter) -> Row:
+    """The parameters of `{filter}`."""
+    state = None if chosen.state is None else STATE_CODE[chosen.state]
+    return (state, chosen.endpoint, chosen.plugin, chosen.lane, chosen.since, chosen.until)

@@ -43,11 +43,15 @@ CREATE TABLE secret (
     PRIMARY KEY (job, field)
 );
 
+-- What a job that has ended answers, and its place among the ends of its endpoint.
 CREATE TABLE body (
-    job     {key},
-    attempt INTEGER NOT NULL,
-    value   {blob} NOT NULL
+    job      {key},
+    attempt  INTEGER NOT NULL,
+    endpoint TEXT NOT NULL,
+    seq      BIGINT NOT NULL,
+    value    {blob} NOT NULL
 );
+CREATE INDEX body_ends ON body (endpoint, seq);
 
 CREATE TABLE chunk (
     job     BIGINT NOT NULL,
@@ -74,13 +78,13 @@ CREATE TABLE log (
 CREATE TABLE delivery (
     seq         {serial},
     id          TEXT NOT NULL UNIQUE,
-    job         BIGINT NOT NULL,
+    job         BIGINT,                      -- NULL: it outlives its job
+    job_id      TEXT NOT NULL,
     job_attempt INTEGER NOT NULL,
+    endpoint    TEXT NOT NULL,
     plugin      TEXT NOT NULL,
     maker       TEXT NOT NULL,               -- whose plugin of that name it was
     target      TEXT NOT NULL,
-    headers     TEXT NOT NULL,               -- JSON object
-    body        {blob},                      -- NULL: the job's body
     lane        TEXT NOT NULL,
     state       SMALLINT NOT NULL,           -- place in queue.DeliveryState: 0 pending, 1 sending
     number      INTEGER NOT NULL,            -- tries made
@@ -89,11 +93,30 @@ CREATE TABLE delivery (
     next_at     BIGINT,
     created_at  BIGINT NOT NULL,
     updated_at  BIGINT NOT NULL,
-    detail      TEXT NOT NULL DEFAULT ''
+    detail      TEXT NOT NULL DEFAULT '',
+    headers     TEXT NOT NULL,               -- JSON object
+    body        {blob}                       -- NULL: the job's body. Last, so that lists do not read it
 );
-CREATE INDEX delivery_job ON delivery (job);
+CREATE INDEX delivery_job ON delivery (job) WHERE job IS NOT NULL;
 CREATE INDEX delivery_lane ON delivery (lane, next_at, seq, plugin, maker) WHERE state = 0;
 CREATE INDEX delivery_unsettled ON delivery (state) WHERE state IN (1, 2);
+CREATE INDEX delivery_unsent ON delivery (seq) WHERE state IN (2, 4, 5);
+CREATE INDEX delivery_left ON delivery (job_id) WHERE job IS NULL;
+CREATE INDEX delivery_forgotten ON delivery (updated_at) WHERE job IS NULL AND state >= 3;
+
+-- The log of a delivery: its tries.
+CREATE TABLE tried (
+    delivery BIGINT NOT NULL,
+    number   INTEGER NOT NULL,
+    at       BIGINT NOT NULL,
+    took     BIGINT NOT NULL,
+    outcome  TEXT NOT NULL,
+    detail   TEXT NOT NULL,
+    status   INTEGER,
+    address  TEXT NOT NULL,
+    answer   TEXT NOT NULL,
+    PRIMARY KEY (delivery, number)
+){by_key};
 
 -- When a lane has something to send: one row for each that has a pending delivery.
 CREATE TABLE lane (

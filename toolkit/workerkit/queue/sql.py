@@ -25,8 +25,15 @@ SHARED: Mapping[str, str] = {
     "record": "job.seq, job.id, job.endpoint, job.status, job.attempt, payload.input, payload.fields, "
     "job.execution_timeout, job.ttl, job.low_priority, job.submitted_at, job.started_at, job.due_at, "
     "job.crashes, job.failures, job.returns, job.sealed",
-    "delivery": "delivery.id, job.id, delivery.plugin, delivery.target, delivery.state, delivery.number, "
-    "delivery.attempts, delivery.next_at, delivery.created_at, delivery.updated_at, delivery.detail",
+    "delivery": "seq, id, job_id, endpoint, plugin, target, state, number, attempts, next_at, created_at, "
+    "updated_at, detail",
+    # Deliveries by the id of their job, which may be gone.
+    "of_job": "SELECT seq FROM delivery WHERE job = (SELECT seq FROM job WHERE id = :job) "
+    "UNION ALL SELECT seq FROM delivery WHERE job IS NULL AND job_id = :job",
+    # A filter of deliveries. Parameters that are NULL let everything pass.
+    "filter": "(:state IS NULL OR state = :state) AND (:endpoint IS NULL OR endpoint = :endpoint) "
+    "AND (:plugin IS NULL OR plugin = :plugin) AND (:lane IS NULL OR lane = :lane) "
+    "AND (:since IS NULL OR created_at >= :since) AND (:until IS NULL OR created_at < :until)",
 }
 
 
@@ -58,6 +65,7 @@ SQLITE = Dialect(
         "double": "REAL",
         "serial": "INTEGER PRIMARY KEY AUTOINCREMENT",
         "key": "INTEGER PRIMARY KEY",
+        "by_key": " WITHOUT ROWID",
     },
     placeholder=lambda n: f"?{n}",
 )

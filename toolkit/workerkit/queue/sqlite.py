@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+
+import attrs
 
 from workerkit.delivery import Delivery
 from workerkit.job import Status
@@ -11,13 +14,16 @@ from workerkit.queue import (
     Blame,
     Claim,
     Counts,
+    DeliveryFilter,
     DeliveryLine,
     DeliveryState,
     End,
+    EndLine,
     JobLine,
     Record,
     Submission,
     Submitted,
+    Tried,
     View,
     Watch,
     ending,
@@ -28,7 +34,7 @@ from workerkit.queue import (
 from workerkit.queue.engine import Engine
 from workerkit.queue.writer import Lane
 
-#: Jobs that one transaction of a sweep forgets, so that nothing waits long behind it.
+#: What one transaction of housekeeping is about, so that nothing waits long behind it.
 SLICE = 50
 
 
@@ -154,39 +160,67 @@ class SQLiteStore(Engine):
                 break
         return swept
 
-    async def claim_deliveries(self, limit: int, busy_lanes: Sequence[str]) -> list[Delivery]:
+    async def ends(
+        self, endpoint: str, after: int, limit: int, most_bytes: int, wait: float
+    ) -> list[EndLine]:
+        """See `Store.ends`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        with self._followers.watch(endpoint) as more:
+            while True:
+                found = self._reader.ends(endpoint, after, limit, most_bytes)
+                if found or not await more.changed(deadline - loop.time()) or self._closed:
+                    return found
+
+    async def claim_deliveries(self, limit: int, rooms: Mapping[str, int], others: int) -> list[Delivery]:
         """See `Store.claim_deliveries`."""
-        return await self._write(outbox.claim, limit, frozenset(busy_lanes))
+        return await self._write(outbox.claim, limit, dict(rooms), others)
 
     async def settle_delivery(
-        self, id: str, number: int, state: DeliveryState, detail: str, next_at: int | None
+        self, id: str, number: int, state: DeliveryState, tried: Tried, next_at: int | None
     ) -> bool:
         """See `Store.settle_delivery`."""
-        return await self._write(outbox.settle, id, number, state, detail, next_at)
+        return await self._write(outbox.settle, id, number, state, tried, next_at)
 
-    async def next_delivery(self, busy_lanes: Sequence[str]) -> int | None:
+    async def next_delivery(self, rooms: Mapping[str, int], others: int) -> int | None:
         """See `Store.next_delivery`."""
-        lanes = self._reader.rows("next_lanes", len(busy_lanes) + 1)
-        return next((due for lane, due in lanes if lane not in busy_lanes), None)
+        return next((due for _, due in outbox.lanes(self._reader.rows, rooms, others, 1)), None)
 
     async def delivery_due(self, timeout: float) -> bool:
         """See `Store.delivery_due`."""
         return await self._deliveries.wait(timeout)
 
     async def deliveries(
-        self, *, state: DeliveryState | None, job: str | None, limit: int
+        self, filter: DeliveryFilter, *, after: int | None, limit: int
     ) -> list[DeliveryLine]:
         """See `Store.deliveries`."""
-        return await self._reader.aside(lambda reader: reader.deliveries(state, job, limit))
+        return await self._reader.aside(lambda reader: reader.deliveries(filter, after, limit))
 
     async def hold_deliveries(self, why: Callable[[str, str], str]) -> dict[str, int]:
         """See `Store.hold_deliveries`."""
         return await self._write(outbox.hold, why, lane=Lane.HOUSEKEEPING)
 
-    async def delivery(self, id: str) -> tuple[DeliveryLine, bytes] | None:
+    async def delivery(self, id: str) -> tuple[DeliveryLine, bytes, list[Tried]] | None:
         """See `Store.delivery`."""
         return self._reader.delivery(id)
 
     async def redeliver(self, id: str) -> bool:
         """See `Store.redeliver`."""
         return await self._write(outbox.redeliver, id)
+
+    async def redeliver_many(self, filter: DeliveryFilter, limit: int) -> int:
+        """See `Store.redeliver_many`. Looked for aside, and made pending in slices."""
+        now = self.now()
+        chosen = attrs.evolve(filter, until=now + 1 if filter.until is None else min(filter.until, now + 1))
+        done = after = 0
+        while seen := await self._sendable(chosen, after, limit - done):
+            after = seen[-1][0]
+            done += await self._write(outbox.redeliver_seen, seen, lane=Lane.HOUSEKEEPING)
+        return done
+
+    async def _sendable(self, chosen: DeliveryFilter, after: int, limit: int) -> list[tuple[int, str, int]]:
+        """The next slice, none when the limit is reached."""
+        size = min(limit, SLICE)
+        return (
+            await self._reader.aside(lambda reader: reader.sendable(chosen, after, size)) if size > 0 else []
+        )

@@ -137,8 +137,18 @@ WHERE id = :id AND status = :seen_status AND attempt = :attempt
 RETURNING seq, endpoint, sealed;
 
 -- name: add_body
--- takes: job, attempt, value
-INSERT INTO body (job, attempt, value) VALUES (:job, :attempt, :value);
+-- takes: job, attempt, endpoint, seq, value
+INSERT INTO body (job, attempt, endpoint, seq, value) VALUES (:job, :attempt, :endpoint, :seq, :value);
+
+-- name: ends
+-- takes: endpoint, after, n
+SELECT body.seq, job.id, body.attempt, job.status, job.finished_at, body.value
+FROM body JOIN job ON job.seq = body.job
+WHERE body.endpoint = :endpoint AND body.seq > :after ORDER BY body.seq LIMIT :n;
+
+-- name: ended
+-- How many jobs of every endpoint have ever ended.
+SELECT endpoint, sum(completed + failed + cancelled + timed_out) FROM counter GROUP BY endpoint;
 
 -- name: release
 -- takes: id, attempt, crashes, failures, returns, queued_at, run_at
@@ -259,9 +269,42 @@ DELETE FROM progress WHERE job = :job;
 -- takes: job
 DELETE FROM log WHERE job = :job;
 
+-- name: leaving
+-- takes: job, since
+-- How many deliveries a job has, and how many of them died after `since`.
+SELECT count(*), count(CASE WHEN state = 4 AND updated_at > :since THEN 1 END) FROM delivery
+WHERE job = :job;
+
+-- name: drop_tries
+-- takes: job, since
+-- Before their deliveries go.
+DELETE FROM tried WHERE delivery IN (
+    SELECT seq FROM delivery WHERE job = :job AND NOT (state = 4 AND updated_at > :since)
+);
+
 -- name: drop_deliveries
+-- takes: job, since
+-- All of a job but those that died after `since`.
+DELETE FROM delivery WHERE job = :job AND NOT (state = 4 AND updated_at > :since);
+
+-- name: part_deliveries
 -- takes: job
-DELETE FROM delivery WHERE job = :job;
+-- These outlive their job.
+UPDATE delivery SET job = NULL WHERE job = :job;
+
+-- name: forgotten_deliveries
+-- takes: since, n
+-- Deliveries that outlived their job and were over by `since`.
+SELECT seq FROM delivery WHERE job IS NULL AND state >= 3 AND updated_at <= :since
+ORDER BY updated_at LIMIT :n;
+
+-- name: forget_tries
+-- takes: delivery
+DELETE FROM tried WHERE delivery = :delivery;
+
+-- name: forget_delivery
+-- takes: delivery
+DELETE FROM delivery WHERE seq = :delivery;
 
 -- name: drop_idempotency
 -- takes: job
@@ -311,11 +354,11 @@ UPDATE counter SET host = :host;
 SELECT endpoint, sum(in_queue) FROM counter GROUP BY endpoint;
 
 -- name: add_delivery
--- takes: id, job, job_attempt, plugin, maker, target, headers, body, lane, attempts, delays, now
-INSERT INTO delivery (id, job, job_attempt, plugin, maker, target, headers, body, lane, state, number,
-                      attempts, delays, next_at, created_at, updated_at)
-VALUES (:id, :job, :job_attempt, :plugin, :maker, :target, :headers, :body, :lane, 0, 0,
-        :attempts, :delays, {now}, {now}, {now});
+-- takes: id, job, job_id, job_attempt, endpoint, plugin, maker, target, headers, body, lane, attempts, delays, now
+INSERT INTO delivery (id, job, job_id, job_attempt, endpoint, plugin, maker, target, headers, body, lane,
+                      state, number, attempts, delays, next_at, created_at, updated_at)
+VALUES (:id, :job, :job_id, :job_attempt, :endpoint, :plugin, :maker, :target, :headers, :body, :lane,
+        0, 0, :attempts, :delays, {now}, {now}, {now});
 
 -- name: due_lane
 -- takes: lane, due_at
@@ -339,6 +382,10 @@ DELETE FROM lane WHERE name = :lane;
 -- The longest waiting lane first. It does not matter how many deliveries wait in one.
 SELECT name, due_at FROM lane ORDER BY due_at LIMIT :n;
 
+-- name: lane_due
+-- takes: lane
+SELECT name, due_at FROM lane WHERE name = :lane;
+
 -- name: claim_deliveries
 -- takes: lane, now, n
 -- The try is counted before it is made, so never more than `attempts` reach the wire.
@@ -348,8 +395,8 @@ WITH due AS MATERIALIZED (
 )
 UPDATE delivery SET state = 1, number = number + 1, updated_at = {now}
 WHERE seq IN (SELECT seq FROM due)
-RETURNING seq, id, (SELECT id FROM job WHERE job.seq = delivery.job), job_attempt, plugin, maker, target,
-    headers, coalesce(body, (SELECT value FROM body WHERE body.job = delivery.job)),
+RETURNING seq, id, job_id, endpoint, job_attempt, plugin, maker, target, headers,
+    coalesce(body, (SELECT value FROM body WHERE body.job = delivery.job)),
     lane, number, attempts, delays;
 
 -- name: settle_delivery
@@ -358,7 +405,16 @@ UPDATE delivery
 SET state = :state, detail = :detail, next_at = :next_at, updated_at = {now},
     number = number - CASE WHEN :state = 2 THEN 1 ELSE 0 END
 WHERE id = :id AND state = 1 AND number = :number
-RETURNING lane;
+RETURNING seq, lane;
+
+-- name: add_try
+-- takes: delivery, number, at, took, outcome, detail, status, address, answer
+INSERT INTO tried (delivery, number, at, took, outcome, detail, status, address, answer)
+VALUES (:delivery, :number, :at, :took, :outcome, :detail, :status, :address, :answer);
+
+-- name: trim_tries
+-- takes: delivery, number
+DELETE FROM tried WHERE delivery = :delivery AND number <= :number;
 
 -- name: outdated_delivery
 -- takes: id
@@ -366,13 +422,19 @@ RETURNING lane;
 SELECT 1 FROM delivery JOIN job ON job.seq = delivery.job
 WHERE delivery.id = :id AND job.attempt <> delivery.job_attempt;
 
+-- name: add_lost_tries
+-- takes: detail
+-- Before `recover_deliveries`: what was being sent has begun when it was claimed.
+INSERT INTO tried (delivery, number, at, took, outcome, detail, address, answer)
+SELECT seq, number, updated_at, 0, 'lost', :detail, '', '' FROM delivery WHERE state IN (1, 2) AND state = 1;
+
 -- name: recover_deliveries
--- takes: now
+-- takes: now, detail
 -- What was being sent when the host died, and what was held, may be tried again.
 UPDATE delivery
 SET state = CASE WHEN number >= attempts THEN 4 ELSE 0 END,
     next_at = CASE WHEN number >= attempts THEN NULL ELSE {now} END,
-    detail = CASE WHEN state = 1 THEN 'the host ended while this was being sent' ELSE detail END,
+    detail = CASE WHEN state = 1 THEN :detail ELSE detail END,
     updated_at = {now}
 WHERE state IN (1, 2)
 RETURNING lane;
@@ -388,27 +450,53 @@ WHERE state = 0 AND plugin = :plugin AND maker = :maker
 RETURNING lane;
 
 -- name: redeliver
--- takes: id, now
+-- takes: id, state, now
+-- Whatever is not on its way; only what is in `state`, when that is given.
 UPDATE delivery
 SET state = 0, next_at = {now}, updated_at = {now},
     attempts = CASE WHEN state = 2 AND attempts > number THEN attempts ELSE number + 1 END
-WHERE id = :id AND state >= 2
+WHERE id = :id AND state >= 2 AND (:state IS NULL OR state = :state)
 RETURNING lane;
 
 -- name: deliveries
--- takes: state, n
--- For operators, on a connection of its own: with a state it may look at every delivery.
-SELECT {delivery} FROM delivery JOIN job ON job.seq = delivery.job
-WHERE :state IS NULL OR delivery.state = :state
-ORDER BY delivery.seq DESC LIMIT :n;
+-- takes: state, endpoint, plugin, lane, since, until, before, n
+-- For operators, on a connection of its own: with a filter it may look at every delivery.
+SELECT {delivery} FROM delivery WHERE seq < :before AND {filter} ORDER BY seq DESC LIMIT :n;
+
+-- name: deliveries_unsent
+-- takes: state, endpoint, plugin, lane, since, until, before, n
+-- The same for states of which there are few: held, dead, cancelled.
+SELECT {delivery} FROM delivery
+WHERE state IN (2, 4, 5) AND seq < :before AND {filter} ORDER BY seq DESC LIMIT :n;
 
 -- name: deliveries_of
--- takes: job, state, n
-SELECT {delivery} FROM delivery JOIN job ON job.seq = delivery.job
-WHERE delivery.job = (SELECT seq FROM job WHERE id = :job) AND (:state IS NULL OR delivery.state = :state)
-ORDER BY delivery.seq DESC LIMIT :n;
+-- takes: state, endpoint, plugin, lane, since, until, before, n, job
+SELECT {delivery} FROM delivery
+WHERE seq IN ({of_job}) AND seq < :before AND {filter} ORDER BY seq DESC LIMIT :n;
+
+-- name: sendable
+-- takes: state, endpoint, plugin, lane, since, until, after, n
+-- What may be sent again, oldest first: what is held, dead or cancelled.
+SELECT seq, id, state FROM delivery
+WHERE state IN (2, 4, 5) AND seq > :after AND {filter} ORDER BY seq LIMIT :n;
+
+-- name: sendable_delivered
+-- takes: state, endpoint, plugin, lane, since, until, after, n
+-- The same for what has arrived. It may look at every delivery.
+SELECT seq, id, state FROM delivery WHERE state = 3 AND seq > :after AND {filter} ORDER BY seq LIMIT :n;
+
+-- name: sendable_of
+-- takes: state, endpoint, plugin, lane, since, until, after, n, job
+SELECT seq, id, state FROM delivery
+WHERE seq IN ({of_job}) AND state >= 2 AND (state <> 3 OR :state = 3) AND seq > :after AND {filter}
+ORDER BY seq LIMIT :n;
 
 -- name: delivery
 -- takes: id
-SELECT {delivery}, coalesce(delivery.body, (SELECT value FROM body WHERE body.job = delivery.job))
-FROM delivery JOIN job ON job.seq = delivery.job WHERE delivery.id = :id;
+SELECT {delivery}, coalesce(body, (SELECT value FROM body WHERE body.job = delivery.job))
+FROM delivery WHERE id = :id;
+
+-- name: tries
+-- takes: delivery
+SELECT number, at, took, outcome, detail, status, address, answer FROM tried
+WHERE delivery = :delivery ORDER BY number;

@@ -123,6 +123,18 @@ class End:
 
 
 @attrs.frozen
+class EndLine:
+    """The end of a job in the list of an endpoint's ends. `seq` is its place and only grows."""
+
+    seq: int
+    id: str
+    attempt: int
+    status: Status
+    finished_at: int
+    body: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen
 class View:
     """What `/status` needs. `body` is set once the job has ended."""
 
@@ -178,8 +190,10 @@ class DeliveryState(str, Enum):
 class DeliveryLine:
     """A delivery in an operator's list. `number` of `attempts` tries were made; a URL's query is masked."""
 
+    seq: int
     id: str
     job: str
+    endpoint: str
     plugin: str
     target: str
     state: DeliveryState
@@ -189,3 +203,34 @@ class DeliveryLine:
     created_at: int
     updated_at: int
     detail: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Tried:
+    """One try of a delivery, in its log: when it began, how long it took, and what came of it.
+
+    `outcome` is "delivered", "retry", "stop", or "lost" when the host ended while it was being sent.
+    """
+
+    number: int
+    at: int
+    took: int
+    outcome: str
+    detail: str = ""
+    status: int | None = None
+    address: str = ""
+    answer: str = attrs.field(default="", repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class DeliveryFilter:
+    """Which deliveries are meant: those that fit all that is given."""
+
+    state: DeliveryState | None = None
+    job: str | None = None
+    endpoint: str | None = None
+    plugin: str | None = None
+    lane: str | None = None
+    #: When they were stored: from `since`, before `until`.
+    since: int | None = None
+    until: int | None = None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from workerkit.delivery import Delivery
 from workerkit.job import Status
-from workerkit.queue import DeliveryState, Store
+from workerkit.queue import DeliveryFilter, DeliveryState, Store, Tried
 from workerkit.testing.clock import ManualClock
-from workerkit.testing.feed_contract import KEEP, end
-from workerkit.testing.upkeep_contract import UpkeepContract
+from workerkit.testing.ends_contract import EndsContract
+from workerkit.testing.feed_contract import end
 
 
 def delivery(lane: str = "a", **changes: object) -> Delivery:
@@ -19,7 +20,22 @@ def delivery(lane: str = "a", **changes: object) -> Delivery:
     return Delivery(**{**values, **changes})  # type: ignore[arg-type]
 
 
-class DeliveryContract(UpkeepContract):
+def tried(number: int, detail: str = "", outcome: str = "retry", **changes: Any) -> Tried:
+    """A row of a delivery's log."""
+    return Tried(**{"number": number, "at": 1, "took": 2, "outcome": outcome, "detail": detail, **changes})
+
+
+def full(*lanes: str) -> dict[str, int]:
+    """These lanes have no room."""
+    return dict.fromkeys(lanes, 0)
+
+
+def held_of(job: str) -> DeliveryFilter:
+    """What is held of a job."""
+    return DeliveryFilter(state=DeliveryState.HELD, job=job)
+
+
+class DeliveryContract(EndsContract):
     """A side effect is stored with the end of its job and tried no more often than allowed."""
 
     async def ended(self, store: Store, *deliveries: Delivery, status: Status = Status.COMPLETED) -> str:
@@ -40,13 +56,14 @@ class DeliveryContract(UpkeepContract):
         async def scenario(store: Store, clock: ManualClock) -> None:
             asked = delivery(headers={"x": "é"}, maker="workerkit")
             id = await self.ended(store, asked, delivery("b", body=b"own"))
-            first, second = sorted(await store.claim_deliveries(9, []), key=lambda d: d.id)
+            first, second = sorted(await store.claim_deliveries(9, {}, 9), key=lambda d: d.id)
             assert (first.id, first.body, dict(first.headers)) == (f"msg_{id}_1", b'{"output":1}', {"x": "é"})
             assert (second.id, second.body, second.lane) == (f"msg_{id}_1_2", b"own", "b")
             assert (first.job, first.job_attempt, first.number, first.attempts) == (id, 1, 1, 2)
+            assert first.endpoint == "render"
             assert (first.delays, first.plugin, first.target) == ((3.0,), "webhook", "http://a/")
             assert (first.maker, second.maker) == ("workerkit", "")
-            assert await store.claim_deliveries(9, []) == []
+            assert await store.claim_deliveries(9, {}, 9) == []
 
         self.play(tmp_path, scenario)
 
@@ -57,7 +74,44 @@ class DeliveryContract(UpkeepContract):
             claim = await self.running(store)
             await store.finish(end(claim))
             assert not await store.finish(end(claim, Status.FAILED, deliveries=[delivery()]))
-            assert await store.deliveries(state=None, job=None, limit=9) == []
+            assert await store.deliveries(DeliveryFilter(), after=None, limit=9) == []
+
+        self.play(tmp_path, scenario)
+
+    def test_no_lane_is_given_more_than_it_has_room_for(self, tmp_path: Path) -> None:
+        """`claim_deliveries` by the rooms of the lanes that are named and of the others."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            async def claimed(limit: int, rooms: dict[str, int], others: int) -> str:
+                return "".join(sorted([d.lane for d in await store.claim_deliveries(limit, rooms, others)]))
+
+            await self.ended(store, *[delivery(lane) for lane in "aaaaabbbbbccccc"])
+            assert await claimed(9, {"a": 2, "b": 0}, 1) == "aac"
+            assert await claimed(2, {"a": 9}, 0) == "aa"
+            assert await claimed(9, {"c": 1, "b": 0, "none": 3}, 0) == "c"
+            assert await claimed(9, {}, 0) == ""
+            assert await claimed(9, full("a", "b", "c"), 9) == ""
+            assert await claimed(99, {"c": -1}, 99) == "abbbbb"
+            assert await claimed(99, {}, 99) == "ccc"
+
+        self.play(tmp_path, scenario)
+
+    def test_the_lane_that_waits_longest_comes_first(self, tmp_path: Path) -> None:
+        """`claim_deliveries`, also of lanes by name; `next_delivery` of those that have room."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            start = clock.time
+            for lane in "cab":
+                await self.ended(store, delivery(lane))
+                clock.advance(1)
+            assert await store.next_delivery({}, 1) == start
+            assert await store.next_delivery({"c": 0}, 1) == start + 1
+            assert await store.next_delivery({"c": 0, "b": 2}, 0) == start + 2
+            assert await store.next_delivery({"b": 1, "a": 1}, 0) == start + 1
+            assert await store.next_delivery({"none": 1}, 0) is None
+            assert await store.next_delivery({}, 0) is None
+            for rooms, others, lane in (({"b": 1, "a": 1}, 0, "a"), ({}, 9, "c"), ({}, 9, "b")):
+                assert [d.lane for d in await store.claim_deliveries(1, rooms, others)] == [lane]
 
         self.play(tmp_path, scenario)
 
@@ -66,17 +120,17 @@ class DeliveryContract(UpkeepContract):
 
         async def scenario(store: Store, clock: ManualClock) -> None:
             await self.ended(store, delivery("a"), delivery("b"), delivery("c"))
-            (one,) = await store.claim_deliveries(1, ["a", "c"])
+            (one,) = await store.claim_deliveries(1, full("a", "c"), 9)
             assert one.lane == "b"
             due = clock.time + 10_000
-            assert await store.settle_delivery(one.id, 1, DeliveryState.PENDING, "503", due)
-            assert sorted(d.lane for d in await store.claim_deliveries(9, [])) == ["a", "c"]
-            assert await store.next_delivery([]) == due
-            assert await store.next_delivery(["b"]) is None
+            assert await store.settle_delivery(one.id, 1, DeliveryState.PENDING, tried(1, "503"), due)
+            assert sorted(d.lane for d in await store.claim_deliveries(9, {}, 9)) == ["a", "c"]
+            assert await store.next_delivery({}, 9) == due
+            assert await store.next_delivery(full("b"), 9) is None
             clock.advance(10_000)
-            (again,) = await store.claim_deliveries(9, [])
+            (again,) = await store.claim_deliveries(9, {}, 9)
             assert (again.id, again.number) == (one.id, 2)
-            assert await store.next_delivery([]) is None
+            assert await store.next_delivery({}, 9) is None
 
         self.play(tmp_path, scenario)
 
@@ -87,11 +141,11 @@ class DeliveryContract(UpkeepContract):
             await self.ended(store, *[delivery("busy") for _ in range(2_000)])
             clock.advance(1)
             await self.ended(store, delivery("other"))
-            assert await store.next_delivery(["busy"]) == clock.time
-            (one,) = await store.claim_deliveries(1, ["busy"])
+            assert await store.next_delivery(full("busy"), 9) == clock.time
+            (one,) = await store.claim_deliveries(1, full("busy"), 9)
             assert one.lane == "other"
-            assert await store.claim_deliveries(1, ["busy"]) == []
-            assert await store.next_delivery(["busy"]) is None
+            assert await store.claim_deliveries(1, full("busy"), 9) == []
+            assert await store.next_delivery(full("busy"), 9) is None
 
         self.play(tmp_path, scenario)
 
@@ -100,14 +154,14 @@ class DeliveryContract(UpkeepContract):
 
         async def scenario(store: Store, clock: ManualClock) -> None:
             id = await self.ended(store, delivery("a"), delivery("b"), status=Status.FAILED)
-            first, second = sorted(await store.claim_deliveries(9, []), key=lambda d: d.lane)
-            await store.settle_delivery(second.id, 1, DeliveryState.PENDING, "503", clock.time + 9)
-            await store.settle_delivery(first.id, 1, DeliveryState.DEAD, "500", None)
-            assert await store.next_delivery([]) == clock.time + 9
+            first, second = sorted(await store.claim_deliveries(9, {}, 9), key=lambda d: d.lane)
+            await store.settle_delivery(second.id, 1, DeliveryState.PENDING, tried(1, "503"), clock.time + 9)
+            await store.settle_delivery(first.id, 1, DeliveryState.DEAD, tried(1, "500"), None)
+            assert await store.next_delivery({}, 9) == clock.time + 9
             assert await store.redeliver(first.id)
-            assert await store.next_delivery([]) == clock.time
+            assert await store.next_delivery({}, 9) == clock.time
             assert await store.retry(id)
-            assert await store.next_delivery([]) is None
+            assert await store.next_delivery({}, 9) is None
 
         self.play(tmp_path, scenario)
 
@@ -116,12 +170,14 @@ class DeliveryContract(UpkeepContract):
 
         async def scenario(store: Store, clock: ManualClock) -> None:
             id = await self.ended(store, delivery())
-            (one,) = await store.claim_deliveries(9, [])
-            assert not await store.settle_delivery(one.id, 2, DeliveryState.DELIVERED, "", None)
-            assert await store.settle_delivery(one.id, 1, DeliveryState.HELD, "plugin is gone", None)
-            assert not await store.settle_delivery(one.id, 1, DeliveryState.DELIVERED, "", None)
+            (one,) = await store.claim_deliveries(9, {}, 9)
+            assert not await store.settle_delivery(one.id, 2, DeliveryState.DELIVERED, tried(2, ""), None)
+            assert await store.settle_delivery(
+                one.id, 1, DeliveryState.HELD, tried(1, "plugin is gone"), None
+            )
+            assert not await store.settle_delivery(one.id, 1, DeliveryState.DELIVERED, tried(1, ""), None)
             assert await self.state(store, one.id) == (DeliveryState.HELD, 0, 2)
-            (line,) = await store.deliveries(state=DeliveryState.HELD, job=id, limit=9)
+            (line,) = await store.deliveries(held_of(id), after=None, limit=9)
             assert (line.detail, line.job) == ("plugin is gone", id)
 
         self.play(tmp_path, scenario)
@@ -137,46 +193,13 @@ class DeliveryContract(UpkeepContract):
 
         self.play(tmp_path, scenario)
 
-    def test_redeliver_gives_one_more_try(self, tmp_path: Path) -> None:
-        """For what is dead or delivered; not for what is pending or being sent."""
-
-        async def scenario(store: Store, clock: ManualClock) -> None:
-            await self.ended(store, delivery(attempts=1))
-            (one,) = await store.claim_deliveries(9, [])
-            assert not await store.redeliver(one.id)
-            await store.settle_delivery(one.id, 1, DeliveryState.DEAD, "500", None)
-            assert await store.redeliver(one.id)
-            assert await self.state(store, one.id) == (DeliveryState.PENDING, 1, 2)
-            assert not await store.redeliver(one.id)
-            (again,) = await store.claim_deliveries(9, [])
-            assert again.number == 2
-
-        self.play(tmp_path, scenario)
-
-    def test_a_retry_cancels_what_is_pending_and_keeps_its_body(self, tmp_path: Path) -> None:
-        """Also what is being sent, if it fails after the retry; a redelivery sends the old body."""
-
-        async def scenario(store: Store, clock: ManualClock) -> None:
-            id = await self.ended(store, delivery("a"), delivery("b"), status=Status.FAILED)
-            (sending,) = await store.claim_deliveries(1, ["b"])
-            assert await store.retry(id)
-            pending = f"msg_{id}_1_2"
-            assert (await self.state(store, pending))[0] is DeliveryState.CANCELLED
-            await store.settle_delivery(sending.id, 1, DeliveryState.PENDING, "503", clock.time)
-            assert (await self.state(store, sending.id))[0] is DeliveryState.CANCELLED
-            assert await store.redeliver(pending)
-            (again,) = await store.claim_deliveries(9, [])
-            assert again.body == b'{"output":1}'
-
-        self.play(tmp_path, scenario)
-
     def test_recover_settles_what_was_being_sent_and_frees_what_was_held(self, tmp_path: Path) -> None:
         """Dead when no attempt is left, else pending."""
 
         async def scenario(store: Store, clock: ManualClock) -> None:
             await self.ended(store, delivery("last", attempts=1), delivery("more"), delivery("held"))
-            tries = {d.lane: d for d in await store.claim_deliveries(9, [])}
-            await store.settle_delivery(tries["held"].id, 1, DeliveryState.HELD, "gone", None)
+            tries = {d.lane: d for d in await store.claim_deliveries(9, {}, 9)}
+            await store.settle_delivery(tries["held"].id, 1, DeliveryState.HELD, tried(1, "gone"), None)
             await store.recover("host")
             states = {lane: (await self.state(store, d.id))[:2] for lane, d in tries.items()}
             assert states["last"] == (DeliveryState.DEAD, 1)
@@ -195,20 +218,22 @@ class DeliveryContract(UpkeepContract):
             assert await store.hold_deliveries(why) == {}
             asked = [delivery(lane, plugin="audit") for lane in "abc"]
             id = await self.ended(store, *asked, delivery("c"))
-            tries = {d.lane: d for d in await store.claim_deliveries(2, ["c"])}
-            await store.settle_delivery(tries["a"].id, 1, DeliveryState.DELIVERED, "200", None)
-            await store.settle_delivery(tries["b"].id, 1, DeliveryState.PENDING, "503", clock.time + 9)
+            tries = {d.lane: d for d in await store.claim_deliveries(2, full("c"), 9)}
+            await store.settle_delivery(tries["a"].id, 1, DeliveryState.DELIVERED, tried(1, "200"), None)
+            await store.settle_delivery(
+                tries["b"].id, 1, DeliveryState.PENDING, tried(1, "503"), clock.time + 9
+            )
 
             assert await store.hold_deliveries(why) == {"audit is gone": 2}
 
-            held = await store.deliveries(state=DeliveryState.HELD, job=id, limit=9)
+            held = await store.deliveries(held_of(id), after=None, limit=9)
             assert {(line.detail, line.next_at) for line in held} == {("audit is gone", None)}
             assert sorted(line.number for line in held) == [0, 1]
-            (other,) = await store.claim_deliveries(9, [])
+            (other,) = await store.claim_deliveries(9, {}, 9)
             assert other.plugin == "webhook"
-            assert await store.next_delivery([]) is None
+            assert await store.next_delivery({}, 9) is None
             await store.recover("host")
-            assert {d.lane for d in await store.claim_deliveries(9, [])} == {"b", "c"}
+            assert {d.lane for d in await store.claim_deliveries(9, {}, 9)} == {"b", "c"}
 
         self.play(tmp_path, scenario)
 
@@ -227,24 +252,9 @@ class DeliveryContract(UpkeepContract):
             assert await store.hold_deliveries(why) == {"another made it": 2}
 
             assert asked == set(makers)
-            claimed = {(d.plugin, d.maker) for d in await store.claim_deliveries(9, [])}
+            claimed = {(d.plugin, d.maker) for d in await store.claim_deliveries(9, {}, 9)}
             assert claimed == {("webhook", "workerkit"), ("audit", "mail")}
             await store.recover("host")
-            assert {(d.plugin, d.maker) for d in await store.claim_deliveries(9, [])} == asked
-
-        self.play(tmp_path, scenario)
-
-    def test_a_job_is_kept_until_its_deliveries_are_over(self, tmp_path: Path) -> None:
-        """`sweep` waits for pending, sending and held ones."""
-
-        async def scenario(store: Store, clock: ManualClock) -> None:
-            await self.ended(store, delivery())
-            clock.advance(KEEP)
-            assert await store.sweep(9) == 0
-            (one,) = await store.claim_deliveries(9, [])
-            assert await store.sweep(9) == 0
-            await store.settle_delivery(one.id, 1, DeliveryState.DELIVERED, "200", None)
-            assert await store.sweep(9) == 1
-            assert await store.delivery(one.id) is None
+            assert {(d.plugin, d.maker) for d in await store.claim_deliveries(9, {}, 9)} == asked
 
         self.play(tmp_path, scenario)

@@ -14,7 +14,7 @@ from workerkit.testing.clock import ManualClock
 
 S = TypeVar("S", bound=Feed)
 #: What a queue under test is made with: milliseconds, and waiting jobs.
-LEASE, KEEP, LENGTH = 30_000, 3_600_000, 100
+LEASE, KEEP, KEEP_DEAD, LENGTH = 30_000, 3_600_000, 9_000_000, 100
 #: Seconds that a test which hangs is given.
 PATIENCE = 60.0
 
@@ -43,7 +43,7 @@ class FeedContract:
     """What a host needs: jobs are handed out once, and only the current run may write."""
 
     def make(self, folder: Path, clock: ManualClock) -> Any:
-        """A queue of your kind, not yet open, with LEASE, KEEP and LENGTH."""
+        """A queue of your kind, not yet open, with LEASE, KEEP, KEEP_DEAD and LENGTH."""
         raise NotImplementedError
 
     async def offer(self, feed: Any, *submissions: Submission) -> None:
@@ -66,8 +66,9 @@ class FeedContract:
 
     async def running(self, feed: Feed, **changes: Any) -> Claim:
         """A job that has just been claimed."""
-        await self.offer(feed, submission(**changes))
-        (claim,) = await feed.claim("render", 1, "host", 5)
+        asked = submission(**changes)
+        await self.offer(feed, asked)
+        (claim,) = await feed.claim(asked.endpoint, 1, "host", 5)
         await claim.committed
         return claim
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workerkit.testing import ManualClock, Receiver, Recorder, S3Server, Server
 
 #: Modules whose asserts explain themselves, as those of a test do.
-CONTRACTS = ("plugin", "feed", "job", "upkeep", "delivery")
+CONTRACTS = ("plugin", "feed", "job", "waiting", "upkeep", "ends", "delivery", "tries", "redelivery")
 pytest.register_assert_rewrite(*(f"workerkit.testing.{name}_contract" for name in CONTRACTS))
 
 #: Characters of a server's log that a failed test shows.

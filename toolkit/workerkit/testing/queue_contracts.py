@@ -2,7 +2,8 @@
 
     class TestMyStore(StoreContract):
         def make(self, folder, clock):
-            return MyStore(folder / "queue", lease_ms=LEASE, keep_ms=KEEP, queue_length=LENGTH, clock=clock)
+            kept = {"keep_ms": KEEP, "keep_dead_ms": KEEP_DEAD}
+            return MyStore(folder / "queue", lease_ms=LEASE, **kept, queue_length=LENGTH, clock=clock)
 
 A queue under test takes its time from `clock`, so that no test waits for it to pass.
 """
@@ -10,11 +11,21 @@ A queue under test takes its time from `clock`, so that no test waits for it to 
 from __future__ import annotations
 
 from workerkit.testing.clock import ManualClock
-from workerkit.testing.delivery_contract import DeliveryContract
-from workerkit.testing.feed_contract import KEEP, LEASE, LENGTH, FeedContract, end, submission
+from workerkit.testing.feed_contract import KEEP, KEEP_DEAD, LEASE, LENGTH, FeedContract, end, submission
+from workerkit.testing.redelivery_contract import RedeliveryContract
 
-__all__ = ["KEEP", "LEASE", "LENGTH", "FeedContract", "ManualClock", "StoreContract", "end", "submission"]
+__all__ = [
+    "KEEP",
+    "KEEP_DEAD",
+    "LEASE",
+    "LENGTH",
+    "FeedContract",
+    "ManualClock",
+    "StoreContract",
+    "end",
+    "submission",
+]
 
 
-class StoreContract(DeliveryContract):
+class StoreContract(RedeliveryContract):
     """All that `Store` promises: a feed, its jobs and their deliveries."""

@@ -14,7 +14,7 @@ from workerkit.host.ends import Ends, cancelled, timed_out
 from workerkit.job import Result, Status
 from workerkit.local import Local
 from workerkit.opening import store_of
-from workerkit.queue import DeliveryState, Record, Store
+from workerkit.queue import DeliveryState, Record, Store, Tried
 from workerkit.settings import QueueSettings, Settings
 
 TRACEBACK = {"error_type": "ValueError", "error_message": "too wet", "error_traceback": "Traceback …"}
@@ -88,7 +88,7 @@ async def _ended(store: Store, local: Local, ending: Ending, body: bytes) -> End
         view = await store.view(record.id)
         assert view is not None
         assert view.body is not None
-        tried = [(one, await _try(store, local, one)) for one in await store.claim_deliveries(64, [])]
+        tried = [(one, await _try(store, local, one)) for one in await store.claim_deliveries(64, {}, 64)]
         return Ended(ending, result.status, msgspec.json.decode(view.body), tried)
     finally:
         await store.close()
@@ -110,5 +110,8 @@ async def _begun(store: Store, local: Local, ending: Ending, body: bytes) -> Rec
 async def _try(store: Store, local: Local, delivery: Delivery) -> Receipt:
     receipt = await asyncio.to_thread(local.hooks.deliver, delivery)
     state = DeliveryState.DELIVERED if receipt.verdict is Verdict.DELIVERED else DeliveryState.DEAD
-    await store.settle_delivery(delivery.id, delivery.number, state, receipt.detail, None)
+    tried = Tried(
+        number=delivery.number, at=store.now(), took=0, outcome=receipt.verdict.value, detail=receipt.detail
+    )
+    await store.settle_delivery(delivery.id, delivery.number, state, tried, None)
     return receipt

@@ -1,0 +1,125 @@
+"""What every store promises about the lists of deliveries and their logs, one test each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workerkit.queue import DeliveryFilter, DeliveryState, Store
+from workerkit.testing.clock import ManualClock
+from workerkit.testing.delivery_contract import DeliveryContract, delivery, full, tried
+from workerkit.testing.feed_contract import end
+
+PENDING, DEAD, DELIVERED = DeliveryState.PENDING, DeliveryState.DEAD, DeliveryState.DELIVERED
+
+
+class TriesContract(DeliveryContract):
+    """Whoever looks at a delivery sees what became of it, try by try."""
+
+    async def found(self, store: Store, limit: int = 9, after: int | None = None, **chosen: object) -> str:
+        """The targets of what a filter chooses, in their order."""
+        lines = await store.deliveries(DeliveryFilter(**chosen), after=after, limit=limit)  # type: ignore[arg-type]
+        return "".join([line.target for line in lines])
+
+    def test_each_try_is_in_the_log(self, tmp_path: Path) -> None:
+        """`delivery`: tries as they went, in order; nothing of one that was given back."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            await self.ended(store, delivery(attempts=3))
+            rows = [
+                tried(1, "answered 503", at=5, took=7, status=503, address="192.0.2.1:443", answer="né\n"),
+                tried(2, "answered 200", "delivered", at=9, took=1, status=200),
+            ]
+            (one,) = await store.claim_deliveries(9, {}, 9)
+            assert await store.settle_delivery(one.id, 1, DeliveryState.HELD, tried(1, "no key"), None)
+            assert await store.redeliver(one.id)
+            for number, (state, row) in enumerate(zip((PENDING, DELIVERED), rows, strict=True), start=1):
+                (again,) = await store.claim_deliveries(9, {}, 9)
+                assert await store.settle_delivery(one.id, number, state, row, clock.time)
+                assert not await store.settle_delivery(one.id, number, state, row, clock.time)
+                assert again.number == number
+            found = await store.delivery(one.id)
+            assert found is not None
+            assert (found[0].detail, found[0].state, found[0].endpoint) == (
+                "answered 200",
+                DELIVERED,
+                "render",
+            )
+            assert found[1:] == (b'{"output":1}', rows)
+
+        self.play(tmp_path, scenario)
+
+    def test_the_log_has_the_last_hundred_tries(self, tmp_path: Path) -> None:
+        """However many there were: a delivery that is tried for ever does not grow for ever."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            await self.ended(store, delivery("b", attempts=9), delivery(attempts=200))
+            (other,) = await store.claim_deliveries(9, full("a"), 9)
+            await store.settle_delivery(other.id, 1, DELIVERED, tried(1), None)
+            for number in range(1, 104):
+                (one,) = await store.claim_deliveries(9, {}, 9)
+                assert await store.settle_delivery(one.id, number, PENDING, tried(number), None)
+            numbers = {}
+            for id in (one.id, other.id):
+                found = await store.delivery(id)
+                assert found is not None
+                numbers[id] = [row.number for row in found[2]]
+            assert numbers == {one.id: list(range(4, 104)), other.id: [1]}
+
+        self.play(tmp_path, scenario)
+
+    def test_a_try_that_the_host_did_not_survive_is_in_the_log(self, tmp_path: Path) -> None:
+        """`recover` writes "lost" for what was being sent, and nothing for what was held or pending."""
+        most = {"a": 2, "b": 1, "c": 2, "d": 2}
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            asked = [delivery(lane, target=lane, attempts=attempts) for lane, attempts in most.items()]
+            await self.ended(store, *asked)
+            began = clock.time
+            tries = {d.lane: d for d in await store.claim_deliveries(9, full("d"), 9)}
+            await store.settle_delivery(tries["c"].id, 1, DeliveryState.HELD, tried(1, "no key"), None)
+            clock.advance(5)
+            await store.recover("host")
+            logs = {}
+            for line in await store.deliveries(DeliveryFilter(), after=None, limit=9):
+                found = await store.delivery(line.id)
+                assert found is not None
+                logs[line.target] = [(row.number, row.at, row.outcome) for row in found[2]]
+                assert all(row.detail == line.detail for row in found[2])
+            assert logs == {"a": [(1, began, "lost")], "b": [(1, began, "lost")], "c": [], "d": []}
+
+        self.play(tmp_path, scenario)
+
+    def test_deliveries_are_listed_newest_first_and_page_by_page(self, tmp_path: Path) -> None:
+        """`deliveries` with each part of a filter, and with several."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            start = clock.time
+            asked = [delivery("x", target="1"), delivery("y", target="2", plugin="audit")]
+            first = await self.ended(store, *asked)
+            clock.advance(10)
+            claim = await self.running(store, endpoint="caption")
+            await store.finish(end(claim, deliveries=[delivery("x", target="3", plugin="audit")]))
+            (one,) = await store.claim_deliveries(1, {"x": 1}, 0)
+            await store.settle_delivery(one.id, 1, DEAD, tried(1), None)
+
+            everything = await store.deliveries(DeliveryFilter(), after=None, limit=9)
+            assert [line.target for line in everything] == ["3", "2", "1"]
+            assert [line.endpoint for line in everything] == ["caption", "render", "render"]
+            assert await self.found(store, 1, everything[0].seq) == "2"
+            assert await self.found(store, 9, everything[-1].seq) == ""
+            assert await self.found(store, job=first) == "21"
+            assert await self.found(store, 1, everything[1].seq, job=first) == "1"
+            assert await self.found(store, job=first, plugin="audit") == "2"
+            assert await self.found(store, job="nobody") == ""
+            assert await self.found(store, endpoint="caption") == "3"
+            assert await self.found(store, plugin="audit") == "32"
+            assert await self.found(store, lane="x") == "31"
+            assert await self.found(store, lane="x", endpoint="render") == "1"
+            assert await self.found(store, state=DEAD) == "1"
+            assert await self.found(store, 9, everything[-1].seq, state=DEAD) == ""
+            assert await self.found(store, state=DEAD, plugin="audit") == ""
+            assert await self.found(store, state=PENDING) == "32"
+            assert await self.found(store, since=start + 10) == "3"
+            assert await self.found(store, since=start, until=start + 10) == "21"
+
+        self.play(tmp_path, scenario)
