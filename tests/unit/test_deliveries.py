@@ -13,8 +13,9 @@ import pytest
 from workerkit.bridge import Bridge
 from workerkit.delivery import Delivery, Receipt
 from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
-from workerkit.host.deliveries import MOST_IN_LANE, Deliveries
-from workerkit.queue import DeliveryState
+from workerkit.host.deliveries import Deliveries
+from workerkit.host.lanes import MOST_FAILURES, MOST_IN_LANE, MOST_UNPROVEN
+from workerkit.queue import DeliveryFilter, DeliveryState
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.testing.queue_contracts import KEEP, LEASE, LENGTH, end, submission
 
@@ -28,11 +29,14 @@ class Sender:
 
     def __init__(self) -> None:
         self.release = threading.Event()
+        self.fifth = threading.Event()
         self.tried: list[tuple[str, int]] = []
 
     @hookimpl
     def deliver(self, delivery: Delivery) -> Receipt:
         self.tried.append((delivery.id, delivery.number))
+        if len(self.tried) == MOST_FAILURES:
+            self.fifth.set()
         kind = delivery.target.rpartition("/")[2]
         if kind == "hangs":
             assert self.release.wait(PATIENCE)
@@ -98,7 +102,7 @@ async def settled(store: SQLiteStore, count: int, *states: DeliveryState) -> lis
     """State, tries and detail of every delivery, once `count` of them are in one of `states`."""
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while True:
-        rows = await store.deliveries(state=None, job=None, limit=100)
+        rows = await store.deliveries(DeliveryFilter(), after=None, limit=100)
         if sum(row.state in states for row in rows) >= count:
             return [(row.state.value, row.number, row.detail) for row in rows]
         assert asyncio.get_running_loop().time() < deadline, [row.state for row in rows]
@@ -126,17 +130,73 @@ def test_each_outcome_is_stored_with_its_attempts_and_its_words(tmp_path: Path) 
 
 def test_a_receiver_that_hangs_delays_its_own_lane_only(tmp_path: Path) -> None:
     async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        await ended(store, [to("arrives", "slow") for _ in range(MOST_IN_LANE)])
+        await settled(store, MOST_IN_LANE, DeliveryState.DELIVERED)
         await ended(store, [to("hangs", "slow") for _ in range(20)])
         await settled(store, MOST_IN_LANE, DeliveryState.SENDING)
         await ended(store, [to("arrives", "quick") for _ in range(10)])
 
-        await settled(store, 10, DeliveryState.DELIVERED)
+        await settled(store, MOST_IN_LANE + 10, DeliveryState.DELIVERED)
 
-        states = [row.state for row in await store.deliveries(state=None, job=None, limit=100)]
+        states = [row.state for row in await store.deliveries(DeliveryFilter(), after=None, limit=100)]
         assert states.count(DeliveryState.SENDING) == MOST_IN_LANE
         assert states.count(DeliveryState.PENDING) == 20 - MOST_IN_LANE
         sender.release.set()
-        await settled(store, 30, DeliveryState.DELIVERED)
+        await settled(store, MOST_IN_LANE + 30, DeliveryState.DELIVERED)
+
+    play(tmp_path, scenario)
+
+
+def test_fifty_receivers_that_hang_leave_room_for_one_that_acknowledges(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        await ended(store, [to("arrives", "good")])
+        await settled(store, 1, DeliveryState.DELIVERED)
+        await ended(store, [to("hangs", f"slow{number}") for number in range(50)])
+        await settled(store, MOST_UNPROVEN, DeliveryState.SENDING)
+
+        await ended(store, [to("arrives", "good") for _ in range(20)])
+
+        await settled(store, 21, DeliveryState.DELIVERED)
+        sender.release.set()
+        await settled(store, 71, DeliveryState.DELIVERED)
+
+    play(tmp_path, scenario)
+
+
+def test_five_failures_close_a_lane_without_using_up_tries_and_are_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        await ended(store, [to("refuses", "down") for _ in range(8)])
+        await asyncio.to_thread(sender.fifth.wait, PATIENCE)
+        await ended(store, [to("arrives", "up")])
+        await settled(store, 1, DeliveryState.DELIVERED)
+
+        rows = await store.deliveries(DeliveryFilter(lane="down"), after=None, limit=100)
+        assert sum(row.number for row in rows) == len(sender.tried) - 1 == MOST_FAILURES
+        assert all(row.state in (DeliveryState.PENDING, DeliveryState.DEAD) for row in rows)
+
+    with caplog.at_level(logging.WARNING):
+        play(tmp_path, scenario)
+
+    said = "down has failed 5 times in a row: nothing is sent there for 30 s, and no try is used up"
+    assert caplog.messages.count(said) == 1
+
+
+def test_every_try_is_in_the_log_of_its_delivery(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        await ended(store, [to("refuses")])
+        await settled(store, 1, DeliveryState.DEAD)
+
+        [row] = await store.deliveries(DeliveryFilter(), after=None, limit=100)
+        found = await store.delivery(row.id)
+        assert found is not None
+        assert [(tried.number, tried.outcome, tried.detail) for tried in found[2]] == [
+            (1, "retry", "answered 500"),
+            (2, "retry", "answered 500"),
+        ]
+        assert all(0 <= tried.took < 1000 * PATIENCE for tried in found[2])
+        assert found[2][0].at <= found[2][1].at
 
     play(tmp_path, scenario)
 

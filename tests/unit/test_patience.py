@@ -33,3 +33,22 @@ def test_gives_up_on_what_hangs_and_begins_no_more_when_too_many_do() -> None:
         asyncio.run(main())
     finally:
         release.set()
+
+
+def test_a_thread_that_is_done_takes_the_next_call() -> None:
+    async def main() -> None:
+        patience = Patience()
+        threads = [await patience.run(threading.current_thread) for _ in range(5)]
+        assert len(set(threads)) == 1
+
+    asyncio.run(main())
+
+
+def test_calls_at_the_same_time_have_threads_of_their_own() -> None:
+    together = threading.Barrier(3)
+
+    async def main() -> None:
+        patience = Patience()
+        await asyncio.gather(*(patience.run(together.wait, 10) for _ in range(3)))
+
+    asyncio.run(main())

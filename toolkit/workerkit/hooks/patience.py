@@ -5,24 +5,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from queue import Empty, SimpleQueue
 from typing import Any
 
 #: Seconds that a hook of the host may take when it is not inline.
 DEADLINE = 5.0
 #: Calls past their deadline and still running, above which no new ones are begun.
 MOST_LATE = 32
+#: Seconds that a thread waits for another call before it ends.
+IDLE = 10.0
 
 
 class Patience:
     """Runs functions of one plugin in threads and waits for each at most `deadline` seconds.
 
-    Every call has a thread of its own, not a pool's: one that hangs must not use up a place, nor
-    keep the process from ending.
+    There are as many threads as calls: one that hangs must not use up a place, nor keep the process
+    from ending. A thread that is done takes the next call.
     """
 
     def __init__(self, deadline: float = DEADLINE) -> None:
         self._deadline = deadline
         self._late: set[Future[Any]] = set()
+        self._idle: list[_Thread] = []
 
     async def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """What `function` returns or raises; `TimeoutError` when it takes too long.
@@ -35,7 +39,7 @@ class Patience:
 
         if len(self._late) >= MOST_LATE:
             raise TimeoutError(f"{MOST_LATE} earlier calls of it have not returned")
-        future = _spawn(function, *args)
+        future = self._begin(function, args)
         waiter = asyncio.wrap_future(future)
         try:
             await asyncio.wait({waiter}, timeout=self._deadline)
@@ -47,19 +51,47 @@ class Patience:
         future.add_done_callback(self._late.discard)
         raise TimeoutError(f"it did not return within {self._deadline:g} s")
 
-
-def _spawn(function: Callable[..., Any], *args: Any) -> Future[Any]:
-    future: Future[Any] = Future()
-    future.set_running_or_notify_cancel()
-
-    def run() -> None:
+    def _begin(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
         try:
-            future.set_result(function(*args))
-        except BaseException as exc:
-            future.set_exception(_carried(exc))
+            thread = self._idle.pop()
+        except IndexError:
+            thread = _Thread(self._idle)
+        thread.calls.put((future, function, args))
+        return future
 
-    threading.Thread(target=run, name="workerkit-hook", daemon=True).start()
-    return future
+
+class _Thread:
+    """Makes one call after another; between two it is in the list of the idle ones."""
+
+    def __init__(self, idle: list[_Thread]) -> None:
+        self.calls: SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
+        self._idle = idle
+        threading.Thread(target=self._work, name="workerkit-hook", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                future, function, args = self.calls.get(timeout=IDLE)
+            except Empty:
+                try:
+                    self._idle.remove(self)
+                except ValueError:
+                    continue  # it was taken at this moment: a call is on its way
+                return
+            self._call(future, function, args)
+            del future, function, args  # what they hold may be large
+
+    def _call(self, future: Future[Any], function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        try:
+            result = function(*args)
+        except BaseException as exc:
+            self._idle.append(self)
+            future.set_exception(_carried(exc))
+        else:
+            self._idle.append(self)
+            future.set_result(result)
 
 
 def _carried(error: BaseException) -> Exception:

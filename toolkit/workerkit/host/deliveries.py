@@ -5,39 +5,53 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import Counter, defaultdict
+import time
+from collections import defaultdict
 from typing import Any
 
 from workerkit.delivery import Delivery, Receipt, Verdict
 from workerkit.errors import QueueError
 from workerkit.hooks import Hooks
 from workerkit.hooks.patience import Patience
+from workerkit.host.journal import Journal
+from workerkit.host.lanes import CLOSED_FOR, Lanes, Turn
 from workerkit.host.meter import Meter
 from workerkit.host.stubborn import stubbornly
 from workerkit.host.tasks import background
-from workerkit.queue import DeliveryState, Store
+from workerkit.queue import DeliveryState, Store, Tried
 
 log = logging.getLogger(__name__)
 
-#: Tries at a time, in all and in one lane.
-MOST_TRIES, MOST_IN_LANE = 64, 8
 #: Seconds between looks at the queue when nothing wakes the engine, and after the queue refused one.
 LONGEST_WAIT, REFUSED_PAUSE = 60.0, 1.0
 #: Seconds that one try may take, whatever the plugin; the built-in webhook has a shorter one itself.
 TRY_DEADLINE = 300.0
 #: How much the delay before another try varies.
 JITTER = 0.2
+#: What a verdict says of the receiver: that it is well, that it is not, or nothing, as nothing was sent.
+GOOD = {Verdict.DELIVERED: True, Verdict.RETRY: False, Verdict.STOP: True, Verdict.HOLD: None}
 
 
 class Deliveries:
-    """Sends what `post_job` asked for, for any plugin. A slow receiver delays its own lane only."""
+    """Sends what plugins asked for. A slow receiver delays its own lane only; one that fails is let rest."""
 
-    def __init__(self, store: Store, hooks: Hooks, meter: Meter | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        hooks: Hooks,
+        meter: Meter | None = None,
+        journal: Journal | None = None,
+        *,
+        tell: bool = True,
+    ) -> None:
         self._store = store
         self._meter = meter or Meter()
+        self._journal = journal or Journal()
         self._hooks = hooks
-        self._lanes: Counter[str] = Counter()
-        self._tries: set[asyncio.Task[None]] = set()
+        #: Whether one that arrived is worth a line in the log; one that did not always is.
+        self._tell = tell
+        self._lanes = Lanes(time.monotonic)
+        self._tries: set[asyncio.Task[Any]] = set()
         self._one_done = asyncio.Event()
         #: One for each plugin, so that one that hangs uses up its own.
         self._patience: defaultdict[str, Patience] = defaultdict(lambda: Patience(TRY_DEADLINE))
@@ -70,70 +84,103 @@ class Deliveries:
         if self._tries:
             await asyncio.wait(self._tries, timeout=grace)
 
+    async def send_unstored(self, delivery: Delivery) -> bool:
+        """Try once what no transaction holds; False when there was no room for it, or it did not arrive."""
+        if not self._lanes.admits(delivery.lane):
+            self._meter.delivered(delivery.plugin, "dropped")
+            return False
+        turn = self._lanes.begin(delivery.lane)
+        try:
+            receipt = await self._receipt(delivery)
+        except asyncio.CancelledError:
+            self._over(turn, None)
+            raise
+        self._over(turn, receipt)
+        arrived = receipt.verdict is Verdict.DELIVERED
+        self._meter.delivered(delivery.plugin, "sent" if arrived else "dropped")
+        return arrived
+
     async def _claim(self) -> None:
         """Begin every due delivery that there is room for."""
-        room = MOST_TRIES - len(self._tries)
-        while room > 0:
-            room = min(room, MOST_IN_LANE - max(self._partly_used(), default=0))
-            due = await self._due(room)
-            for delivery in due:
-                self._begin(delivery)
-            if not due:
+        lanes = self._lanes
+        while lanes.free_for_all > 0:
+            if not await self._begin_due(lanes.free_for_all, lanes.rooms(), 1):
                 return
-            room = MOST_TRIES - len(self._tries)
+        while lanes.free > 0 and (rooms := lanes.proven_rooms()):
+            if not await self._begin_due(lanes.free, rooms, 0):
+                return
 
-    async def _due(self, room: int) -> list[Delivery]:
-        """Due deliveries, counted as tried. When the host stops at this moment, they are given back."""
-        claiming = asyncio.ensure_future(self._store.claim_deliveries(room, self._full_lanes()))
+    async def _begin_due(self, limit: int, rooms: dict[str, int], others: int) -> int:
+        """Begin what is due and was counted as tried. When the host stops at this moment, it is given back."""
+        claiming = asyncio.ensure_future(self._store.claim_deliveries(limit, rooms, others))
         try:
-            return await asyncio.shield(claiming)
+            due = await asyncio.shield(claiming)
         except asyncio.CancelledError:
             for delivery in await claiming:
-                await self._settle(delivery, Receipt.hold("the host is stopping"))
+                await self._settle(delivery, Receipt.hold("the host is stopping"), self._store.now(), 0)
             raise
+        for delivery in due:
+            turn = self._lanes.begin(delivery.lane)
+            task = background(self._try(turn, delivery), f"delivery {delivery.id}")
+            self._tries.add(task)
+            task.add_done_callback(self._tries.discard)
+        return len(due)
 
-    def _full_lanes(self) -> list[str]:
-        return [lane for lane, count in self._lanes.items() if count >= MOST_IN_LANE]
+    async def _try(self, turn: Turn, delivery: Delivery) -> None:
+        at, began = self._store.now(), time.monotonic()
+        receipt = await self._receipt(delivery)
+        took = int(1000 * (time.monotonic() - began))
+        self._over(turn, receipt)
+        await self._settle(delivery, receipt, at, took)
 
-    def _partly_used(self) -> list[int]:
-        return [count for count in self._lanes.values() if count < MOST_IN_LANE]
-
-    def _begin(self, delivery: Delivery) -> None:
-        self._lanes[delivery.lane] += 1
-        task = background(self._try(delivery), f"delivery {delivery.id}")
-        self._tries.add(task)
-        task.add_done_callback(lambda task: self._done(task, delivery.lane))
-
-    def _done(self, task: asyncio.Task[Any], lane: str) -> None:
-        self._tries.discard(task)
-        self._lanes[lane] -= 1
-        if not self._lanes[lane]:
-            del self._lanes[lane]
-        self._one_done.set()
-
-    async def _try(self, delivery: Delivery) -> None:
+    async def _receipt(self, delivery: Delivery) -> Receipt:
         try:
             receipt: Receipt = await self._patience[delivery.plugin].run(self._hooks.deliver, delivery)
         except TimeoutError as error:
-            receipt = Receipt.retry(f"plugin {delivery.plugin!r} failed in deliver: {error}")
-        await self._settle(delivery, receipt)
+            return Receipt.retry(f"plugin {delivery.plugin!r} failed in deliver: {error}")
+        return receipt
 
-    async def _settle(self, delivery: Delivery, receipt: Receipt) -> None:
+    def _over(self, turn: Turn, receipt: Receipt | None) -> None:
+        """Make room, before the outcome is stored: what is due next joins its transaction."""
+        good = None if receipt is None else GOOD[receipt.verdict]
+        if self._lanes.over(turn, good=good):
+            log.warning(
+                "%s has failed %d times in a row: nothing is sent there for %g s, and no try is used up",
+                turn.lane.name or "a receiver",
+                turn.lane.failures,
+                CLOSED_FOR,
+            )
+        self._one_done.set()
+
+    async def _settle(self, delivery: Delivery, receipt: Receipt, at: int, took: int) -> None:
         state, next_at = self._settled(delivery, receipt)
         self._meter.delivered(delivery.plugin, state.value)
-        log.log(
-            logging.INFO if state is DeliveryState.DELIVERED else logging.WARNING,
-            "delivery %s, try %d of %d: %s%s",
-            delivery.id,
-            delivery.number,
-            delivery.attempts,
-            state.value,
-            f": {receipt.detail}" if receipt.detail else "",
+        good = state is DeliveryState.DELIVERED
+        if self._tell or not good:
+            log.log(
+                logging.INFO if good else logging.WARNING,
+                "delivery %s, try %d of %d: %s%s",
+                delivery.id,
+                delivery.number,
+                delivery.attempts,
+                state.value,
+                f": {receipt.detail}" if receipt.detail else "",
+            )
+        tried = Tried(
+            number=delivery.number,
+            at=at,
+            took=took,
+            outcome=receipt.verdict.value,
+            detail=receipt.detail,
+            status=receipt.status,
+            address=receipt.address,
+            answer=receipt.answer,
         )
         await stubbornly(
             f"the outcome of delivery {delivery.id}",
-            lambda: self._store.settle_delivery(delivery.id, delivery.number, state, receipt.detail, next_at),
+            lambda: self._store.settle_delivery(delivery.id, delivery.number, state, tried, next_at),
         )
+        self._journal.add(delivery, state, tried, next_at)
 
     def _settled(self, delivery: Delivery, receipt: Receipt) -> tuple[DeliveryState, int | None]:
         match receipt.verdict:
@@ -147,13 +194,17 @@ class Deliveries:
                 return DeliveryState.DEAD, None
 
     async def _wait(self) -> None:
-        """Until something is due, something was stored, or a try has made room."""
+        """Until something is due, something was stored, or a try or a closed lane has made room."""
         self._one_done.clear()
         seconds = LONGEST_WAIT
-        if len(self._tries) < MOST_TRIES:
-            next_at = await self._store.next_delivery(self._full_lanes())
+        if self._lanes.free > 0:
+            rooms, others = self._lanes.rooms(), 1
+            if self._lanes.free_for_all <= 0:
+                rooms, others = self._lanes.proven_rooms(), 0
+            next_at = await self._store.next_delivery(rooms, others)
             if next_at is not None:
                 seconds = min(seconds, max(next_at - self._store.now(), 0) / 1000)
+            seconds = min(seconds, self._lanes.opens_in() or seconds)
         waits = {
             asyncio.ensure_future(self._store.delivery_due(seconds)),
             asyncio.ensure_future(self._one_done.wait()),
