@@ -134,7 +134,7 @@ def test_json_is_one_object_with_everything(plugins: Plugins) -> None:
     [left_out] = told["left_out"]
     assert (left_out["name"], left_out["why"]) == ("s3", "disabled by [plugins] disable")
     assert told["settings"] == {"file": str(Path("workerkit.toml").absolute()), "profile": "acme"}
-    assert told["hooks_version"] == 1
+    assert told["hooks_version"] == 2
 
 
 def test_explain_shows_every_source_of_a_setting_the_strongest_first(

@@ -162,7 +162,7 @@ class Empty: ...
 
 
 class Later:
-    hooks_version: object = 2
+    hooks_version: object = 3
 
     @hookimpl
     def pre_job(self) -> None: ...
@@ -202,7 +202,7 @@ class Lends:
         ),
         (Lends(), "its takes_over is 'yes'; write True, or leave it out"),
         (KeywordOnly(), "takes the keyword-only argument 'job'; hooks take plain ones: job"),
-        (InlineElsewhere(), "pre_job is marked inline; only accept and post_job can be"),
+        (InlineElsewhere(), "pre_job is marked inline; only accept, job_event, post_job can be"),
         (InlineAsync(), "post_job is async and marked inline; leave out one of the two"),
         (Unmarked(), "has pre_job without @hookimpl; mark it, or give it another name"),
         (Empty(), "implements no hook; mark one of accept,"),
@@ -224,13 +224,13 @@ class Lends:
         (FieldUntyped(), "the field 'x' has no type that JSON can be: Type ''nonsense'' is not supported; "),
         (
             Later(),
-            "was written for version 2 of the hooks, and this workerkit has 1; upgrade workerkit, or inst",
+            "was written for version 3 of the hooks, and this workerkit has 2; upgrade workerkit, or inst",
         ),
         (Named(), "its hooks_version is '1.0'; it must be the number of the version it was written for"),
         (Yes(), "its hooks_version is True; it must be the number"),
         (
             Nought(),
-            "its hooks_version is 0; it must be the number of the version it was written for, such as 1",
+            "its hooks_version is 0; it must be the number of the version it was written for, such as 2",
         ),
         (Empty, "is a class; give an instance: Empty()"),
     ],

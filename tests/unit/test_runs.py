@@ -8,8 +8,10 @@ from pathlib import Path
 
 from supplying import a_store, a_worker
 from workerkit.bridge import Bridge
+from workerkit.delivery import Delivery
 from workerkit.hooks import Hooks
 from workerkit.host.ends import Ends, cancelled
+from workerkit.host.events import Events
 from workerkit.host.meter import Meter
 from workerkit.host.process import WorkerProcess
 from workerkit.host.runs import Runs
@@ -87,6 +89,10 @@ class NoProcess(WorkerProcess):
         """No line was begun."""
 
 
+async def nothing_is_sent(delivery: Delivery) -> bool:
+    raise AssertionError("no plugin asks for anything")
+
+
 class Scene:
     """Runs of one function, and a worker that runs what is submitted."""
 
@@ -95,7 +101,8 @@ class Scene:
         self.store, self.meter, self.boss = store, Counting(), Boss()
         self.ends = Ends(store, hooks)
         vault = Vault(Sealer([]), hooks)
-        self.runs = Runs(function, store, self.ends, vault, Settings(), "host", store.now, self.meter)
+        events = Events(hooks, nothing_is_sent, store.now)
+        self.runs = Runs(function, store, self.ends, events, vault, Settings(), "host", store.now, self.meter)
         self.runs.work_for(self.boss)
         self.worker = a_worker(function.concurrency)
         self.worker.process = NoProcess()

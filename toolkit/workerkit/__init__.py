@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Unfit,
         WorkerkitError,
     )
+    from workerkit.event import JobEvent
     from workerkit.function import WorkerFunction, start, worker_function
     from workerkit.hooks.implementations import hookimpl
     from workerkit.hookspecs import HOOKS_VERSION
@@ -57,6 +58,7 @@ __all__ = [
     "InvalidOutput",
     "Job",
     "JobCancelled",
+    "JobEvent",
     "JobFailed",
     "Output",
     "PluginError",
@@ -87,6 +89,7 @@ __all__ = [
 
 _HOMES = {
     "delivery": ("Delivery", "Receipt", "Verdict"),
+    "event": ("JobEvent",),
     "function": ("WorkerFunction", "start", "worker_function"),
     "hooks.implementations": ("hookimpl",),
     "hookspecs": ("HOOKS_VERSION",),

@@ -24,11 +24,12 @@ import pluggy
 
 if TYPE_CHECKING:
     from workerkit.delivery import Delivery, Receipt
+    from workerkit.event import JobEvent
     from workerkit.job import Job, Output, Request, Result, WorkerInfo
     from workerkit.queue import Store
 
 #: The version of the hooks below.
-HOOKS_VERSION = 1
+HOOKS_VERSION = 2
 #: What each version added.
 VERSIONS: Mapping[int, tuple[str, ...]] = MappingProxyType(
     {
@@ -43,6 +44,7 @@ VERSIONS: Mapping[int, tuple[str, ...]] = MappingProxyType(
             "worker_stop(worker)",
             "open_queue(url)",
         ),
+        2: ("job_event(request, event)",),
     }
 )
 
@@ -89,6 +91,18 @@ def on_output(job: Job, output: Output) -> None:
 
     When: for each yielded value and for the final one. Where: the worker, in the job's thread.
     Order: the list's. Return: ignored. Raise: the job fails, or runs again as after `pre_job`. A gate.
+    """
+
+
+@hookspec
+def job_event(request: Request, event: JobEvent) -> Delivery | list[Delivery] | None:
+    """Tell somebody of a job that still runs, as well as that can be done.
+
+    When: a run has begun, and then, at most twice a second, it has something new to show; for a plugin
+    that declares no fields or one of whose fields is present. Where: the host; in a thread with a
+    deadline of 5 s, or on the event loop when marked `inline=True`. Order: the list's. Return: as
+    `post_job`, but what is returned is stored nowhere: it is handed to `deliver` once, in the order of
+    the job's events, or dropped when its lane has no room or the job has ended. Raise: logged. A notice.
     """
 
 

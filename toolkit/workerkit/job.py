@@ -118,6 +118,8 @@ class Request:
     policy: Policy = Policy()
     submitted_at: int = 0
     fields: Mapping[str, Any] = attrs.field(default=EMPTY, repr=False)
+    #: Who gave the job to this host and tells its sender of the end, such as "RunPod"; empty for nobody.
+    platform: str = ""
 
     @cached_property
     def input(self) -> Any:

@@ -19,9 +19,12 @@ from workerkit.redaction import Redactor, secrets_of
 
 if TYPE_CHECKING:
     from workerkit.bridge import Bridge
+    from workerkit.job import Request
 
 #: Hooks that are called from the list's end to its start, so that what is provided last is closed first.
 BACKWARDS = ("pre_job", "worker_start")
+#: Hooks that may answer bit by bit.
+ASKING = ("job_event", "post_job")
 #: The exception with which a hook says what is to be done; it is no failure of the plugin.
 JOB_VERDICTS = (JobFailed, Retry)
 VERDICTS: Mapping[str, tuple[type[Exception], ...]] = MappingProxyType(
@@ -47,7 +50,7 @@ class Call:
     hook: str
     function: Callable[..., Any]
     inline: bool
-    #: The plugin's fields; `accept` is skipped when a request has none of them.
+    #: The plugin's fields.
     fields: frozenset[str]
     #: Masks the plugin's own secrets.
     redactor: Redactor
@@ -64,6 +67,10 @@ class Call:
             raise
         except BaseException as exc:
             raise self.failed(exc) from exc
+
+    def concerns(self, request: Request) -> bool:
+        """Whether the plugin has to do with this request: it has no fields, or one of them is there."""
+        return not self.fields or not self.fields.isdisjoint(request.fields)
 
     def failed(self, error: BaseException) -> PluginFailed:
         """What the plugin raised as a failure that names it.
@@ -82,7 +89,7 @@ class Call:
 
     def _run(self, answer: Any) -> Any:
         """The answer itself; what a decorated `async def`, or one with a `yield`, gave has not run yet."""
-        if self.hook != "post_job" and (inspect.isgenerator(answer) or inspect.isasyncgen(answer)):
+        if self.hook not in ASKING and (inspect.isgenerator(answer) or inspect.isasyncgen(answer)):
             raise TypeError("it returned a generator, and what is in that never runs; take the yield out")
         if not inspect.isawaitable(answer):
             return answer

@@ -13,7 +13,7 @@ from workerkit.hooks.implementations import ARGUMENTS, PROJECT, LoadedPlugin, im
 from workerkit.hookspecs import HOOKS_VERSION
 from workerkit.job import Field
 
-INLINE_HOOKS = ("accept", "post_job")
+INLINE_HOOKS = ("accept", "job_event", "post_job")
 #: Top-level keys of a request that are the core's own.
 CORE_KEYS = ("id", "input", "policy")
 
@@ -125,7 +125,7 @@ def _check_one(who: str, hook: str, function: Callable[..., Any], options: Mappi
     _check_yield(who, hook, function, wrapper=bool(options.get("wrapper")))
     if getattr(function, f"{PROJECT}_inline", False):
         if hook not in INLINE_HOOKS:
-            raise PluginError(f"{who} is marked inline; only {' and '.join(INLINE_HOOKS)} can be")
+            raise PluginError(f"{who} is marked inline; only {', '.join(INLINE_HOOKS)} can be")
         if inspect.iscoroutinefunction(inspect.unwrap(function)):
             raise PluginError(f"{who} is async and marked inline; leave out one of the two")
     _check_arguments(who, hook, function)

@@ -5,7 +5,7 @@ Two policies for errors, and every method keeps one of them:
 * a *gate* (`accept`, `pre_job`, `run_job`, `on_output`, `worker_start`, `open_queue`): the first
   exception stops what the hook guards. `Refused`, `JobFailed`, `Retry` and `Unfit` pass as they are;
   anything else, a SystemExit too, becomes `PluginFailed`, which names the plugin.
-* a *notice* (`post_job`, `worker_stop`): an exception is logged with the plugin's name, and the
+* a *notice* (`job_event`, `post_job`, `worker_stop`): an exception is logged with the plugin's name, and the
   other plugins are still called. `deliver` is called on one plugin; what it raises is a failed try.
 
 The lists of calls are compiled once. A hook that nobody implements costs a loop over nothing.
@@ -24,6 +24,7 @@ import attrs
 from workerkit import hookspecs
 from workerkit.delivery import Delivery, Receipt
 from workerkit.errors import PluginError, PluginFailed, Unfit
+from workerkit.event import JobEvent
 from workerkit.failures import message_of
 from workerkit.hooks import asked
 from workerkit.hooks.calls import Call, Compiler
@@ -69,6 +70,7 @@ class Hooks:
         self._run_job = compiler.calls("run_job")
         self._wrappers = compiler.calls("run_job", wrappers=True)
         self._on_output = compiler.calls("on_output")
+        self._job_event = compiler.calls("job_event")
         self._post_job = compiler.calls("post_job")
         self._deliver = {call.plugin: call for call in compiler.calls("deliver")}
         self._worker_start = compiler.calls("worker_start")
@@ -84,6 +86,7 @@ class Hooks:
         """Each hook with the plugins that it calls, in order; wrappers of `run_job` come first."""
         calls: Mapping[str, Iterable[Call]] = {
             "accept": self._accept,
+            "job_event": self._job_event,
             "post_job": self._post_job,
             "deliver": self._deliver.values(),
             "open_queue": self._open_queue,
@@ -109,7 +112,7 @@ class Hooks:
     async def accept(self, request: Request) -> None:
         """Let the plugins check a request; raises `Refused`, or `PluginFailed` for any other error."""
         for call in self._accept:
-            if call.fields and call.fields.isdisjoint(request.fields):
+            if not call.concerns(request):
                 continue
             try:
                 await self._called(call, call, request)
@@ -117,12 +120,26 @@ class Hooks:
                 _log(failure, job=request.id)
                 raise
 
+    def wants_events(self, request: Request) -> bool:
+        """Whether a plugin is told of this request's job while it runs."""
+        return any(call.concerns(request) for call in self._job_event)
+
+    async def job_event(self, request: Request, event: JobEvent) -> list[Delivery]:
+        """Ask whom to tell of a running job; like `post_job`, for deliveries that nobody stores."""
+        calls = [call for call in self._job_event if call.concerns(request)]
+        return await self._all_asked(calls, request, event)
+
     async def post_job(self, request: Request, result: Result) -> list[Delivery]:
         """Ask what follows this end of a job; each delivery says which plugin asked, and whose that is."""
+        return await self._all_asked(self._post_job, request, result)
+
+    async def _all_asked(
+        self, calls: Iterable[Call], request: Request, what: JobEvent | Result
+    ) -> list[Delivery]:
         wanted: list[Delivery] = []
-        for call in self._post_job:
+        for call in calls:
             try:
-                wanted += await self._called(call, self._asked, call, request, result)
+                wanted += await self._called(call, self._asked, call, request, what)
             except PluginFailed as failure:
                 _log(failure, job=request.id)
         return wanted
@@ -222,9 +239,9 @@ class Hooks:
         except TimeoutError as exc:
             raise call.failed(exc) from exc
 
-    def _asked(self, call: Call, request: Request, result: Result) -> list[Delivery]:
+    def _asked(self, call: Call, request: Request, what: JobEvent | Result) -> list[Delivery]:
         """What one plugin asks for; when its answer is made bit by bit, that is its code too."""
-        answer = call(request, result)
+        answer = call(request, what)
         if answer is None:
             return []
         try:
@@ -240,7 +257,12 @@ def _tried(call: Call, delivery: Delivery) -> Receipt:
     receipt = call(delivery)
     if not isinstance(receipt, Receipt):
         raise call.failed(TypeError(f"it returned {type(receipt).__name__} instead of a Receipt"))
-    return attrs.evolve(receipt, detail=call.told(receipt.detail))
+    return attrs.evolve(
+        receipt,
+        detail=call.told(receipt.detail),
+        address=call.told(receipt.address),
+        answer=call.told(receipt.answer),
+    )
 
 
 def _log(failure: PluginFailed, **about: str) -> None:

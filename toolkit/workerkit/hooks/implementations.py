@@ -22,7 +22,7 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     for name, value in vars(hookspecs).items()
     if hasattr(value, f"{PROJECT}_spec")
 }
-HOST_HOOKS = ("accept", "post_job", "deliver", "open_queue")
+HOST_HOOKS = ("accept", "job_event", "post_job", "deliver", "open_queue")
 WORKER_HOOKS = ("pre_job", "run_job", "on_output", "worker_start", "worker_stop")
 COMPUTED = (property, cached_property)
 
@@ -46,8 +46,8 @@ def hookimpl(
     """Mark a plugin's function as the implementation of the hook of the same name.
 
     `wrapper=True` is for `run_job` alone: a generator that yields once, and returns the `Output`
-    which that gave. `inline=True` is for `accept` and `post_job` that never block: they then run on
-    the host's event loop. `optional=True` is for a hook that only some versions of the toolkit have:
+    which that gave. `inline=True` is for `accept`, `job_event` and `post_job` that never block: they
+    then run on the host's event loop. `optional=True` is for a hook that only some versions of the toolkit have:
     the others pass it over. `tryfirst` and `trylast` are pluggy's; a plugin that uses them is refused
     when it is loaded, because the settings' list is the one way to say order.
     """

@@ -38,6 +38,7 @@ class Ends:
         self, feed: Finisher, hooks: Hooks, meter: Meter | None = None, *, tell: bool = False
     ) -> None:
         self._feed = feed
+        self._platform: str = getattr(feed, "platform", "")
         self._meter = meter or Meter()
         #: Whether a good end is worth a line in the log; one that is not always is.
         self._tell = tell
@@ -93,6 +94,7 @@ class Ends:
             policy=record.policy,
             submitted_at=record.submitted_at,
             fields=self._fields(record) if record.fields else EMPTY,
+            platform=self._platform,
         )
 
     def _fields(self, record: Record) -> Mapping[str, Any]:

@@ -14,9 +14,11 @@ from workerkit.host.catalogue import Catalogue
 from workerkit.host.deliveries import Deliveries
 from workerkit.host.discovery import Discovery
 from workerkit.host.ends import Ends
+from workerkit.host.events import Events
 from workerkit.host.gpus import gpus
 from workerkit.host.housekeeping import Housekeeping
 from workerkit.host.interrupt import number_of
+from workerkit.host.journal import Journal
 from workerkit.host.meter import Meter
 from workerkit.host.pool import Pool
 from workerkit.host.printed import Logbook
@@ -68,7 +70,10 @@ class Host:
         self._target = target
         self.printed = Logbook(settings.logs, store.keep_log)
         self._agency = Agency(self._plan(settings, worker_plugins, environment), self.printed)
-        self._deliveries = Deliveries(store, hooks, self.meter)
+        #: What has just become of deliveries.
+        self.journal = Journal()
+        self._deliveries = Deliveries(store, hooks, self.meter, self.journal, tell=settings.logs.jobs)
+        self._events = Events(hooks, self._deliveries.send_unstored, store.now)
         self._housekeeping = Housekeeping(store, self.ends, self._all_runs, settings.queue.lease)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -80,6 +85,7 @@ class Host:
                 worker_id="",
                 target=self._target,
                 plugins=list(plugins),
+                guard=settings.guard_rules,
                 output_limit=settings.limits.output,
                 chunk_limit=settings.limits.chunk,
                 depth=settings.limits.depth,
@@ -161,6 +167,7 @@ class Host:
             function,
             self.store,
             self.ends,
+            self._events,
             self.vault,
             self.settings,
             self._holder,

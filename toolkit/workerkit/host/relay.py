@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from workerkit.errors import QueueError
+from workerkit.host.events import Events
 from workerkit.host.run import Run
 from workerkit.host.status import joined
 from workerkit.host.stubborn import stubbornly
@@ -22,14 +23,33 @@ MOST_UNWRITTEN, CHUNK_WEIGHT = 8_000_000, 32_000
 class Relay:
     """Stores what comes, in order, and makes a worker wait that is faster than the disk."""
 
-    def __init__(self, feed: Feed, later: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]) -> None:
+    def __init__(
+        self, feed: Feed, events: Events, later: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
+    ) -> None:
         self._feed = feed
+        self._events = events
         self._later = later
+
+    def begin(self, run: Run) -> None:
+        """A worker has a run, though its claim may not be stored yet."""
+        run.telling = self._events.of(run)
+
+    def claimed(self, run: Run) -> None:
+        """The claim of a run is stored."""
+        if run.telling is not None:
+            run.telling.claimed()
+
+    def end(self, run: Run) -> None:
+        """A run says nothing more."""
+        if run.telling is not None:
+            run.telling.end()
 
     def chunk(self, run: Run, frame: Chunk) -> None:
         """Store one yielded value."""
-        weight = len(frame.value) + CHUNK_WEIGHT
-        task = self._later(self._write(run, frame.n, run.clean(frame.value)))
+        weight, value = len(frame.value) + CHUNK_WEIGHT, run.clean(frame.value)
+        task = self._later(self._write(run, frame.n, value))
+        if run.telling is not None:
+            run.telling.chunk(value)
         run.writes.add(task)
         task.add_done_callback(lambda task: self._written(run, task, weight))
         run.unwritten_size += weight
@@ -67,6 +87,8 @@ class Relay:
     def progress(self, run: Run, frame: Progress) -> None:
         """Show a value meanwhile. Of those that come while one is being stored, the last counts."""
         run.progress = run.clean(frame.value)
+        if run.telling is not None:
+            run.telling.progress(run.progress)
         if not run.showing:
             run.showing = True
             self._later(self._show(run))

@@ -13,6 +13,7 @@ from workerkit.queue import Record
 from workerkit.redaction import Redactor
 
 if TYPE_CHECKING:
+    from workerkit.host.events import Telling
     from workerkit.host.worker import Worker
 
 T = TypeVar("T")
@@ -37,6 +38,8 @@ class Run:
     #: The latest progress that is not being stored yet, and whether an earlier one is.
     progress: bytes | None = None
     showing: bool = False
+    #: What plugins are told of it meanwhile, when one wants to hear of it.
+    telling: Telling | None = None
     #: How long it took, once it is over, as its worker measured it.
     seconds: float | None = None
     #: The job has ended, or gone back, without this run; what it still says is ignored.

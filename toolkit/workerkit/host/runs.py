@@ -13,6 +13,7 @@ from workerkit.errors import WorkerkitError
 from workerkit.host.crash import worker_died
 from workerkit.host.employer import Employer
 from workerkit.host.ends import Ends, timed_out
+from workerkit.host.events import Events
 from workerkit.host.meter import Meter
 from workerkit.host.relay import Relay
 from workerkit.host.run import Run
@@ -42,6 +43,7 @@ class Runs:
         function: Descriptor,
         feed: Feed,
         ends: Ends,
+        events: Events,
         vault: Vault,
         settings: Settings,
         holder: str,
@@ -61,7 +63,7 @@ class Runs:
         #: Over in the worker, and their ends not stored yet.
         self._finishing: set[Run] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._relay = Relay(feed, self._later)
+        self._relay = Relay(feed, events, self._later)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -91,6 +93,7 @@ class Runs:
         run = Run(record, self._ends.request(record), slot.worker, time.monotonic(), redactor)
         slot.worker.take(slot.number, run)
         self._active[record.id] = run
+        self._relay.begin(run)
         self._idle.clear()
         slot.worker.send(RunJob(slot.number, record.id, record.attempt, record.input, fields))
         now = self._clock()
@@ -110,6 +113,8 @@ class Runs:
         if not settled.cancelled() and settled.exception() is not None:
             self.supply.refused()
             self._stop(run, "its claim could not be stored")
+        else:
+            self._relay.claimed(run)
 
     def on_chunk(self, frame: Chunk) -> None:
         """A run has yielded."""
@@ -283,6 +288,7 @@ class Runs:
         if self._active.get(run.record.id) is run:
             del self._active[run.record.id]
         run.worker.left(run)
+        self._relay.end(run)
         if run.timer is not None:
             run.timer.cancel()
         if not self._active:

@@ -22,6 +22,7 @@ class StatusObject(msgspec.Struct, omit_defaults=True, rename="camel"):
     output: msgspec.Raw | UnsetType = UNSET
     error: str | UnsetType = UNSET
     retries: int | UnsetType = UNSET
+    stream: list[dict[str, msgspec.Raw]] | UnsetType = UNSET
 
 
 def ended_body(record: Record, result: Result) -> bytes:
@@ -42,17 +43,25 @@ def ended_body(record: Record, result: Result) -> bytes:
 
 def body_of(view: View, now: int) -> bytes:
     """The bytes that `/status` answers, whatever the job's state."""
-    if view.body is not None:
-        return view.body
-    started = view.started_at if view.status is Status.IN_PROGRESS else None
-    return msgspec.json.encode(
-        StatusObject(
-            delay_time=(started or now) - view.submitted_at,
-            execution_time=UNSET if started is None else now - started,
-            id=view.id,
-            status=view.status.value,
-            output=UNSET if view.progress is None else msgspec.Raw(view.progress),
-        )
+    return msgspec.json.encode(_open(view, now, view.progress)) if view.body is None else view.body
+
+
+def running_body(record: Record, now: int, progress: bytes | None, chunks: list[bytes]) -> bytes:
+    """What `/status` answers of a running job, and the chunks that are new, as `/stream` has them."""
+    shown = _open(record, now, progress)
+    if chunks:
+        shown.stream = _items(chunks)
+    return msgspec.json.encode(shown)
+
+
+def _open(job: View | Record, now: int, progress: bytes | None) -> StatusObject:
+    started = job.started_at if job.status is Status.IN_PROGRESS else None
+    return StatusObject(
+        delay_time=(started or now) - job.submitted_at,
+        execution_time=UNSET if started is None else now - started,
+        id=job.id,
+        status=job.status.value,
+        output=UNSET if progress is None else msgspec.Raw(progress),
     )
 
 
@@ -63,8 +72,11 @@ def brief(id: str, status: Status) -> bytes:
 
 def stream_body(status: Status, chunks: list[bytes]) -> bytes:
     """The answer to `/stream`: what is new since the last one."""
-    stream = [{"output": msgspec.Raw(chunk)} for chunk in chunks]
-    return msgspec.json.encode({"status": status.value, "stream": stream})
+    return msgspec.json.encode({"status": status.value, "stream": _items(chunks)})
+
+
+def _items(chunks: list[bytes]) -> list[dict[str, msgspec.Raw]]:
+    return [{"output": msgspec.Raw(chunk)} for chunk in chunks]
 
 
 def joined(chunks: list[bytes]) -> bytes:
