@@ -140,11 +140,11 @@ def install(tmp_path: Path, distribution: Callable[..., None]) -> Install:
             {},
             "have the same name; uninstall one of them, or choose: [plugins] use",
         ),
-        ({"bad": "acme_plugins:Greedy"}, {}, "asks for 'database', and is offered log; give it a default"),
+        ({"bad": "acme_plugins:Greedy"}, {}, "asks for 'database', and is offered guard, log; give it a default"),
         (
             {"bad": "acme_plugins:NoSettings"},
             {},
-            "asks for 'settings', and is offered log; add a Settings class",
+            "asks for 'settings', and is offered guard, log; add a Settings class",
         ),
         ({"bad": "acme_plugins:Broken"}, {}, "could not be built: OSError: no disk"),
         ({"bad": "acme_plugins:Exits"}, {}, "could not be built: SystemExit: usage: acme [-h]"),

@@ -237,7 +237,7 @@ def test_an_object_in_a_variable_takes_the_place_of_a_whole_table(tmp_path: Path
 def test_what_describes_the_settings_is_no_setting(tmp_path: Path, name: str) -> None:
     (tmp_path / "workerkit.toml").write_text(f"{name} = 'x'")
     with pytest.raises(
-        SettingsError, match=rf"unknown setting '{name}'.* \(known: limits, logs, plugin, plugins, pol"
+        SettingsError, match=rf"unknown setting '{name}'.* \(known: guard, limits, logs, plugin, plugins, pol"
     ):
         load(tmp_path)
 
@@ -247,6 +247,13 @@ def test_results_of_runsync_are_kept_as_long_as_others_unless_it_is_said(tmp_pat
     assert load(tmp_path, flags={"queue.keep_sync": "60"}).queue.keep_sync == 60
     with pytest.raises(SettingsError, match=r"^flags: queue\.keep_sync is 0\.0; it must be from 1 to"):
         load(tmp_path, flags={"queue.keep_sync": 0})
+
+
+def test_dead_deliveries_are_kept_for_a_week_unless_it_is_said(tmp_path: Path) -> None:
+    assert load(tmp_path).queue.keep_dead == 7 * 86_400
+    assert load(tmp_path, flags={"queue.keep_dead": "0"}).queue.keep_dead == 0
+    with pytest.raises(SettingsError, match=r"^flags: queue\.keep_dead is -1\.0; it must be from 0 to"):
+        load(tmp_path, flags={"queue.keep_dead": -1})
 
 
 def test_a_plugins_setting_has_a_short_and_a_long_variable_and_flag(tmp_path: Path) -> None:

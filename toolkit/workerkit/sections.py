@@ -9,8 +9,9 @@ import attrs
 
 from workerkit import building
 from workerkit.building import OutOfRange
+from workerkit.guard import Guard
 from workerkit.job import EMPTY, Secret
-from workerkit.wire import MAX_PAYLOAD
+from workerkit.wire import MAX_PAYLOAD, GuardRules
 
 Origins = Mapping[str, tuple[tuple[str, Any], ...]]
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
@@ -48,6 +49,15 @@ def _one_of(*choices: str) -> Validator:
             raise OutOfRange(attribute.name, f"is {value!r}; it must be one of {', '.join(choices)}")
 
     return check
+
+
+def _places(instance: Any, attribute: attrs.Attribute[Any], items: tuple[str, ...]) -> None:
+    """A validator for addresses, networks and hosts."""
+    try:
+        Guard(items)
+    except ValueError as error:
+        text = str(error).removeprefix("allow: ")
+        raise OutOfRange(attribute.name, f"cannot be used: {text}") from None
 
 
 _time = _within(0.001, 7 * DAY, " seconds")
@@ -97,6 +107,8 @@ class QueueSettings:
     keep_sync: float | None = attrs.field(
         default=None, validator=attrs.validators.optional(_within(1, 10 * YEAR, " seconds"))
     )
+    #: How long a dead delivery is kept to be sent again, also when the result of its job is gone.
+    keep_dead: float = attrs.field(default=7 * DAY, validator=_within(0, 10 * YEAR, " seconds"))
     #: Base64 of 32 random bytes, several with commas; the first seals. `WORKERKIT_SECRET_KEY`.
     secret_key: Secret | None = None
 
@@ -183,6 +195,18 @@ class LimitsSettings:
 
 
 @attrs.frozen(kw_only=True)
+class GuardSettings:
+    """`[guard]`: where the server may connect to because a request says so. Public addresses always pass."""
+
+    #: Private addresses, networks such as "10.0.0.0/8", and hosts that may be reached.
+    allow: tuple[str, ...] = attrs.field(default=(), validator=_places)
+    #: Addresses, networks and hosts that may not, whatever else is set.
+    deny: tuple[str, ...] = attrs.field(default=(), validator=_places)
+    #: Whether this machine's own loopback addresses may be; when not given, only without API keys.
+    loopback: bool | None = None
+
+
+@attrs.frozen(kw_only=True)
 class PluginsSettings:
     """`[plugins]`: which plugins are active, and in what order."""
 
@@ -208,6 +232,7 @@ class Settings:
     policy: PolicySettings = PolicySettings()
     limits: LimitsSettings = LimitsSettings()
     logs: LogsSettings = LogsSettings()
+    guard: GuardSettings = GuardSettings()
     plugins: PluginsSettings = PluginsSettings()
     plugin: Mapping[str, Mapping[str, Any]] = attrs.field(default=EMPTY, repr=False)
     #: Name of the profile that the others build on; empty for none.
@@ -232,6 +257,16 @@ class Settings:
         """Every source that had the last word on something in a section, for people."""
         said = {told[-1][0]: None for path, told in self.origins.items() if path.startswith(f"{section}.")}
         return " and ".join(said)
+
+    @property
+    def guard_rules(self) -> GuardRules:
+        """What the application's one guard is made of."""
+        loopback = self.guard.loopback
+        return GuardRules(
+            list(self.guard.allow),
+            list(self.guard.deny),
+            not self.server.keys if loopback is None else loopback,
+        )
 
     @property
     def provenance(self) -> str:

@@ -19,6 +19,9 @@ from workerkit.errors import SettingsError
 from workerkit.job import EMPTY
 from workerkit.profiles import find_profile
 from workerkit.sections import (
+    GuardSettings as GuardSettings,
+)
+from workerkit.sections import (
     KeySettings as KeySettings,
 )
 from workerkit.sections import (

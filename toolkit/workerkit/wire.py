@@ -30,6 +30,14 @@ class PluginRef(msgspec.Struct, frozen=True):
     settings: dict[str, Any] = {}
 
 
+class GuardRules(msgspec.Struct, frozen=True):
+    """What a worker's guard lets pass; see `workerkit.guard.Guard`."""
+
+    allow: list[str] = []
+    deny: list[str] = []
+    loopback: bool = False
+
+
 class Start(Frame, tag="start", frozen=True):
     """First frame to a worker: what to load, and what its jobs may send."""
 
@@ -47,6 +55,8 @@ class Start(Frame, tag="start", frozen=True):
     stop_signal: int = 0
     #: What marks a printed line as a job's: `\x1e{tag}:{id}:{attempt}\x1f` stands before it.
     tag: str = ""
+    #: For plugins that ask for a guard.
+    guard: GuardRules = GuardRules()
 
 
 class Assign(Frame, tag="assign", frozen=True):

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from operator import attrgetter
 from typing import Any, get_type_hints
 
@@ -17,11 +18,20 @@ import attrs
 from workerkit.building import UnknownSetting, holds_secret
 from workerkit.errors import PluginError, SettingsError, WorkerkitError, blaming, suggest
 from workerkit.failures import message_of
+from workerkit.guard import Guard
 from workerkit.hooks import LoadedPlugin
 from workerkit.hooks.faults import CURE, guarding, is_ctrl_c
 from workerkit.loading import schema
 from workerkit.redaction import Redactor, secrets_of
 from workerkit.settings import build
+from workerkit.wire import GuardRules
+
+MakeGuard = Callable[[], Guard]
+
+
+def guard_by(rules: GuardRules) -> MakeGuard:
+    """What makes the one guard of all plugins, when the first of them asks for it."""
+    return cache(lambda: Guard(rules.allow, rules.deny, loopback=rules.loopback))
 
 
 @attrs.frozen
@@ -77,11 +87,12 @@ class Candidate:
     def built(
         self,
         values: Mapping[str, Any],
+        guard: MakeGuard,
         *,
         source: Callable[[str], str] = lambda path: "",
         literal: bool = False,
     ) -> LoadedPlugin:
-        """Ready for use. A class or factory is called with those of `settings` and `log` it names.
+        """Ready for use. A class or factory is called with those of `settings`, `guard` and `log` it names.
 
         `values` are its settings section, and `source` says who gave each of them. Raises
         `PluginError` or `SettingsError`.
@@ -91,7 +102,7 @@ class Candidate:
         if inspect.isclass(plugin) or inspect.isfunction(plugin):
             settings = self._settings(values, source, literal=literal)
             with _same_folder():
-                plugin = self._called(settings)
+                plugin = self._called(settings, guard)
         elif values:
             raise SettingsError(
                 f"[plugin.{self.name}] is set, but {self} is not a class and takes no settings"
@@ -163,10 +174,11 @@ class Candidate:
                 fault = type(exc).__name__  # its text may quote one, which nobody knows yet
             raise PluginError(f"{self}: its Settings cannot be built: {fault}; {cure}") from exc
 
-    def _called(self, settings: Any) -> Any:
-        offered = {"log": logging.getLogger(f"workerkit.plugin.{self.name}")}
+    def _called(self, settings: Any, guard: MakeGuard) -> Any:
+        log = logging.getLogger(f"workerkit.plugin.{self.name}")
+        offered: dict[str, Callable[[], Any]] = {"log": lambda: log, "guard": guard}
         if settings is not None:
-            offered["settings"] = settings
+            offered["settings"] = lambda: settings
         with guarding(f"{self}: its arguments cannot be told"):
             parameters = inspect.signature(self.value).parameters.values()
         for parameter in parameters:
@@ -175,7 +187,7 @@ class Candidate:
                 raise PluginError(
                     f"{self} asks for {parameter.name!r}, and is offered {', '.join(sorted(offered))}; {cure}"
                 )
-        wanted = {p.name: offered[p.name] for p in parameters if p.name in offered}
+        wanted = {p.name: offered[p.name]() for p in parameters if p.name in offered}
         try:
             return self.value(**wanted)
         except BaseException as exc:

@@ -14,9 +14,12 @@ from workerkit.installed import PLUGINS, installed
 from workerkit.loading import checks
 from workerkit.loading.candidates import LeftOut, by_name, candidates, refuse_namesake, without
 from workerkit.loading.choosing import choose, in_order
-from workerkit.loading.construct import Candidate
+from workerkit.loading.construct import Candidate, MakeGuard, guard_by
 from workerkit.settings import Settings, build
-from workerkit.wire import PluginRef
+from workerkit.wire import GuardRules, PluginRef
+
+#: A guard that lets public addresses pass and no others.
+NOTHING = GuardRules()
 
 
 @attrs.frozen
@@ -57,8 +60,9 @@ def survey(settings: Settings, given: Sequence[Candidate] = (), broken: Collecti
             checks.check_name(candidate)
     checks.check_lists(chosen, known, choice)
     checks.check_sections(settings, known, choice)
+    guard = guard_by(settings.guard_rules)
     return Survey(
-        [_built(candidate, settings) for candidate in in_order(active, chosen.order)],
+        [_built(candidate, settings, guard) for candidate in in_order(active, chosen.order)],
         sorted([*passed_over, *choice.left_out]),
         choice.moved,
         sorted(broken),
@@ -92,9 +96,10 @@ def _read(plugin: LoadedPlugin, settings: Settings) -> Mapping[str, Any]:
     return attrs.asdict(build(plugin.schema, settings.plugin.get(plugin.name, {}), where))
 
 
-def load_refs(refs: Sequence[PluginRef]) -> list[LoadedPlugin]:
+def load_refs(refs: Sequence[PluginRef], rules: GuardRules = NOTHING) -> list[LoadedPlugin]:
     """The plugins that a host named to its worker, in the same order; nothing is searched for."""
-    return [Candidate(ref.name, ref.ref).imported().built(ref.settings, literal=True) for ref in refs]
+    guard = guard_by(rules)
+    return [Candidate(ref.name, ref.ref).imported().built(ref.settings, guard, literal=True) for ref in refs]
 
 
 def worker_refs(loaded: Sequence[LoadedPlugin]) -> list[PluginRef]:
@@ -106,10 +111,11 @@ def worker_refs(loaded: Sequence[LoadedPlugin]) -> list[PluginRef]:
     ]
 
 
-def _built(candidate: Candidate, settings: Settings) -> LoadedPlugin:
+def _built(candidate: Candidate, settings: Settings, guard: MakeGuard) -> LoadedPlugin:
     section = f"plugin.{candidate.name}"
     with blaming(candidate):
         return candidate.built(
             settings.plugin.get(candidate.name, {}),
+            guard,
             source=lambda path: settings.where(f"{section}.{path}") if path else settings.sources(section),
         )

@@ -107,7 +107,7 @@ def _load(start: Start, bridge: Bridge) -> dict[str, Runner]:
             f"the host speaks protocol {start.protocol} and this worker {PROTOCOL}; "
             "install the same version of workerkit for both"
         )
-    hooks = Hooks(load_refs(start.plugins), bridge)
+    hooks = Hooks(load_refs(start.plugins, start.guard), bridge)
     limits = Limits(output=start.output_limit, chunk=start.chunk_limit, depth=start.depth)
     return {
         name: Runner(
