@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import struct
@@ -10,7 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from workerkit import Delivery, Receipt
-from workerkit_plugins.webhook import Webhook, WebhookSettings
+from workerkit.guard import Guard
+from workerkit_plugins.webhook import Webhook
+from workerkit_plugins.webhook.settings import WebhookSettings
 
 BODY = b'{"id":"j","status":"COMPLETED","output":1}'
 QUICK = WebhookSettings(timeout=0.6, connect_timeout=0.5)
@@ -100,6 +103,15 @@ def deliver(
     port: int, settings: WebhookSettings = QUICK, *, path: str = "/hook?token=hush", scheme: str = "http"
 ) -> Receipt:
     delivery = Delivery(
-        target=f"{scheme}://127.0.0.1:{port}{path}", body=BODY, plugin="webhook", job="j-u1", job_attempt=2
+        target=f"{scheme}://127.0.0.1:{port}{path}",
+        body=BODY,
+        headers={"webhook-id": "msg_j-u1_2", "workerkit-event": "completed"},
+        plugin="webhook",
+        endpoint="render",
     )
-    return Webhook(settings).deliver(delivery)
+    return webhook(settings).deliver(delivery)
+
+
+def webhook(settings: WebhookSettings, guard: Guard | None = None) -> Webhook:
+    """The plugin, as the toolkit makes it for a server on loopback."""
+    return Webhook(settings, guard or Guard(loopback=True), logging.getLogger("webhook"))

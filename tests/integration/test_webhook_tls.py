@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from peers import deliver, peer, says
-from workerkit import Receipt, Verdict
+from workerkit import Verdict
 
 
 def test_a_tls_handshake_that_stalls_is_cut_off_in_time() -> None:
@@ -37,7 +37,7 @@ def test_a_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         trusted = deliver(receiver.port, scheme="https")
 
     assert "its certificate is not valid: self-signed certificate" in unknown.detail
-    assert trusted == Receipt.delivered("answered 200")
+    assert (trusted.verdict, trusted.detail) == (Verdict.DELIVERED, "answered 200")
 
 
 def test_tls_before_1_2_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,101 +2,134 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from typing import ClassVar, Literal
+from functools import lru_cache
+from typing import Any, ClassVar
 
-import attrs
-from attrs.validators import ge, gt
-
-from workerkit import Delivery, Field, Receipt, Refused, Request, __version__, hookimpl
+from workerkit import Delivery, Field, JobEvent, Receipt, Refused, Request, Result, __version__, hookimpl
+from workerkit.guard import Blocked, Guard, Unresolved, parse
+from workerkit.signing import sign
 from workerkit_plugins.webhook.post import Poster, PostFailed, Reply
-from workerkit_plugins.webhook.url import parse
+from workerkit_plugins.webhook.settings import Event, WebhookSettings
 
 #: The longest wait that a receiver may ask for with `Retry-After`, in seconds.
 LONGEST_WAIT = 60.0
+#: How long a request waits for the look-up of its webhook's host. One that takes longer is let in.
+LOOK_UP = 3.0
 GONE = 410
 
 
-def _delays(instance: object, attribute: object, value: float | tuple[float, ...]) -> None:
-    delays = value if isinstance(value, tuple) else (value,)
-    if not delays or min(delays) < 0:
-        raise ValueError("must be a number of seconds or a list of them, none below 0")
-
-
-@attrs.frozen(kw_only=True)
-class WebhookSettings:
-    """`[plugin.webhook]`: how a receiver is tried. Times are seconds."""
-
-    #: Tries in all, the first included.
-    attempts: int = attrs.field(default=2, validator=ge(1))
-    #: Between tries: one number, or a list for the second, third … try; each is varied by a fifth.
-    retry_delay: float | tuple[float, ...] = attrs.field(default=10.0, validator=_delays)
-    #: For one whole try, from the look-up of the name to the last byte of the answer.
-    timeout: float = attrs.field(default=15.0, validator=gt(0))
-    #: For the connection alone.
-    connect_timeout: float = attrs.field(default=5.0, validator=gt(0))
-    #: What acknowledges: status 200 only, or any from 200 to 299.
-    acknowledge: Literal["200", "2xx"] = "200"
-
-
 class Webhook:
-    """Asks for one delivery an end of a job, and makes it."""
+    """Asks for one delivery an end of a job, and makes it; tells of running jobs when that is asked for."""
 
     Settings = WebhookSettings
-    fields: ClassVar = {"webhook": Field(str)}
+    fields: ClassVar = {"webhook": Field(str), "webhook_events_filter": Field(tuple[Event, ...])}
 
-    def __init__(self, settings: WebhookSettings) -> None:
+    def __init__(self, settings: WebhookSettings, guard: Guard, log: logging.Logger) -> None:
         self._settings = settings
-        self._poster = Poster(settings.timeout, settings.connect_timeout)
+        self._guard = guard
+        self._log = log
+        self._delays = settings.delays
+        self._parse = lru_cache(maxsize=1024)(parse)
+        self._poster = Poster(guard.addresses, settings.timeout, settings.connect_timeout, settings.proxy)
+        self._stood_down = False
 
-    @hookimpl(inline=True)
+    @hookimpl
     def accept(self, request: Request) -> None:
-        """Refuse a URL that no delivery could reach."""
+        """Refuse a URL that no delivery could reach. What a name stands for is looked up again then."""
+        text = request.fields.get("webhook")
+        if text is None:
+            raise Refused("webhook_events_filter is there, but no webhook; add the URL that is to be told")
         try:
-            parse(request.fields["webhook"])
+            url = self._parse(text)
+            if self._settings.https_only and url.scheme != "https":
+                raise ValueError("must begin with https://")
+            self._guard.addresses(url, LOOK_UP)
+        except Blocked as exc:
+            raise Refused(f"webhook: {exc}") from exc
+        except Unresolved:
+            return  # it may be there when the job ends; that is decided at the delivery
         except ValueError as exc:
             raise Refused(f"webhook {exc}") from exc
 
     @hookimpl(inline=True)
-    def post_job(self, request: Request) -> Delivery | None:
-        """Ask for a delivery of the job's status object, when the request has a webhook."""
-        url = request.fields.get("webhook")
-        if url is None:
+    def job_event(self, request: Request, event: JobEvent) -> Delivery | None:
+        """Tell of a running job those who asked for it, once and without a promise."""
+        if request.platform or event.kind not in self._events(request):
             return None
-        return Delivery(
-            target=url, attempts=self._settings.attempts, delays=self._delays(), lane=parse(url).lane
-        )
+        return self._delivery(request, event.kind, f"msg_{request.id}_{event.attempt}_e{event.number}")
+
+    @hookimpl(inline=True)
+    def post_job(self, request: Request, result: Result) -> Delivery | None:
+        """Ask for a delivery of the job's status object, when the request has a webhook."""
+        if "webhook" not in request.fields or "completed" not in self._events(request):
+            return None
+        if request.platform:
+            self._stand_down(request.platform)
+            return None
+        return self._delivery(request, "completed", f"msg_{request.id}_{result.attempt}")
 
     @hookimpl
     def deliver(self, delivery: Delivery) -> Receipt:
         """Post once and judge the answer."""
+        body, now = delivery.body or b"", int(time.time())
         headers = {
+            **self._settings.headers_of(delivery.endpoint),
             **delivery.headers,
             "Content-Type": "application/json",
             "User-Agent": f"workerkit/{__version__}",
-            "webhook-id": f"msg_{delivery.job}_{delivery.job_attempt}",
-            "webhook-timestamp": str(int(time.time())),
+            "webhook-timestamp": str(now),
         }
+        if secrets := self._settings.secrets_of(delivery.endpoint):
+            headers["webhook-signature"] = sign(secrets, delivery.headers["webhook-id"], now, body)
         try:
-            reply = self._poster.post(parse(delivery.target), delivery.body or b"", headers)
+            reply = self._poster.post(self._parse(delivery.target), body, headers)
         except PostFailed as exc:
-            return Receipt.retry(str(exc))
+            return Receipt.retry(str(exc), address=exc.address)
+        except Blocked as exc:
+            return Receipt.retry(f"not sent: {exc}")
         return self._judged(reply)
 
+    def _events(self, request: Request) -> tuple[Event, ...]:
+        asked: tuple[Event, ...] | None = request.fields.get("webhook_events_filter")
+        return self._settings.events if asked is None else asked
+
+    def _delivery(self, request: Request, event: Event, id: str) -> Delivery:
+        url: str = request.fields["webhook"]
+        return Delivery(
+            target=url,
+            headers={"webhook-id": id, "workerkit-event": event},
+            attempts=self._settings.attempts,
+            delays=self._delays,
+            lane=self._parse(url).lane,
+        )
+
+    def _stand_down(self, platform: str) -> None:
+        if not self._stood_down:
+            self._stood_down = True
+            self._log.info(
+                "webhooks of jobs from %s are sent by %s itself, and not from here", platform, platform
+            )
+
     def _judged(self, reply: Reply) -> Receipt:
-        said = f"answered {reply.status}"
+        said, about = f"answered {reply.status}", _about(reply)
         success = 200 <= reply.status < 300
         if reply.status == 200 or (success and self._settings.acknowledge == "2xx"):
-            return Receipt.delivered(said)
+            return Receipt.delivered(said, **about)
         if reply.status == GONE:
-            return Receipt.stop(f"{said}; the receiver is gone and is not tried again")
+            return Receipt.stop(f"{said}; the receiver is gone and is not tried again", **about)
+        if reply.abort:
+            return Receipt.stop(
+                f"{said}, with webhook-delivery: abort-message; it is not tried again", **about
+            )
         if success:
             said += '; only 200 acknowledges; set acknowledge = "2xx"'
         elif 300 <= reply.status < 400:
             said += "; redirects are not followed"
         wait = reply.retry_after
-        return Receipt.retry(said, None if wait is None else min(wait, LONGEST_WAIT))
+        return Receipt.retry(said, None if wait is None else min(wait, LONGEST_WAIT), **about)
 
-    def _delays(self) -> tuple[float, ...]:
-        delay = self._settings.retry_delay
-        return delay if isinstance(delay, tuple) else (delay,)
+
+def _about(reply: Reply) -> dict[str, Any]:
+    return {"status": reply.status, "address": reply.address, "answer": reply.answer}

@@ -1,65 +1,69 @@
 """A deadline for a whole exchange, which no peer can stretch by sending a little at a time.
 
-Socket time-outs bound each read, not their sum. So a timer cuts the connection when time is up.
+A socket's time-out bounds one call, not their sum. So these sockets set it before each call to what is
+left; one call to send all is bounded as a whole, with TLS too. When nothing is left they raise, so that an answer which was cut can never pass for a complete one.
 """
 
 from __future__ import annotations
 
-import os
 import socket
-import threading
+import ssl
 import time
-from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 
 class Deadline:
-    """Time that runs out at a fixed moment, and cuts the sockets it was given when it does.
-
-    A cut connection can look like a complete answer: ask `expired` before believing one.
-    """
+    """A moment, so many seconds from when it is made."""
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self._lock = threading.Lock()
-        self._timer: threading.Timer | None = None
-        self._handle: socket.socket | None = None
-        self.expired = False
+        self._started = time.monotonic()
+        self._end = self._started + seconds
 
     @property
-    def remaining(self) -> float:
-        """Seconds that are left; raises TimeoutError when none are."""
+    def left(self) -> float:
+        """Seconds until then; raises TimeoutError when there are none."""
         left = self._end - time.monotonic()
-        if self.expired or left <= 0:
-            self.expired = True
+        if left <= 0:
             raise TimeoutError("time is up")
         return left
 
-    def guard(self, sock: socket.socket) -> None:
-        """Cut `sock` at the deadline, through a handle that outlives a TLS wrapper's taking it over."""
-        sock.settimeout(self.remaining)
-        self._handle = socket.socket(fileno=os.dup(sock.fileno()))
-        self._timer = threading.Timer(self.remaining, self._cut)
-        self._timer.daemon = True
-        self._timer.start()
+    @property
+    def ms(self) -> int:
+        """Milliseconds since it was made."""
+        return round((time.monotonic() - self._started) * 1000)
 
-    def _cut(self) -> None:
-        with self._lock:
-            self.expired = True
-            if self._handle is not None:
-                try:
-                    self._handle.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    return  # the peer was faster
 
-    def __enter__(self) -> Deadline:
-        return self
+class TimedSocket(socket.socket):
+    """A socket of which `deadline` bounds all that is sent and received. It is set anew for each exchange."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        with self._lock:
-            if self._handle is not None:
-                self._handle.close()
-                self._handle = None
+    deadline: Deadline
+
+    def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
+        """Receive what has come, waiting for no longer than is left."""
+        self.settimeout(self.deadline.left)
+        return super().recv_into(buffer, nbytes or memoryview(buffer).nbytes, flags)
+
+    def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
+        """Send all, within what is left."""
+        self.settimeout(self.deadline.left)
+        super().sendall(data, flags)
+
+
+class TimedTlsSocket(TimedSocket, ssl.SSLSocket):
+    """The same with TLS, made by a context of `tls_context`."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Shake hands, within what is left."""
+        self.settimeout(self.deadline.left)
+        super().do_handshake(block)
+
+
+def tls_context() -> ssl.SSLContext:
+    """TLS 1.2 or newer with the certificates that this machine trusts."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = TimedTlsSocket
+    return context

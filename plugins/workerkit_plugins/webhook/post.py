@@ -1,135 +1,178 @@
-"""One POST over a connection of its own: no redirects, no cookies, no proxies, a hard deadline."""
+"""One POST to an address that was checked: no redirects, no cookies, no proxy variables, a hard deadline."""
 
 from __future__ import annotations
 
-import socket
+import codecs
 import ssl
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from datetime import timezone
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from http.client import HTTPException
-from queue import Empty, SimpleQueue
-from typing import Any
 
 import attrs
-from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
+from urllib3.response import BaseHTTPResponse
 
+from workerkit.guard import Address, Url
+from workerkit_plugins.webhook.connection import Connection, Connector, key
 from workerkit_plugins.webhook.deadline import Deadline
-from workerkit_plugins.webhook.url import PORTS, Url
+from workerkit_plugins.webhook.failed import PostFailed, Try, explained, shown_text, tls_said
+from workerkit_plugins.webhook.idle import Idle
+
+__all__ = ["PostFailed", "Poster", "Reply"]
 
 #: Of an answer's body this much is read; then the connection is closed.
 MOST_READ = 64 * 1024
 _STEP = 16 * 1024
+#: Of an answer's body this much is reported.
+_SHOWN = 512
+#: What a poster says of its own; nobody else's word for them is sent.
+_OWN = frozenset(
+    (
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
 
-
-class PostFailed(Exception):
-    """No answer came; the text says why, without the URL's query."""
+Resolve = Callable[[Url, float], Sequence[Address]]
 
 
 @attrs.frozen
 class Reply:
-    """A complete answer. `retry_after` is in seconds from now."""
+    """A complete answer."""
 
     status: int
+    #: Seconds from now that it asks to wait.
     retry_after: float | None = None
+    #: Who gave it, such as 203.0.113.7:443.
+    address: str = ""
+    #: The begin of its body, in one line and safe to print.
+    answer: str = ""
+    #: Whether it asks for no further try of this message.
+    abort: bool = False
+    #: How long it took.
+    ms: int = 0
 
 
 class Poster:
-    """Posts bodies. Threads may share it. Times are seconds."""
+    """Posts bodies, over connections that are used again. Threads may share it. Times are seconds.
 
-    def __init__(self, timeout: float, connect_timeout: float) -> None:
+    `resolve` tells where a URL may be connected to, such as `Guard.addresses`; it is asked for each
+    post, and no other address is connected to. `timeout` is for a whole post, from the look-up of the
+    name to the last byte of the answer; `connect_timeout` for the look-up and the connection.
+    `proxy`, `http://host:port`, makes the connections if there is one; ValueError when it is no such URL.
+    """
+
+    def __init__(self, resolve: Resolve, timeout: float, connect_timeout: float, proxy: str = "") -> None:
+        self._resolve = resolve
         self._timeout = timeout
-        self._connect_timeout = connect_timeout
+        self._connect_timeout = min(connect_timeout, timeout)
+        self._connector = Connector(proxy)
+        self._idle = Idle()
 
     def post(self, url: Url, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Send `body` once and wait for the whole answer; raises `PostFailed`."""
-        with Deadline(self._timeout) as deadline:
-            try:
-                reply = self._exchange(url, body, headers, deadline)
-            except (OSError, HTTPException, HTTPError, ValueError) as exc:
-                if not deadline.expired and not isinstance(exc, TimeoutError):
-                    raise PostFailed(f"no answer from {url.shown}: {_said(exc)}") from exc
-            else:
-                # A cut header block reads like a whole one, so the flag decides, not the status.
-                if not deadline.expired:
-                    return reply
-        raise PostFailed(f"no complete answer from {url.shown} within {self._timeout:g} s")
+        """Send `body` once and wait for the whole answer.
 
-    def _exchange(self, url: Url, body: bytes, headers: Mapping[str, str], deadline: Deadline) -> Reply:
-        with closing(self._connected(url, deadline)) as sock, closing(HTTPConnection(url.host)) as connection:
-            connection.sock = sock
-            fixed = {"Host": _host(url), "Accept-Encoding": "identity", "Connection": "close"}
-            connection.request("POST", url.target, body, {**headers, **fixed}, preload_content=False)
-            response = connection.getresponse()
-            left = MOST_READ
-            while left > 0 and (data := response.read(min(left, _STEP), decode_content=False)):
-                left -= len(data)
-            return Reply(response.status, _retry_after(response.headers.get("Retry-After")))
-
-    def _connected(self, url: Url, deadline: Deadline) -> socket.socket:
-        sock = _connect(url, min(self._connect_timeout, deadline.remaining))
+        Raises `PostFailed`, and what `resolve` raises for an address that may not be reached.
+        """
+        tried = Try(url, Deadline(self._timeout))
         try:
-            deadline.guard(sock)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if url.scheme == "https":
-                return self._tls.wrap_socket(sock, server_hostname=url.host)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+            connection = self._connection(tried)
+            return self._exchange(connection, tried, body, headers)
+        except TimeoutError as exc:
+            raise tried.out_of_time(self._timeout) from exc
+        except (OSError, HTTPException, HTTPError) as exc:
+            kind, why = explained(exc)
+            error = tried.out_of_time(self._timeout) if kind == "timeout" else tried.failed(kind, why)
+            raise error from exc
 
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
+    def close(self) -> None:
+        """Close the connections that are idle; from here on none is kept."""
+        self._idle.close()
 
-
-def _connect(url: Url, timeout: float) -> socket.socket:
-    """Connect to the first address that answers, all within `timeout`."""
-    end = time.monotonic() + timeout
-    failure: OSError = OSError("the host has no address")
-    for family, kind, protocol, _, address in _addresses(url.host, url.port, timeout):
-        sock = socket.socket(family, kind, protocol)
+    def _connection(self, tried: Try) -> Connection:
+        within = Deadline(self._connect_timeout)
         try:
-            sock.settimeout(max(end - time.monotonic(), 0.001))
-            sock.connect(address)
-            return sock
+            addresses = self._resolve(tried.url, self._connect_timeout)
         except OSError as exc:
-            sock.close()
-            failure = exc
-    if isinstance(failure, TimeoutError):
-        raise ConnectionError(f"not connected within {timeout:g} s") from failure
-    raise failure
-
-
-def _addresses(host: str, port: int, timeout: float) -> list[Any]:
-    """Look up a name; in a thread, because a resolver takes no time-out."""
-    answer: SimpleQueue[list[Any] | OSError] = SimpleQueue()
-
-    def look_up() -> None:
+            raise tried.failed("dns", str(exc)) from exc
+        for address in addresses:
+            if (idle := self._idle.take(key(tried.url, address))) is not None:
+                tried.address = idle.address
+                return idle
         try:
-            answer.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as exc:
-            answer.put(OSError(f"the name {host} cannot be resolved: {exc}"))
+            return self._connector.open(tried, addresses, within, self._connect_timeout)
+        except ssl.SSLError as exc:
+            raise tried.failed("tls", tls_said(exc)) from exc
 
-    threading.Thread(target=look_up, name="workerkit-webhook-dns", daemon=True).start()
+    def _exchange(self, connection: Connection, tried: Try, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Send the request, on this connection only.
+
+        A connection that was idle was seen to be open a moment ago. If its peer closes it now, the
+        request may have been read before: so that fails this try, and sending it once more here would
+        be a try that nobody counted.
+        """
+        connection.begin(tried.deadline)
+        kept = False
+        try:
+            sent = _sent(connection, tried, body, headers)
+            with closing(connection.getresponse()) as response:
+                answer = _read(response)
+                kept = sent and response.closed and not connection.is_closed
+            return Reply(
+                response.status,
+                _retry_after(response.headers.get("Retry-After")),
+                tried.address,
+                _shown(answer),
+                response.headers.get("webhook-delivery", "").strip().lower() == "abort-message",
+                tried.deadline.ms,
+            )
+        finally:
+            if kept:
+                self._idle.keep(connection)
+            else:
+                connection.close()
+
+
+def _sent(connection: Connection, tried: Try, body: bytes, headers: Mapping[str, str]) -> bool:
+    """Send the request; whether all of it was taken. A receiver may answer, and close, before that."""
+    given = {name: value for name, value in headers.items() if name.lower() not in _OWN}
+    fixed = {"Host": tried.url.authority, "Accept-Encoding": "identity"}
     try:
-        found = answer.get(timeout=timeout)
-    except Empty:
-        raise ConnectionError(f"the name {host} was not resolved within {timeout:g} s") from None
-    if isinstance(found, OSError):
-        raise found
-    return found
+        connection.request("POST", tried.url.target, body, {**fixed, **given}, preload_content=False)
+    except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        return False
+    except ValueError:
+        # Not with the error's own words: they show the value.
+        raise tried.failed(
+            "protocol", "the request has a header that cannot be sent; use ASCII in one line"
+        ) from None
+    return True
 
 
-def _host(url: Url) -> str:
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    return host if PORTS[url.scheme] == url.port else f"{host}:{url.port}"
+def _read(response: BaseHTTPResponse) -> bytes:
+    """The body, up to so many bytes."""
+    data = bytearray()
+    while len(data) < MOST_READ:
+        part = response.read(min(_STEP, MOST_READ - len(data)), decode_content=False)
+        if not part:
+            break
+        data += part
+    return bytes(data)
+
+
+def _shown(answer: bytes) -> str:
+    # A decoder that expects more leaves out a character that the limit has cut.
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    return shown_text(decoder.decode(answer[:_SHOWN], final=len(answer) <= _SHOWN))
 
 
 def _retry_after(text: str | None) -> float | None:
@@ -139,12 +182,8 @@ def _retry_after(text: str | None) -> float | None:
     if text.strip().isdecimal():
         return float(text)
     try:
-        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
-    except ValueError:
+        date = parsedate_to_datetime(text)
+        aware = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+        return max(aware.timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError):
         return None
-
-
-def _said(exc: Exception) -> str:
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        return f"its certificate is not valid: {exc.verify_message}"
-    return str(exc) or type(exc).__name__

@@ -1,0 +1,84 @@
+"""What `http.client` makes of an answer, without the places where it takes part of one for the whole."""
+
+from __future__ import annotations
+
+import io
+import socket
+from email.errors import (
+    FirstHeaderLineIsContinuationDefect,
+    MisplacedEnvelopeHeaderDefect,
+    MissingHeaderBodySeparatorDefect,
+)
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
+
+#: Of the status line and the headers. `http.client` takes up to 100 headers, of 64 KiB each.
+MOST_HEAD = 64 * 1024
+#: Of the lines in which a body says how long its chunks are.
+_MOST_FRAMING = 4 * MOST_HEAD
+_DEFECTS = (
+    FirstHeaderLineIsContinuationDefect,
+    MisplacedEnvelopeHeaderDefect,
+    MissingHeaderBodySeparatorDefect,
+)
+
+
+class Answer(HTTPResponse):
+    """One answer: whole, or an error."""
+
+    def __init__(
+        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
+    ) -> None:
+        super().__init__(sock, debuglevel, method, url)
+        self.fp: _Lines = _Lines(self.fp.detach())
+
+    def begin(self) -> None:
+        """Read the status and the headers, passing over interim answers, of which it knows 100 only."""
+        super().begin()
+        while self.status < HTTPStatus.OK and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            self.headers = self.msg = None  # type: ignore[assignment]
+            super().begin()
+        if self.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.will_close = True  # nobody asked for that: what follows may be anything
+        self.fp.allow(_MOST_FRAMING, "the lines between its chunks are")
+        if any(isinstance(defect, _DEFECTS) for defect in self.msg.defects):
+            self._forget_body()
+        # urllib3 would log them together with the whole URL, whose query may hold a secret.
+        self.msg.defects.clear()
+        self.msg.set_payload("")
+
+    def _forget_body(self) -> None:
+        """Headers that cannot be read may have said where the body ends: the status is all there is."""
+        self.chunked, self.length, self.will_close = False, 0, True
+        for name in ("Content-Length", "Transfer-Encoding"):
+            del self.msg[name]
+
+
+class _Lines(io.BufferedReader):
+    """Lines of a peer, in a limited amount. `http.client` takes the end of the stream for an empty line."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        super().__init__(raw)
+        self._begun = False
+        self.allow(MOST_HEAD, "its headers are")
+
+    def allow(self, size: int, what: str) -> None:
+        """Take lines of `size` bytes in all from here on."""
+        self._size, self._left, self._what = size, size, what
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if not line:
+            when = "in the middle of its answer" if self._begun else "before it answered"
+            raise ConnectionResetError(f"it closed the connection {when}")
+        self._begun = True
+        self._left -= len(line)
+        if self._left < 0:
+            raise HTTPException(f"{self._what} larger than {self._size // 1024} KiB")
+        return line
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        # A chunk that says to be -1 long would be read to the end of the stream, however far that is.
+        if size is None or size < 0:
+            raise HTTPException("the size of a chunk is below 0")
+        return super().read(size)
