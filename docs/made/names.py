@@ -45,11 +45,12 @@ QUOTED = re.compile(r"""(: |-> )(['"])(.+?)\2(?=[,)=]| =|$)""")
 
 
 def of(module: str) -> str:
-    """Everything in a module's `__all__` but the errors, which have a page of their own."""
+    """Everything in a module's `__all__` but the errors that have a page of their own."""
     package = import_module(module)
     homes: dict[str, list[str]] = {home: [] for home in GROUPS}
     for name in sorted(package.__all__, key=lambda name: inspect.isclass(getattr(package, name))):
-        if not _is_error(getattr(package, name)):
+        value = getattr(package, name)
+        if not _is_error(value) or value.__module__ != ERRORS:
             homes[_home(package, name)].append(name)
     parts = []
     for home, found in homes.items():

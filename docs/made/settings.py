@@ -47,7 +47,12 @@ def plugins() -> list[Section]:
     """A section for each plugin of the toolkit that has settings, by name."""
     points = distribution("workerkit").entry_points.select(group="workerkit")
     loaded = {point.name: getattr(point.load(), "Settings", None) for point in points}
-    return [Section(f"plugin.{name}", cls) for name, cls in sorted(loaded.items()) if cls is not None]
+    found = []
+    for name, cls in sorted(loaded.items()):
+        if cls is not None:
+            found.append(Section(f"plugin.{name}", cls))
+            found += _tables(f"plugin.{name}", cls)
+    return found
 
 
 def of_core() -> str:
@@ -57,8 +62,9 @@ def of_core() -> str:
 
 def of_plugin(name: str) -> str:
     """The same for a built-in plugin, one level deeper."""
-    [section] = [section for section in plugins() if section.path == f"plugin.{name}"]
-    return f"#{_section(section)}"
+    path = f"plugin.{name}"
+    found = [section for section in plugins() if f"{section.path}.".startswith(f"{path}.")]
+    return "\n\n".join(f"#{_section(section)}" for section in found)
 
 
 def of_profile(name: str) -> str:

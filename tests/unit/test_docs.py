@@ -159,7 +159,7 @@ def test_a_public_name_is_there(site: Mapping[str, str], name: str) -> None:
 
 
 def public_elsewhere() -> list[tuple[str, str]]:
-    modules = {"testing": "workerkit.testing", "queue": "workerkit.queue"}
+    modules = {name: f"workerkit.{name}" for name in ("testing", "queue", "guard", "signing")}
     return [
         (page, name) for page, module in modules.items() for name in importlib.import_module(module).__all__
     ]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from documentation import DOCS
-from workerkit import PluginFailed, Receipt, Refused, Status
+from workerkit import JobEvent, PluginFailed, Receipt, Refused, Status
 from workerkit.bridge import Bridge
 from workerkit.hooks import Hooks, LoadedPlugin
 from workerkit.opening import store_of
@@ -103,6 +103,18 @@ def test_on_output_leaves_out_nulls_and_does_not_touch_the_handlers_own_dict() -
     assert run_job(caption, plugins=[WithoutNulls]).output == {"caption": "a cat"}
     assert run_job(stream, plugins=[WithoutNulls]).chunks == [{"page": 1}]
     assert kept == {"caption": "a cat", "score": None}
+
+
+def test_job_event_writes_a_line_for_each_output(tmp_path: Path) -> None:
+    from ticker import Ticker, TickerSettings
+
+    plugin = Ticker(TickerSettings(file=str(tmp_path / "ticker.jsonl")))
+    for number, kind in enumerate(("start", "output", "output"), 1):
+        event = JobEvent(kind=kind, attempt=1, number=number, body=b'{"output":%d}' % number)
+        if (delivery := plugin.job_event(event)) is not None:
+            assert plugin.deliver(delivery) == Receipt.delivered()
+
+    assert (tmp_path / "ticker.jsonl").read_text() == '{"output":2}\n{"output":3}\n'
 
 
 def test_post_job_asks_for_a_line_for_a_job_that_did_not_end_well(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from workerkit.settings import Settings, load_settings
 
 #: But the tutorial, which a test of its own follows from top to bottom.
 NAMES = [p.relative_to(DOCS).as_posix() for p in sorted(DOCS.rglob("*.md")) if p.name != "tutorial.md"]
+#: Good for whatever a page has a secret for, a key that signs webhooks too.
+A_SECRET = "whsec_" + 32 * "A"
 SECRET = re.compile(r'"env:(\w+)"')
 ASSIGNMENTS = re.compile(r"^(?:\w+=\S+ )+")
 INLINE = re.compile(r"`(workerkit [^`\n]+)`")
@@ -54,7 +56,7 @@ def settings(block: Block, folder: Path) -> Settings:
     """The settings of a page's TOML, with every variable set that its secrets name."""
     path = folder / (block.title or "workerkit.toml")
     path.write_text(block.text)
-    return load_settings(config=str(path), environ=dict.fromkeys(SECRET.findall(block.text), "hunter2"))
+    return load_settings(config=str(path), environ=dict.fromkeys(SECRET.findall(block.text), A_SECRET))
 
 
 @pytest.mark.parametrize("page", NAMES)
@@ -71,7 +73,7 @@ def test_a_settings_file_finds_the_plugins_that_it_names(
     for block in found:
         if block.title == "workerkit.toml":
             for name in SECRET.findall(block.text):
-                monkeypatch.setenv(name, "hunter2")
+                monkeypatch.setenv(name, A_SECRET)
             assert load_plugins(settings(block, beside)), block.text
 
 

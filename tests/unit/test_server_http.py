@@ -36,8 +36,19 @@ ROUTES = [
     ("GET", "/jobs?endpoint=a&status=FAILED&after=3&limit=9", ["list_jobs", "a", "FAILED", 3, 9]),
     ("GET", "/jobs/7", ["show_job", "7"]),
     ("POST", "/jobs/7/cancel", ["cancel_job", "7"]),
-    ("GET", "/deliveries?state=dead&job=7&limit=1000", ["list_deliveries", "dead", "7", 1000]),
-    ("GET", "/deliveries/d", ["show_delivery", "d"]),
+    ("GET", "/v2/render/events", ["events", "render", "", 100, 0.0]),
+    ("GET", "/v2/render/events?after=c&limit=7&wait=2500", ["events", "render", "c", 7, 2.5]),
+    ("GET", "/v2/render/events?after=&wait=3600000", ["events", "render", "", 100, 60.0]),
+    ("GET", "/deliveries", ["list", {}, None, 100]),
+    (
+        "GET",
+        "/deliveries?state=dead&job=7&since=2h&after=5&limit=1000",
+        ["list", {"state": "dead", "job": "7", "since": "2h"}, 5, 1000],
+    ),
+    ("GET", "/deliveries/attempts", ["attempts", None, 0]),
+    ("GET", "/deliveries/attempts?after=0&wait=60", ["attempts", 0, 60]),
+    ("GET", "/deliveries/d", ["show", "d"]),
+    ("POST", "/deliveries/redeliver", ["redeliver_all", {}]),
     ("POST", "/deliveries/d/redeliver", ["redeliver", "d"]),
 ]
 
@@ -66,6 +77,25 @@ WRONG = [
     ("GET", "/jobs?statuss=FAILED", 400, "bad_query", "did you mean 'status'?"),
     ("GET", "/jobs?after=0", 400, "bad_query", "after is '0'; it must be a whole number from 1"),
     ("GET", "/jobs?limit=0", 400, "bad_query", "limit is '0'; it must be a whole number from 1 to 1000"),
+    ("GET", "/deliveries?stat=dead", 400, "bad_query", "'stat' is no filter here; did you mean 'state'?"),
+    ("GET", "/deliveries/redeliver", 405, "wrong_method", "/deliveries/redeliver takes POST, not GET"),
+    (
+        "GET",
+        "/deliveries/attempts?wait=61",
+        400,
+        "bad_query",
+        "wait is '61'; it must be a whole number from 0",
+    ),
+    ("GET", "/v2/render/events?cursor=5", 400, "bad_query", "'cursor' is no filter here (known: after, lim"),
+    (
+        "GET",
+        "/v2/render/events?limit=1001",
+        400,
+        "bad_query",
+        "limit is '1001'; it must be a whole number fr",
+    ),
+    ("GET", "/v2/render/events?wait=soon", 400, "bad_wait", "'soon'; it must be a whole number of milli"),
+    ("POST", "/v2/render/events", 405, "wrong_method", "takes GET, not POST"),
     ("GET", "/v2/render/status/bug", 500, "internal", "its log says why"),
 ]
 
@@ -220,6 +250,22 @@ def test_chunks_are_not_taken_for_a_caller_that_has_left(site: Site) -> None:
         connection.sendall(b"GET /v2/render/stream/held HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert not site.jobs.streams_cancelled.wait(0.1)
     assert site.jobs.streams_cancelled.wait(10)
+
+
+def test_events_are_not_waited_for_when_their_caller_has_left(site: Site) -> None:
+    with site.connect() as connection:
+        connection.sendall(b"GET /v2/render/events?after=held&wait=60000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert site.jobs.outgoing.held.wait(10)
+        assert not site.jobs.outgoing.given_up.is_set()
+    assert site.jobs.outgoing.given_up.wait(10)
+
+
+def test_a_stop_answers_those_who_wait_for_events() -> None:
+    with Site(settings(), grace=0.1) as site, site.connect() as connection:
+        connection.sendall(b"GET /v2/render/events?after=held&wait=60000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert site.jobs.outgoing.held.wait(10)
+        site.stop()
+        assert b'["events", "render", "held", 100, 0.0]' in until(connection, b"0.0]")
 
 
 def test_a_stop_answers_what_is_held_with_the_job_as_it_is() -> None:

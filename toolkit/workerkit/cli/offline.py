@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from workerkit.errors import WorkerkitError
 
 if TYPE_CHECKING:
     from workerkit.hooks import Hooks
-    from workerkit.queue import Record, Store
+    from workerkit.queue import DeliveryFilter, Record, Store
     from workerkit.settings import Settings
 
 HOLDER = "workerkit command line"
@@ -67,12 +67,26 @@ async def retry(settings: Settings, id: str) -> dict[str, Any]:
     return {"id": id, "status": "IN_QUEUE"}
 
 
-async def redeliver(settings: Settings, id: str) -> dict[str, Any]:
-    """Have the next server send a delivery again, with one attempt more."""
+async def redeliver(settings: Settings, ids: Sequence[str]) -> dict[str, str]:
+    """Have the next server send deliveries again; by id, why one cannot be, or empty."""
+    from workerkit.host.outgoing import redeliver
+
+    refused: dict[str, str] = {}
     async with owning(settings) as (store, _):
-        if not await store.redeliver(id):
-            raise WorkerkitError(f"there is no delivery {id!r} that could be sent")
-    return {"id": id, "state": "pending"}
+        for id in ids:
+            try:
+                await redeliver(store, id)
+            except WorkerkitError as error:
+                refused[id] = str(error)
+    return {id: refused.get(id, "") for id in ids}
+
+
+async def redeliver_all(settings: Settings, wanted: DeliveryFilter) -> int:
+    """Have the next server send all again that a filter finds; how many they were."""
+    from workerkit.host.outgoing import redeliver_all
+
+    async with owning(settings) as (store, _):
+        return await redeliver_all(store, wanted)
 
 
 async def _record(store: Store, id: str) -> Record:

@@ -19,9 +19,10 @@ from workerkit.host.following import page
 from workerkit.host.health import health, readiness
 from workerkit.host.host import Host
 from workerkit.host.intake import Admission, Intake, idempotency
+from workerkit.host.outgoing import Outgoing
 from workerkit.host.status import body_of, brief, stream_body
 from workerkit.job import Status
-from workerkit.queue import DeliveryState, Outcome, Record, Submitted, View
+from workerkit.queue import DeliveryFilter, Outcome, Record, Submitted, View
 from workerkit.queue.values import SYNC
 
 E = TypeVar("E", bound=Enum)
@@ -42,12 +43,13 @@ class Admitted:
 
 
 class Jobs:
-    """The jobs of a host, as its API shows them."""
+    """The jobs of a host, as its API shows them; `outgoing` is what leaves it when they end."""
 
     def __init__(self, host: Host, intake: Intake) -> None:
         self._host = host
         self._store = host.store
         self._intake = intake
+        self.outgoing = Outgoing(host.store, host.catalogue, host.journal)
 
     async def submit(
         self, endpoint: str, body: bytes, *, sync: bool = False, idempotency_key: str | None = None
@@ -211,7 +213,7 @@ class Jobs:
     async def show_job(self, id: str) -> bytes:
         """A job's status object, where it belongs, and its deliveries."""
         view = await self._view(None, id)
-        deliveries = await self._store.deliveries(state=None, job=id, limit=SLICE)
+        deliveries = await self._store.deliveries(DeliveryFilter(job=id), after=None, limit=SLICE)
         shown = msgspec.Raw(body_of(view, self._store.now()))
         return msgspec.json.encode(
             {"endpoint": view.endpoint, "attempt": view.attempt, "job": shown, "deliveries": deliveries}
@@ -227,28 +229,6 @@ class Jobs:
         if found is None:
             raise self._no_job(None, id)
         return msgspec.json.encode(found)
-
-    async def list_deliveries(
-        self, state: str | None = None, job: str | None = None, limit: int = 100
-    ) -> bytes:
-        """Deliveries, newest first."""
-        wanted = _member(DeliveryState, state, "state")
-        rows = await self._store.deliveries(state=wanted, job=job, limit=limit)
-        return msgspec.json.encode({"deliveries": rows})
-
-    async def show_delivery(self, id: str) -> bytes:
-        """One delivery and the body that it carries."""
-        found = await self._store.delivery(id)
-        if found is None:
-            raise _no_delivery(id)
-        row, body = found
-        return msgspec.json.encode({"delivery": row, "body": body.decode("utf-8", "replace")})
-
-    async def redeliver(self, id: str) -> bytes:
-        """Send one again, with one attempt more."""
-        if not await self._store.redeliver(id):
-            raise _no_delivery(id)
-        return msgspec.json.encode({"id": id, "state": DeliveryState.PENDING.value})
 
     async def _view(self, endpoint: str | None, id: str) -> View:
         view = await self._store.view(id)
@@ -282,7 +262,3 @@ def _member(kind: type[E], name: str | None, what: str) -> E | None:
 
 def _conflict() -> ApiError:
     return ApiError(409, "idempotency_conflict", "this Idempotency-Key came with another body; use a new key")
-
-
-def _no_delivery(id: str) -> ApiError:
-    return ApiError(404, "unknown_delivery", f"there is no delivery {id[:100]!r} that could be sent")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import attrs
@@ -16,6 +16,7 @@ from workerkit.server.auth import CLIENT, Gate
 from workerkit.server.body import ClientGone, read_body
 from workerkit.server.errors import no_path, wrong_method
 from workerkit.server.operators import operator_routes
+from workerkit.server.query import known, whole
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 #: Seconds. RunPod's clients give up on a held /stream after 10.
 DEFAULT_WAIT, LEAST_WAIT, LONGEST_WAIT, LONGEST_STREAM = 90.0, 1.0, 300.0, 5.0
+LONGEST_EVENTS, DEFAULT_EVENTS, MOST_EVENTS = 60.0, 100, 1000
 GET = frozenset({"GET"})
 POST = frozenset({"POST"})
 BOTH = GET | POST
@@ -74,6 +76,7 @@ class Api:
             "retry": Route(POST, True, lambda call: jobs.retry(call.endpoint, call.id)),
             "purge-queue": Route(POST, False, lambda call: jobs.purge(call.endpoint)),
             "health": Route(GET, False, lambda call: jobs.health(call.endpoint)),
+            "events": Route(GET, False, self._events),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,16 +153,18 @@ class Api:
     async def _stream(self, call: Call) -> bytes:
         """Chunks go to one call only, so a call whose caller has left must not take any."""
         seconds = _seconds(call.query, LONGEST_STREAM, 0.0, LONGEST_STREAM)
-        chunks = asyncio.ensure_future(self._jobs.stream(call.endpoint, call.id, seconds))
-        gone = asyncio.ensure_future(_gone(call.receive))
+        return await _unless_gone(call, self._jobs.stream(call.endpoint, call.id, seconds))
+
+    async def _events(self, call: Call) -> bytes:
+        given = parse_qs(call.query.decode("latin-1"), keep_blank_values=True)
+        query = known({name: values[-1] for name, values in given.items()}, "after", "limit", "wait")
+        limit = whole(query, "limit", DEFAULT_EVENTS, 1, MOST_EVENTS)
+        after, seconds = query.get("after", ""), _seconds(call.query, 0.0, 0.0, LONGEST_EVENTS)
+        asked = self._jobs.outgoing.events
         try:
-            await asyncio.wait((chunks, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not chunks.done():
-                raise ClientGone
-            return chunks.result()
-        finally:
-            chunks.cancel()
-            gone.cancel()
+            return await _unless_gone(call, asked(call.endpoint, after, limit, seconds))
+        except asyncio.CancelledError:  # the server stops: nothing came until now
+            return await asked(call.endpoint, after, limit, 0.0)
 
     def _no_route(self, parts: list[str], route: Route | None) -> ApiError:
         path = "/".join(parts)[:200]
@@ -167,6 +172,20 @@ class Api:
             return no_path(path, suggest(parts[3][:60], self._routes))
         shape = f"/v2/{parts[2][:63]}/{parts[3]}" + ("/{id}" if route.has_id else "")
         return no_path(path, f"; the path is {shape}")
+
+
+async def _unless_gone(call: Call, answer: Coroutine[Any, Any, bytes]) -> bytes:
+    """The answer, which is given up when nobody waits for it any more."""
+    answering = asyncio.ensure_future(answer)
+    gone = asyncio.ensure_future(_gone(call.receive))
+    try:
+        await asyncio.wait((answering, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            raise ClientGone
+        return answering.result()
+    finally:
+        answering.cancel()
+        gone.cancel()
 
 
 async def _gone(receive: Receive) -> None:
