@@ -76,7 +76,7 @@ BAD = {
     "job": ("/v2/render/status/nobody", b"", 404, "unknown_job", "'nobody'"),
     "job to cancel": ("/v2/render/cancel/nobody", b"", 404, "unknown_job", "'nobody'"),
     "job to retry": ("/v2/render/retry/nobody", b"", 404, "unknown_job", "'nobody'"),
-    "path": ("/v2/render/start", b"", 404, "unknown_path", "known: cancel, health"),
+    "path": ("/v2/render/start", b"", 404, "unknown_path", "known: cancel, events, health"),
     "wait": ("/v2/render/runsync?wait=1s", b'{"input":1}', 400, "bad_wait", "'1s'"),
     "webhook type": ("/v2/render/run", b'{"input":1,"webhook":5}', 400, "bad_field", "webhook is not valid"),
     "webhook URL": ("/v2/render/run", b'{"input":1,"webhook":"example.com/x"}', 400, "refused", "webhook"),

@@ -12,10 +12,10 @@ from judging import Judge, broken, never
 def test_a_plugin_that_cannot_be_built(judge: Judge) -> None:
     contract, subject = judge("""
 class Wrong:
-    def __init__(self, guard): ...
+    def __init__(self, database): ...
 """)
 
-    with broken("it does not load: .*wrong_plugin:Wrong.* asks for 'guard'"):
+    with broken("it does not load: .*wrong_plugin:Wrong.* asks for 'database'"):
         contract.test_it_loads_in_the_host_and_again_in_a_worker(subject)
 
 
