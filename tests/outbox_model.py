@@ -103,10 +103,10 @@ class Outbox:
             sent.number -= 1
         else:
             sent.log.append(tried)
-        if state is not PENDING:
-            self.move(sent, state)
-        elif sent.outdated and not sent.left:
+        if state in (PENDING, HELD) and sent.outdated and not sent.left:
             self.move(sent, CANCELLED)
+        elif state is not PENDING:
+            self.move(sent, state)
         else:
             self.move(sent, PENDING, self.now() if next_at is None else next_at)
         return True
@@ -149,7 +149,9 @@ class Outbox:
             if sent.state is SENDING:
                 lost = Tried(number=sent.number, at=sent.updated_at, took=0, outcome="lost", detail=LOST)
                 sent.log.append(lost)
-            if sent.state in (SENDING, HELD):
+            if sent.state is SENDING and sent.outdated and not sent.left:
+                self.move(sent, CANCELLED)
+            elif sent.state in (SENDING, HELD):
                 dead = sent.number >= sent.attempts
                 self.move(sent, *((DEAD, None) if dead else (PENDING, self.now())))
 

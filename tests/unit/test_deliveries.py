@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
+import attrs
 import pytest
 
 from workerkit.bridge import Bridge
 from workerkit.delivery import Delivery, Receipt
 from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
-from workerkit.host.deliveries import Deliveries
+from workerkit.host.deliveries import MOST_LARGE, Deliveries
 from workerkit.host.lanes import MOST_FAILURES, MOST_IN_LANE, MOST_UNPROVEN
 from workerkit.queue import DeliveryFilter, DeliveryState
 from workerkit.queue.sqlite import SQLiteStore
@@ -29,14 +31,22 @@ class Sender:
 
     def __init__(self) -> None:
         self.release = threading.Event()
-        self.fifth = threading.Event()
+        #: Set once so many tries have begun.
+        self.begun = defaultdict[int, threading.Event](threading.Event)
+        self.sizes: list[int] = []
         self.tried: list[tuple[str, int]] = []
+        self.asked = 0
+
+    def busy(self) -> bool:
+        """Three times."""
+        self.asked += 1
+        return self.asked <= 3
 
     @hookimpl
     def deliver(self, delivery: Delivery) -> Receipt:
         self.tried.append((delivery.id, delivery.number))
-        if len(self.tried) == MOST_FAILURES:
-            self.fifth.set()
+        self.sizes.append(len(delivery.body or b""))
+        self.begun[len(self.tried)].set()
         kind = delivery.target.rpartition("/")[2]
         if kind == "hangs":
             assert self.release.wait(PATIENCE)
@@ -46,6 +56,10 @@ class Sender:
             "refuses": Receipt.retry("answered 500", after=0.0),
             "gone": Receipt.stop("answered 410"),
             "waits": Receipt.hold("no key"),
+            "unknown": Receipt.retry("answered 404", after=0.0, status=404),
+            "busy": Receipt.postpone("no place", after=0.0)
+            if self.busy()
+            else Receipt.delivered("answered 200"),
         }
         return answers.get(kind, Receipt.delivered("answered 200"))
 
@@ -168,7 +182,7 @@ def test_five_failures_close_a_lane_without_using_up_tries_and_are_said_once(
 ) -> None:
     async def scenario(store: SQLiteStore, sender: Sender) -> None:
         await ended(store, [to("refuses", "down") for _ in range(8)])
-        await asyncio.to_thread(sender.fifth.wait, PATIENCE)
+        await asyncio.to_thread(sender.begun[MOST_FAILURES].wait, PATIENCE)
         await ended(store, [to("arrives", "up")])
         await settled(store, 1, DeliveryState.DELIVERED)
 
@@ -181,6 +195,64 @@ def test_five_failures_close_a_lane_without_using_up_tries_and_are_said_once(
 
     said = "down has failed 5 times in a row: nothing is sent there for 30 s, and no try is used up"
     assert caplog.messages.count(said) == 1
+
+
+def test_a_receiver_that_refuses_is_one_that_answers_and_its_lane_stays_open(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        await ended(store, [to("unknown") for _ in range(2 * MOST_FAILURES)])
+        await ended(store, [to("arrives")])
+
+        await settled(store, 2 * MOST_FAILURES, DeliveryState.DEAD)
+        await settled(store, 1, DeliveryState.DELIVERED)
+
+    play(tmp_path, scenario)
+
+
+def test_what_could_not_be_sent_from_here_comes_again_and_no_try_is_counted(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        await ended(store, [to("busy")])
+
+        assert await settled(store, 1, DeliveryState.DELIVERED) == [("delivered", 1, "answered 200")]
+        [row] = await store.deliveries(DeliveryFilter(), after=None, limit=100)
+        found = await store.delivery(row.id)
+        assert found is not None
+        assert [tried.outcome for tried in found[2]] == ["delivered"]
+        assert len(sender.tried) == 4
+
+    play(tmp_path, scenario)
+
+
+def test_what_has_not_arrived_in_its_time_is_dead_and_is_not_sent_any_more(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        slow = attrs.evolve(to("unknown", "late"), attempts=10**6, within=0.2)
+        await ended(store, [slow])
+
+        [(_, tries, detail)] = await settled(store, 1, DeliveryState.DEAD)
+
+        assert detail == "it had not arrived in the time that it had; redeliver it to try again"
+        assert 1 <= tries == len(sender.tried)
+        [row] = await store.deliveries(DeliveryFilter(), after=None, limit=100)
+        assert await store.redeliver(row.id)
+        await settled(store, 1, DeliveryState.DEAD)
+        assert len(sender.tried) == tries + 1
+
+    play(tmp_path, scenario)
+
+
+def test_a_large_body_is_read_when_it_is_sent_and_few_are_at_a_time(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        large = [attrs.evolve(to("hangs", f"l{n}"), body=b"x" * 100_000) for n in range(3 * MOST_LARGE)]
+        await ended(store, large)
+        await asyncio.to_thread(sender.begun[MOST_LARGE].wait, PATIENCE)
+        await ended(store, [to("arrives", "small")])
+        await settled(store, 1, DeliveryState.DELIVERED)
+        assert len(sender.tried) == MOST_LARGE + 1
+        sender.release.set()
+
+        await settled(store, 3 * MOST_LARGE + 1, DeliveryState.DELIVERED)
+        assert sorted(sender.sizes)[-3 * MOST_LARGE :] == [100_000] * 3 * MOST_LARGE
+
+    play(tmp_path, scenario)
 
 
 def test_every_try_is_in_the_log_of_its_delivery(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: The most tries; seconds of the longest wait between two; bytes of the largest body.
 MOST_ATTEMPTS, LONGEST_DELAY, LARGEST_BODY = 1_000_000, 31_536_000.0, 64_000_000
+#: Seconds after which what has still not arrived is dead.
+LASTS = 259_200.0
 #: How many characters of a receiver's answer are kept.
 LONGEST_ANSWER = 512
 
@@ -81,7 +83,9 @@ class Delivery:
     Without a `body` it carries the job's status object, byte for byte as `/status` answers it.
     `attempts` counts all tries. `delays` are the seconds before the second, third … try, varied by a
     fifth either way; the last one repeats. Of one `lane`, eight are tried at a time, so a slow receiver
-    delays only itself. Raises `ValueError` for what could not be stored.
+    delays only itself. After `within` seconds it is dead, whatever is left of its attempts: by default
+    after three days, or half as long again as its delays take. Raises `ValueError` for what could not
+    be stored.
     """
 
     target: str = attrs.field(validator=_text)
@@ -90,6 +94,7 @@ class Delivery:
     attempts: int = attrs.field(default=1, validator=_attempts)
     delays: tuple[float, ...] = attrs.field(default=(10.0,), converter=_delays, validator=_waits)
     lane: str = attrs.field(default="", validator=_text)
+    within: float | None = attrs.field(default=None, validator=_waits)
     #: Filled in by the toolkit: the plugin that asked and who made that plugin, the delivery's own id,
     #: the job, its function and the attempt that ended, and which try this is (1 for the first).
     plugin: str = ""
@@ -99,6 +104,17 @@ class Delivery:
     endpoint: str = ""
     job_attempt: int = 0
     number: int = 0
+    #: Filled in too: when it is dead, in milliseconds since the epoch.
+    expires_at: int = 0
+
+    @property
+    def lasts(self) -> float:
+        """Seconds until it is dead, from when it is stored or sent again by hand."""
+        if self.within is not None:
+            return self.within
+        delays = self.delays or (0.0,)
+        waits = sum(delays[: self.attempts - 1]) + delays[-1] * max(self.attempts - 1 - len(delays), 0)
+        return min(max(LASTS, 1.5 * waits), LONGEST_DELAY)
 
 
 class Verdict(str, Enum):
@@ -108,6 +124,7 @@ class Verdict(str, Enum):
     RETRY = "retry"
     STOP = "stop"
     HOLD = "hold"
+    POSTPONE = "postpone"
 
 
 class About(TypedDict, total=False):
@@ -159,6 +176,11 @@ class Receipt:
     def hold(cls, detail: str, **about: Unpack[About]) -> Receipt:
         """Nothing was sent and the try is not counted; wait for a restart or a redelivery."""
         return cls(Verdict.HOLD, detail, **about)
+
+    @classmethod
+    def postpone(cls, detail: str, after: float = 5.0) -> Receipt:
+        """Nothing was sent, for a reason of this machine's: the try is not counted and comes again."""
+        return cls(Verdict.POSTPONE, detail, after)
 
 
 def shown(target: str) -> str:

@@ -7,14 +7,17 @@ import logging
 import random
 import time
 from collections import defaultdict
+from contextlib import suppress
 from typing import Any
+
+import attrs
 
 from workerkit.delivery import Delivery, Receipt, Verdict
 from workerkit.errors import QueueError
 from workerkit.hooks import Hooks
 from workerkit.hooks.patience import Patience
 from workerkit.host.journal import Journal
-from workerkit.host.lanes import CLOSED_FOR, Lanes, Turn
+from workerkit.host.lanes import CLOSED_FOR, MOST_FAILURES, Lanes, Share, Turn
 from workerkit.host.meter import Meter
 from workerkit.host.stubborn import stubbornly
 from workerkit.host.tasks import background
@@ -26,10 +29,16 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT, REFUSED_PAUSE = 60.0, 1.0
 #: Seconds that one try may take, whatever the plugin; the built-in webhook has a shorter one itself.
 TRY_DEADLINE = 300.0
+#: Large bodies that are sent at a time.
+MOST_LARGE = 4
 #: How much the delay before another try varies.
 JITTER = 0.2
-#: What a verdict says of the receiver: that it is well, that it is not, or nothing, as nothing was sent.
-GOOD = {Verdict.DELIVERED: True, Verdict.RETRY: False, Verdict.STOP: True, Verdict.HOLD: None}
+#: Why one is dead that nobody tries any more.
+EXPIRED = Receipt.stop("it had not arrived in the time that it had; redeliver it to try again")
+#: From this status on a receiver says that it is not well.
+NOT_WELL = 500
+#: Others that say so: it waits too long for the request, or has too much to do.
+UNWELL = (408, 425, 429)
 
 
 class Deliveries:
@@ -53,6 +62,8 @@ class Deliveries:
         self._lanes = Lanes(time.monotonic)
         self._tries: set[asyncio.Task[Any]] = set()
         self._one_done = asyncio.Event()
+        #: A place for each large body that is in memory.
+        self._large = asyncio.Semaphore(MOST_LARGE)
         #: One for each plugin, so that one that hangs uses up its own.
         self._patience: defaultdict[str, Patience] = defaultdict(lambda: Patience(TRY_DEADLINE))
 
@@ -84,54 +95,72 @@ class Deliveries:
         if self._tries:
             await asyncio.wait(self._tries, timeout=grace)
 
+    def resting(self) -> dict[str, int]:
+        """The lanes to which nothing is sent for now, and until when, in milliseconds since the epoch."""
+        now = self._store.now()
+        return {lane: now + int(1000 * left) for lane, left in self._lanes.resting().items()}
+
     async def send_unstored(self, delivery: Delivery) -> bool:
         """Try once what no transaction holds; False when there was no room for it, or it did not arrive."""
         if not self._lanes.admits(delivery.lane):
             self._meter.delivered(delivery.plugin, "dropped")
             return False
-        turn = self._lanes.begin(delivery.lane)
+        turn, began = self._lanes.begin(delivery.lane), time.monotonic()
         try:
             receipt = await self._receipt(delivery)
         except asyncio.CancelledError:
-            self._over(turn, None)
+            self._lanes.over(turn, 0.0, well=None)
             raise
-        self._over(turn, receipt)
+        self._over(turn, receipt, time.monotonic() - began)
         arrived = receipt.verdict is Verdict.DELIVERED
         self._meter.delivered(delivery.plugin, "sent" if arrived else "dropped")
         return arrived
 
     async def _claim(self) -> None:
         """Begin every due delivery that there is room for."""
-        lanes = self._lanes
-        while lanes.free_for_all > 0:
-            if not await self._begin_due(lanes.free_for_all, lanes.rooms(), 1):
-                return
-        while lanes.free > 0 and (rooms := lanes.proven_rooms()):
-            if not await self._begin_due(lanes.free, rooms, 0):
-                return
+        begun = 1
+        while begun:
+            begun = 0
+            for share in self._lanes.shares():
+                begun += await self._begin_due(share)
 
-    async def _begin_due(self, limit: int, rooms: dict[str, int], others: int) -> int:
+    async def _begin_due(self, share: Share) -> int:
         """Begin what is due and was counted as tried. When the host stops at this moment, it is given back."""
-        claiming = asyncio.ensure_future(self._store.claim_deliveries(limit, rooms, others))
+        if not share.rooms and not share.others:
+            return 0
+        claiming = asyncio.ensure_future(self._store.claim_deliveries(share.limit, share.rooms, share.others))
         try:
             due = await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            for delivery in await claiming:
-                await self._settle(delivery, Receipt.hold("the host is stopping"), self._store.now(), 0)
+            with suppress(QueueError):  # then nothing was claimed, or it is given back at the next start
+                for delivery in await claiming:
+                    await self._settle(delivery, Receipt.postpone("the host is stopping", 0.0), 0, 0)
             raise
         for delivery in due:
-            turn = self._lanes.begin(delivery.lane)
-            task = background(self._try(turn, delivery), f"delivery {delivery.id}")
+            if delivery.expires_at and delivery.expires_at <= self._store.now():
+                step = self._settle(delivery, None, 0, 0)
+            else:
+                step = self._try(self._lanes.begin(delivery.lane), delivery)
+            task = background(step, f"delivery {delivery.id}")
             self._tries.add(task)
             task.add_done_callback(self._tries.discard)
         return len(due)
 
     async def _try(self, turn: Turn, delivery: Delivery) -> None:
+        if delivery.body is None:
+            async with self._large:
+                await self._try(turn, await self._whole(delivery))
+            return
         at, began = self._store.now(), time.monotonic()
         receipt = await self._receipt(delivery)
-        took = int(1000 * (time.monotonic() - began))
-        self._over(turn, receipt)
-        await self._settle(delivery, receipt, at, took)
+        took = time.monotonic() - began
+        self._over(turn, receipt, took)
+        await self._settle(delivery, receipt, at, int(1000 * took))
+
+    async def _whole(self, delivery: Delivery) -> Delivery:
+        """The same with its body, which was too large to be read with the claim."""
+        found = await stubbornly(f"the body of {delivery.id}", lambda: self._store.delivery(delivery.id))
+        return attrs.evolve(delivery, body=b"" if found is None else found[1])
 
     async def _receipt(self, delivery: Delivery) -> Receipt:
         try:
@@ -140,19 +169,20 @@ class Deliveries:
             return Receipt.retry(f"plugin {delivery.plugin!r} failed in deliver: {error}")
         return receipt
 
-    def _over(self, turn: Turn, receipt: Receipt | None) -> None:
+    def _over(self, turn: Turn, receipt: Receipt, took: float) -> None:
         """Make room, before the outcome is stored: what is due next joins its transaction."""
-        good = None if receipt is None else GOOD[receipt.verdict]
-        if self._lanes.over(turn, good=good):
+        if self._lanes.over(turn, took, well=_is_well(receipt)):
             log.warning(
                 "%s has failed %d times in a row: nothing is sent there for %g s, and no try is used up",
                 turn.lane.name or "a receiver",
-                turn.lane.failures,
+                MOST_FAILURES,
                 CLOSED_FOR,
             )
         self._one_done.set()
 
-    async def _settle(self, delivery: Delivery, receipt: Receipt, at: int, took: int) -> None:
+    async def _settle(self, delivery: Delivery, receipt: Receipt | None, at: int, took: int) -> None:
+        """Store how a try went; without a receipt there was none, because it is too late for one."""
+        receipt, outcome = (EXPIRED, "expired") if receipt is None else (receipt, receipt.verdict.value)
         state, next_at = self._settled(delivery, receipt)
         self._meter.delivered(delivery.plugin, state.value)
         good = state is DeliveryState.DELIVERED
@@ -170,7 +200,7 @@ class Deliveries:
             number=delivery.number,
             at=at,
             took=took,
-            outcome=receipt.verdict.value,
+            outcome=outcome,
             detail=receipt.detail,
             status=receipt.status,
             address=receipt.address,
@@ -188,6 +218,8 @@ class Deliveries:
                 return DeliveryState.DELIVERED, None
             case Verdict.HOLD:
                 return DeliveryState.HELD, None
+            case Verdict.POSTPONE:
+                return DeliveryState.PENDING, self._store.now() + int(1000 * (receipt.after or 0))
             case Verdict.RETRY if delivery.number < delivery.attempts:
                 return DeliveryState.PENDING, self._store.now() + int(1000 * _delay(delivery, receipt))
             case _:
@@ -198,13 +230,11 @@ class Deliveries:
         self._one_done.clear()
         seconds = LONGEST_WAIT
         if self._lanes.free > 0:
-            rooms, others = self._lanes.rooms(), 1
-            if self._lanes.free_for_all <= 0:
-                rooms, others = self._lanes.proven_rooms(), 0
-            next_at = await self._store.next_delivery(rooms, others)
+            share = self._lanes.waited_for()
+            next_at = await self._store.next_delivery(share.rooms, share.others)
             if next_at is not None:
                 seconds = min(seconds, max(next_at - self._store.now(), 0) / 1000)
-            seconds = min(seconds, self._lanes.opens_in() or seconds)
+            seconds = min([seconds, *self._lanes.resting().values()])
         waits = {
             asyncio.ensure_future(self._store.delivery_due(seconds)),
             asyncio.ensure_future(self._one_done.wait()),
@@ -212,6 +242,15 @@ class Deliveries:
         _, unfinished = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in unfinished:
             wait.cancel()
+
+
+def _is_well(receipt: Receipt) -> bool | None:
+    """Whether a receiver answers as one that works: also a refusal is an answer. None: nothing was sent."""
+    if receipt.verdict in (Verdict.HOLD, Verdict.POSTPONE):
+        return None
+    if receipt.verdict is Verdict.RETRY:
+        return receipt.status is not None and receipt.status < NOT_WELL and receipt.status not in UNWELL
+    return True
 
 
 def _delay(delivery: Delivery, receipt: Receipt) -> float:

@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between looks for jobs past their ttl and for results past their retention.
 EXPIRY_EVERY, SWEEP_EVERY = 2.0, 10.0
-SLICE = 100
+#: What is looked for at one go, and deleted: a sweep passes by what must stay, once each time.
+SLICE, MOST_SWEPT = 100, 5_000
 
 
 class Housekeeping:
@@ -79,9 +80,9 @@ class Housekeeping:
 
     async def sweep(self) -> None:
         """Delete results past their retention, a slice at a time."""
-        deleted = SLICE
-        while deleted == SLICE:
-            deleted = await self._store.sweep(SLICE)
+        deleted = MOST_SWEPT
+        while deleted == MOST_SWEPT:
+            deleted = await self._store.sweep(MOST_SWEPT)
 
     def stop(self, id: str, attempt: int, reason: str) -> None:
         """Stop a run, whichever pool has it."""

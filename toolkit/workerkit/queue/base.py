@@ -183,7 +183,8 @@ class Store(Feed, Protocol):
     async def recover(self, holder: str) -> int:
         """Give back, without blame, every running job that `holder` does not hold, and settle the
         deliveries that were being sent: dead when no attempt is left, else pending, and "lost" in their
-        log. Returns how many jobs went back. For a queue that one host owns."""
+        log; cancelled when their job was retried meanwhile. Returns how many jobs went back. For a queue
+        that one host owns."""
         ...
 
     async def sweep(self, limit: int) -> int:
@@ -210,6 +211,8 @@ class Store(Feed, Protocol):
     async def claim_deliveries(self, limit: int, rooms: Mapping[str, int], others: int) -> list[Delivery]:
         """Due deliveries, each counted as tried before it is returned; at most `limit`.
 
+        A large body may be left out, which makes it None: `delivery` has it.
+
         `rooms` says how many of each of these lanes, `others` how many of each lane that is not named.
         """
         ...
@@ -219,8 +222,8 @@ class Store(Feed, Protocol):
     ) -> bool:
         """Store how try `number` went, and a row of the delivery's log; its detail becomes the delivery's.
 
-        HELD gives the try back: nothing was sent, so the log has nothing of it. PENDING becomes CANCELLED
-        when the job was retried meanwhile.
+        HELD, and the outcomes "postpone" and "expired", give the try back: nothing was sent, so the log
+        has nothing of it. PENDING becomes CANCELLED when the job was retried meanwhile.
         """
         ...
 
@@ -237,6 +240,14 @@ class Store(Feed, Protocol):
         self, filter: DeliveryFilter, *, after: int | None, limit: int
     ) -> list[DeliveryLine]:
         """Deliveries, newest first. `after` is the `seq` of the last one seen: the list goes on behind it."""
+        ...
+
+    async def delivery_counts(self) -> dict[DeliveryState, int]:
+        """How many deliveries are in each state but DELIVERED; those must not make it slow."""
+        ...
+
+    async def oldest_pending(self) -> int | None:
+        """When the oldest pending delivery was stored, or None when none is pending."""
         ...
 
     async def hold_deliveries(self, why: Callable[[str, str], str]) -> dict[str, int]:

@@ -10,6 +10,9 @@ from workerkit.queue.rows import STATUS_CODE
 
 #: The counter of retries comes after those of the statuses.
 RETRIED = len(STATUS_CODE)
+#: A job as a sweep comes to it: the end of its retention, and its `seq`.
+Place = tuple[int, int]
+FIRST: Place = (0, 0)
 #: Chunks that one transaction of a sweep deletes.
 CHUNKS = 64
 #: What goes with a job beside its chunks, itself last.
@@ -68,20 +71,27 @@ def retry(batch: Batch, context: Context, id: str) -> bool:
     return True
 
 
-def sweep(batch: Batch, context: Context, limit: int) -> tuple[int, bool]:
-    """Forget up to `limit` jobs and deliveries; see `Store.sweep`. Also says whether there is more to do.
+def sweep(batch: Batch, context: Context, limit: int, place: Place) -> tuple[int, Place | None]:
+    """Look at `limit` jobs and deliveries from a place on, and forget those that are over; see `Store.sweep`.
 
-    Chunks go first, and never more of them than `CHUNKS` at one go.
+    Returns how many are forgotten, and where to go on, None when all were looked at: a job that a delivery
+    still needs is passed over once, not again in each slice. Chunks go first, and never more of them than
+    `CHUNKS` at one go.
     """
     forgotten = outbox.forget(batch, context, limit)
-    seqs = batch.db.execute(context.sql["over"], (batch.now, limit - forgotten)).fetchall()
+    room = limit - forgotten
+    over = batch.db.execute(context.sql["over"], (batch.now, *place, room)).fetchall()
     chunks = CHUNKS
-    for swept, (seq,) in enumerate(seqs):
+    for due_at, seq, needed in over:
+        if needed:
+            place = due_at, seq
+            continue
         chunks -= batch.db.execute(context.sql["drop_chunks"], (seq, chunks)).rowcount
         if chunks <= 0:
-            return forgotten + swept, True
+            return forgotten, place
         outbox.leave(batch, context, seq)
         for statement in BELONGINGS:
             batch.db.execute(context.sql[statement], (seq,))
-    done = forgotten + len(seqs)
-    return done, done == limit
+        forgotten += 1
+        place = due_at, seq
+    return forgotten, place if len(over) == room else None

@@ -21,6 +21,10 @@ from workerkit.queue.context import Context
 KEPT_TRIES = 100
 #: What is said of a try whose outcome nobody knows.
 LOST = "the host ended while this was being sent"
+#: Bytes of a body that a claim reads; what is larger is read apart, when it is sent.
+INLINE = 65_536
+#: Outcomes of tries that were none: they are not counted, and the log has nothing of them.
+UNSENT = ("hold", "postpone", "expired")
 
 
 def add(batch: Batch, context: Context, seq: int, endpoint: str, end: End) -> None:
@@ -50,6 +54,7 @@ def _row(batch: Batch, seq: int, endpoint: str, end: End, n: int, delivery: Deli
         delivery.lane,
         delivery.attempts,
         msgspec.json.encode(delivery.delays).decode(),
+        int(1000 * delivery.lasts),
         batch.now,
     )
 
@@ -83,7 +88,7 @@ def claim(
         if due > batch.now or len(found) == limit:
             break
         room = min(rooms.get(lane, others), limit - len(found))
-        found += sorted(ask("claim_deliveries", lane, batch.now, room))
+        found += sorted(ask("claim_deliveries", lane, batch.now, room, INLINE))
         _note(batch, context, [lane])
     return [rows.delivery(row) for row in found]
 
@@ -98,13 +103,14 @@ def settle(
     next_at: int | None,
 ) -> bool:
     """See `Store.settle_delivery`."""
-    due, sent = None, state is not DeliveryState.HELD
-    if state is DeliveryState.PENDING:
+    due = None
+    sent = state is not DeliveryState.HELD and tried.outcome not in UNSENT
+    if state in (DeliveryState.PENDING, DeliveryState.HELD):
         if batch.one(context.sql["outdated_delivery"], (id,)):
             state = DeliveryState.CANCELLED
-        else:
+        elif state is DeliveryState.PENDING:
             due = batch.now if next_at is None else next_at
-    values = (id, number, rows.STATE_CODE[state], tried.detail, due, batch.now)
+    values = (id, number, rows.STATE_CODE[state], tried.detail, due, batch.now, not sent)
     row = batch.one(context.sql["settle_delivery"], values)
     if row is None:
         return False
@@ -144,6 +150,7 @@ def cancel(batch: Batch, context: Context, seq: int) -> None:
 def recover(batch: Batch, context: Context) -> None:
     """See `Store.recover`."""
     batch.db.execute(context.sql["add_lost_tries"], (LOST,))
+    batch.db.execute(context.sql["cancel_outdated"], (batch.now,))
     _note(batch, context, _lanes(batch, context, "recover_deliveries", batch.now, LOST))
     batch.rings = True
 
@@ -173,6 +180,7 @@ def leave(batch: Batch, context: Context, seq: int) -> None:
 
 def forget(batch: Batch, context: Context, limit: int) -> int:
     """Delete up to `limit` deliveries that have outlived their job for long enough; how many."""
+    batch.db.execute(context.sql["expire_held"], (batch.now,))
     values = (batch.now - context.keep_dead_ms, limit)
     seqs = batch.db.execute(context.sql["forgotten_deliveries"], values).fetchall()
     for statement in ("forget_tries", "forget_delivery"):

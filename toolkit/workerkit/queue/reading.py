@@ -157,6 +157,16 @@ class Reader:
             found = self.rows("deliveries_unsent" if chosen.state in UNSENT else "deliveries", *values)
         return [rows.delivery_line(row) for row in found]
 
+    def delivery_counts(self) -> dict[DeliveryState, int]:
+        """See `Store.delivery_counts`."""
+        counts = {state: 0 for state in DeliveryState if state is not DeliveryState.DELIVERED}
+        return counts | {rows.STATES[code]: count for code, count in self.rows("delivery_counts")}
+
+    def oldest_pending(self) -> int | None:
+        """See `Store.oldest_pending`."""
+        found = self.rows("oldest_pending")
+        return found[0][0] if found else None
+
     def sendable(self, chosen: DeliveryFilter, after: int, limit: int) -> list[tuple[int, str, int]]:
         """What `Store.redeliver_many` is about: `seq`, id, and the state in which it was seen."""
         values = (*rows.filter_values(chosen), after, limit)

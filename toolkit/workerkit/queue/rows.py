@@ -100,7 +100,7 @@ def delivery_line(row: Row) -> DeliveryLine:
 def delivery(row: Row) -> Delivery:
     """A row of `claim_deliveries`."""
     _, id, job, endpoint, job_attempt, plugin, maker, target, *rest = row
-    headers, body, lane, number, attempts, delays = rest
+    headers, body, lane, number, attempts, delays, expires_at = rest
     return Delivery(
         target=target,
         body=body,
@@ -115,6 +115,7 @@ def delivery(row: Row) -> Delivery:
         endpoint=endpoint,
         job_attempt=job_attempt,
         number=number,
+        expires_at=expires_at,
     )
 
 

@@ -90,6 +90,8 @@ CREATE TABLE delivery (
     number      INTEGER NOT NULL,            -- tries made
     attempts    INTEGER NOT NULL,            -- tries allowed
     delays      TEXT NOT NULL,               -- JSON list of seconds
+    lasts       BIGINT NOT NULL,             -- from when it is due first until it is dead
+    expires_at  BIGINT NOT NULL,
     next_at     BIGINT,
     created_at  BIGINT NOT NULL,
     updated_at  BIGINT NOT NULL,
@@ -100,7 +102,7 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_job ON delivery (job) WHERE job IS NOT NULL;
 CREATE INDEX delivery_lane ON delivery (lane, next_at, seq, plugin, maker) WHERE state = 0;
 CREATE INDEX delivery_unsettled ON delivery (state) WHERE state IN (1, 2);
-CREATE INDEX delivery_unsent ON delivery (seq) WHERE state IN (2, 4, 5);
+CREATE INDEX delivery_unsent ON delivery (seq, state) WHERE state IN (2, 4, 5);
 CREATE INDEX delivery_left ON delivery (job_id) WHERE job IS NULL;
 CREATE INDEX delivery_forgotten ON delivery (updated_at) WHERE job IS NULL AND state >= 3;
 

@@ -32,6 +32,7 @@ from workerkit.queue import (
     submitting,
 )
 from workerkit.queue.engine import Engine
+from workerkit.queue.reading import Reader
 from workerkit.queue.writer import Lane
 
 #: What one transaction of housekeeping is about, so that nothing waits long behind it.
@@ -152,12 +153,11 @@ class SQLiteStore(Engine):
     async def sweep(self, limit: int) -> int:
         """See `Store.sweep`. In slices, so that no submit waits long behind it."""
         swept = 0
-        while swept < limit:
+        place: ending.Place | None = ending.FIRST
+        while place is not None and swept < limit:
             size = min(SLICE, limit - swept)
-            done, more = await self._write(ending.sweep, size, lane=Lane.HOUSEKEEPING)
+            done, place = await self._write(ending.sweep, size, place, lane=Lane.HOUSEKEEPING)
             swept += done
-            if not more:
-                break
         return swept
 
     async def ends(
@@ -195,6 +195,14 @@ class SQLiteStore(Engine):
     ) -> list[DeliveryLine]:
         """See `Store.deliveries`."""
         return await self._reader.aside(lambda reader: reader.deliveries(filter, after, limit))
+
+    async def delivery_counts(self) -> dict[DeliveryState, int]:
+        """See `Store.delivery_counts`."""
+        return await self._reader.aside(Reader.delivery_counts)
+
+    async def oldest_pending(self) -> int | None:
+        """See `Store.oldest_pending`."""
+        return await self._reader.aside(Reader.oldest_pending)
 
     async def hold_deliveries(self, why: Callable[[str, str], str]) -> dict[str, int]:
         """See `Store.hold_deliveries`."""

@@ -250,12 +250,17 @@ ON CONFLICT (job, attempt) DO UPDATE SET value = excluded.value;
 SELECT attempt, value FROM log WHERE job = (SELECT seq FROM job WHERE id = :id) ORDER BY attempt;
 
 -- name: over
--- takes: now, n
--- Ended jobs past their retention that no delivery needs any more.
-SELECT seq FROM job
-WHERE status >= 2 AND due_at <= {now}
-    AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.job = job.seq AND delivery.state < 3)
-ORDER BY due_at LIMIT :n;
+-- takes: now, due_at, job, n
+-- Ended jobs past their retention, behind one of them, and whether a delivery still needs them.
+SELECT due_at, seq, EXISTS (SELECT 1 FROM delivery WHERE delivery.job = job.seq AND delivery.state < 3)
+FROM job WHERE status >= 2 AND due_at <= {now} AND (due_at, seq) > (:due_at, :job)
+ORDER BY due_at, seq LIMIT :n;
+
+-- name: expire_held
+-- takes: now
+-- Nobody will send what is held for a plugin that does not come back.
+UPDATE delivery
+SET state = 4, updated_at = {now} WHERE state IN (1, 2) AND state = 2 AND expires_at <= {now};
 
 -- name: drop_payload
 -- takes: job
@@ -354,11 +359,11 @@ UPDATE counter SET host = :host;
 SELECT endpoint, sum(in_queue) FROM counter GROUP BY endpoint;
 
 -- name: add_delivery
--- takes: id, job, job_id, job_attempt, endpoint, plugin, maker, target, headers, body, lane, attempts, delays, now
+-- takes: id, job, job_id, job_attempt, endpoint, plugin, maker, target, headers, body, lane, attempts, delays, lasts, now
 INSERT INTO delivery (id, job, job_id, job_attempt, endpoint, plugin, maker, target, headers, body, lane,
-                      state, number, attempts, delays, next_at, created_at, updated_at)
+                      state, number, attempts, delays, lasts, next_at, expires_at, created_at, updated_at)
 VALUES (:id, :job, :job_id, :job_attempt, :endpoint, :plugin, :maker, :target, :headers, :body, :lane,
-        0, 0, :attempts, :delays, {now}, {now}, {now});
+        0, 0, :attempts, :delays, :lasts, {now}, {now} + :lasts, {now}, {now});
 
 -- name: due_lane
 -- takes: lane, due_at
@@ -387,7 +392,7 @@ SELECT name, due_at FROM lane ORDER BY due_at LIMIT :n;
 SELECT name, due_at FROM lane WHERE name = :lane;
 
 -- name: claim_deliveries
--- takes: lane, now, n
+-- takes: lane, now, n, inline
 -- The try is counted before it is made, so never more than `attempts` reach the wire.
 WITH due AS MATERIALIZED (
     SELECT seq FROM delivery WHERE state = 0 AND lane = :lane AND next_at <= {now}
@@ -396,14 +401,16 @@ WITH due AS MATERIALIZED (
 UPDATE delivery SET state = 1, number = number + 1, updated_at = {now}
 WHERE seq IN (SELECT seq FROM due)
 RETURNING seq, id, job_id, endpoint, job_attempt, plugin, maker, target, headers,
-    coalesce(body, (SELECT value FROM body WHERE body.job = delivery.job)),
-    lane, number, attempts, delays;
+    CASE WHEN body IS NULL THEN (
+        SELECT CASE WHEN length(value) <= :inline THEN value END FROM body WHERE body.job = delivery.job
+    ) WHEN length(body) <= :inline THEN body END,
+    lane, number, attempts, delays, expires_at;
 
 -- name: settle_delivery
--- takes: id, number, state, detail, next_at, now
+-- takes: id, number, state, detail, next_at, now, unsent
 UPDATE delivery
 SET state = :state, detail = :detail, next_at = :next_at, updated_at = {now},
-    number = number - CASE WHEN :state = 2 THEN 1 ELSE 0 END
+    number = number - CASE WHEN :unsent THEN 1 ELSE 0 END
 WHERE id = :id AND state = 1 AND number = :number
 RETURNING seq, lane;
 
@@ -439,6 +446,15 @@ SET state = CASE WHEN number >= attempts THEN 4 ELSE 0 END,
 WHERE state IN (1, 2)
 RETURNING lane;
 
+-- name: cancel_outdated
+-- takes: now
+-- Before `recover_deliveries`: what was being sent of an end that was taken back meanwhile.
+UPDATE delivery
+SET state = 5, next_at = NULL, updated_at = {now}, detail = 'the job was retried'
+WHERE state IN (1, 2) AND EXISTS (
+    SELECT 1 FROM job WHERE job.seq = delivery.job AND job.attempt <> delivery.job_attempt
+);
+
 -- name: pending_makers
 -- How many deliveries are pending, by plugin and maker.
 SELECT plugin, maker, count(*) FROM delivery WHERE state = 0 GROUP BY plugin, maker;
@@ -453,7 +469,7 @@ RETURNING lane;
 -- takes: id, state, now
 -- Whatever is not on its way; only what is in `state`, when that is given.
 UPDATE delivery
-SET state = 0, next_at = {now}, updated_at = {now},
+SET state = 0, next_at = {now}, updated_at = {now}, expires_at = {now} + lasts,
     attempts = CASE WHEN state = 2 AND attempts > number THEN attempts ELSE number + 1 END
 WHERE id = :id AND state >= 2 AND (:state IS NULL OR state = :state)
 RETURNING lane;
@@ -490,6 +506,16 @@ SELECT seq, id, state FROM delivery WHERE state = 3 AND seq > :after AND {filter
 SELECT seq, id, state FROM delivery
 WHERE seq IN ({of_job}) AND state >= 2 AND (state <> 3 OR :state = 3) AND seq > :after AND {filter}
 ORDER BY seq LIMIT :n;
+
+-- name: delivery_counts
+-- By state, but for what was delivered: through the indexes of what was not, whatever there is beside it.
+SELECT 0, count(*) FROM delivery WHERE state = 0
+UNION ALL SELECT state, count(*) FROM delivery WHERE state IN (1, 2) GROUP BY state
+UNION ALL SELECT state, count(*) FROM delivery WHERE state IN (2, 4, 5) AND state >= 4 GROUP BY state;
+
+-- name: oldest_pending
+-- The sum keeps the search off the table's own order, in which all that arrived comes first.
+SELECT created_at FROM delivery WHERE seq = (SELECT min(seq + 0) FROM delivery WHERE state = 0);
 
 -- name: delivery
 -- takes: id

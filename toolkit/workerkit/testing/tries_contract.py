@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from workerkit.job import Status
 from workerkit.queue import DeliveryFilter, DeliveryState, Store
 from workerkit.testing.clock import ManualClock
 from workerkit.testing.delivery_contract import DeliveryContract, delivery, full, tried
@@ -121,5 +122,82 @@ class TriesContract(DeliveryContract):
             assert await self.found(store, state=PENDING) == "32"
             assert await self.found(store, since=start + 10) == "3"
             assert await self.found(store, since=start, until=start + 10) == "21"
+
+        self.play(tmp_path, scenario)
+
+    def test_what_did_not_arrive_is_counted_by_state(self, tmp_path: Path) -> None:
+        """`delivery_counts`, and since when `oldest_pending` is there; nothing of what was delivered."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            empty = {state: 0 for state in DeliveryState if state is not DELIVERED}
+            assert await store.delivery_counts() == empty
+            assert await store.oldest_pending() is None
+            start = clock.time
+            id = await self.ended(store, *[delivery(lane, attempts=1) for lane in "ab"], status=Status.FAILED)
+            clock.advance(10)
+            await self.ended(store, *[delivery(lane, attempts=1) for lane in "cdefg"])
+            assert await store.oldest_pending() == start
+            states = dict(zip("cdef", (DELIVERED, DEAD, DEAD, DeliveryState.HELD), strict=True))
+            for one in await store.claim_deliveries(9, dict.fromkeys("cdefg", 1), 0):
+                if one.lane in states:
+                    await store.settle_delivery(one.id, 1, states[one.lane], tried(1), None)
+            counts = {PENDING: 2, DeliveryState.SENDING: 1, DeliveryState.HELD: 1, DEAD: 2}
+            assert await store.delivery_counts() == {**empty, **counts}
+            assert await store.retry(id)
+            assert await store.oldest_pending() is None
+            assert (await store.delivery_counts())[DeliveryState.CANCELLED] == 2
+
+        self.play(tmp_path, scenario)
+
+    def test_what_belongs_to_an_end_that_was_taken_back_is_not_sent_again(self, tmp_path: Path) -> None:
+        """Not by `recover`, nor when it is settled as pending or held: it is cancelled."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            lanes = ("lost", "again", "held")
+            id = await self.ended(store, *map(delivery, lanes), status=Status.FAILED)
+            tries = {d.lane: d for d in await store.claim_deliveries(9, {}, 9)}
+            assert await store.retry(id)
+            for lane, state in (("again", DeliveryState.PENDING), ("held", DeliveryState.HELD)):
+                assert await store.settle_delivery(tries[lane].id, 1, state, tried(1), clock.time)
+            await store.recover("host")
+            states = [(await self.state(store, tries[lane].id))[0] for lane in lanes]
+            assert states == [DeliveryState.CANCELLED] * 3
+            assert await store.next_delivery({}, 9) is None
+
+        self.play(tmp_path, scenario)
+
+    def test_a_try_that_was_none_is_given_back(self, tmp_path: Path) -> None:
+        """`settle_delivery` with the outcome "postpone" or "expired"."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            await self.ended(store, delivery("a"), delivery("b"))
+            first, second = await store.claim_deliveries(9, {}, 9)
+            postponed, expired = tried(1, "later", "postpone"), tried(1, "too late", "expired")
+            await store.settle_delivery(first.id, 1, DeliveryState.PENDING, postponed, clock.time + 5)
+            await store.settle_delivery(second.id, 1, DeliveryState.DEAD, expired, None)
+            assert await self.state(store, first.id) == (DeliveryState.PENDING, 0, 2)
+            assert await self.state(store, second.id) == (DeliveryState.DEAD, 0, 2)
+            for one in (first, second):
+                found = await store.delivery(one.id)
+                assert found is not None
+                assert found[2] == []
+
+        self.play(tmp_path, scenario)
+
+    def test_a_delivery_says_when_it_is_dead_and_has_as_long_again_when_it_is_sent_again(
+        self, tmp_path: Path
+    ) -> None:
+        """`Delivery.within`."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            await self.ended(store, delivery(within=60.0, attempts=1))
+            begin = clock.time
+            (one,) = await store.claim_deliveries(9, {}, 9)
+            assert one.expires_at == begin + 60_000
+            await store.settle_delivery(one.id, 1, DeliveryState.DEAD, tried(1), None)
+            clock.time += 50_000
+            assert await store.redeliver(one.id)
+            (again,) = await store.claim_deliveries(9, {}, 9)
+            assert again.expires_at == begin + 110_000
 
         self.play(tmp_path, scenario)
