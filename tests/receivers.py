@@ -166,10 +166,10 @@ def poster(
         made.close()
 
 
-def failure(poster: Poster, url: str, body: bytes = b"{}") -> PostFailed:
+def failure(poster: Poster, url: str, body: bytes = b"{}", mask: Callable[[str], str] = str) -> PostFailed:
     """Why a post fails."""
     try:
-        reply = poster.post(parse(url), body, {})
+        reply = poster.post(parse(url), body, {}, mask)
     except PostFailed as exc:
         return exc
     raise AssertionError(f"it did not fail: {reply}")

@@ -10,10 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from waiting import until
-from workerkit.guard import Address, Blocked, Guard, Unresolved, parse
-from workerkit.guard.resolving import MOST, Answers
-
-THREAD = "workerkit-look-up"
+from workerkit.guard import Address, Blocked, Busy, Guard, Unresolved, parse
+from workerkit.guard.resolving import MOST, Answers, Resolver
 
 
 def answers(*addresses: str, port: int = 80) -> Answers:
@@ -42,11 +40,13 @@ class Hanging:
     def __init__(self) -> None:
         self.released = threading.Event()
         self.asked: list[str] = []
+        self.answered: list[threading.Thread] = []
 
     def __call__(self, host: str, port: int) -> Answers:
         self.asked.append(host)
         if host != "quick":
             assert self.released.wait(60)
+        self.answered.append(threading.current_thread())
         return answers("8.8.8.8")
 
 
@@ -55,11 +55,14 @@ def hanging() -> Iterator[Hanging]:
     made = Hanging()
     yield made
     made.released.set()
-    until("no look-up is left", lambda: not look_ups())
+    until("no look-up is left", lambda: len(made.answered) == len(made.asked))
 
 
-def look_ups() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == THREAD]
+def fill(guard: Guard) -> None:
+    """Have so many look-ups hang that there is no room for another."""
+    for number in range(MOST):
+        with pytest.raises(Unresolved, match="not resolved within"):
+            guard.addresses(parse(f"http://slow{number}.example/"), 0.001)
 
 
 def test_a_name_that_is_public_first_and_private_next_is_looked_up_once_a_call() -> None:
@@ -68,7 +71,7 @@ def test_a_name_that_is_public_first_and_private_next_is_looked_up_once_a_call()
     url = parse("http://rebinding.example:8080/")
 
     assert [a.sockaddr for a in guard.addresses(url, 5)] == [("8.8.8.8", 8080)]
-    assert turns.asked == [("rebinding.example", 8080)]
+    assert turns.asked == [("rebinding.example", 0)]
     with pytest.raises(Blocked, match=r"is 10\.1\.2\.3, a private address"):
         guard.addresses(url, 5)
     assert len(turns.asked) == 2
@@ -165,37 +168,67 @@ def test_a_look_up_that_takes_too_long_is_left_alone(hanging: Hanging) -> None:
     assert str(caught.value) == (
         f"the name 'slow.example' was not resolved within 0.01 s; check {DNS}, and those of the name"
     )
-    assert [thread.daemon for thread in look_ups()] == [True]
+    hanging.released.set()
+    until("it is answered", lambda: hanging.answered)
+    assert hanging.answered[0].daemon
 
 
-def test_a_server_that_hangs_costs_a_thread_a_name_and_no_more_than_a_few(hanging: Hanging) -> None:
+def test_a_server_that_hangs_costs_a_thread_a_name_and_no_more_than_some(hanging: Hanging) -> None:
     guard = Guard(resolver=hanging)
-    for number in range(MOST):
-        for _ in range(3):
-            with pytest.raises(Unresolved, match="not resolved within"):
-                guard.addresses(parse(f"http://slow{number}.example/"), 0.001)
+    for _ in range(3):
+        fill(guard)
     assert len(hanging.asked) == len(set(hanging.asked)) == MOST
 
-    with pytest.raises(Unresolved) as caught:
-        guard.addresses(parse("http://quick/"), 0.01)
-    assert str(caught.value) == (
-        f"the name 'quick' was not looked up within 0.01 s: {MOST} other look-ups "
-        f"are without an answer; check {DNS}"
-    )
-    assert len(look_ups()) == MOST
+    for room, within in ((None, " within 0.01 s"), (0, "")):
+        with pytest.raises(Busy) as caught:
+            guard.addresses(parse("http://quick/"), 0.01, room)
+        assert str(caught.value) == (
+            f"the name 'quick' was not looked up{within}: {MOST} other look-ups are without an answer; check {DNS}"
+        )
+    assert len(hanging.asked) == MOST
     guard.addresses(parse("http://8.8.8.8/"), 0.01)
+
+
+def test_the_ports_of_a_name_share_a_look_up(hanging: Hanging) -> None:
+    guard = Guard(resolver=hanging)
+    for port in range(1, 2 * MOST):
+        with pytest.raises(Unresolved, match="not resolved within"):
+            guard.addresses(parse(f"http://slow.example:{port}/"), 0.001)
+    assert hanging.asked == ["slow.example"]
+    found = [guard.addresses(parse(f"http://quick:{port}/"), 60) for port in (81, 82)]
+    assert [[a.sockaddr for a in each] for each in found] == [[("8.8.8.8", 81)], [("8.8.8.8", 82)]]
 
 
 def test_who_waits_for_room_is_served_when_there_is_some(hanging: Hanging) -> None:
     guard = Guard(resolver=hanging)
-    for number in range(MOST):
-        with pytest.raises(Unresolved):
-            guard.addresses(parse(f"http://slow{number}.example/"), 0.001)
+    fill(guard)
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(guard.addresses, parse("http://quick/"), 60)
         hanging.released.set()
         assert [a.host for a in waiting.result(60)] == ["8.8.8.8"]
+
+
+def test_look_ups_that_follow_each_other_share_a_thread(hanging: Hanging) -> None:
+    guard = Guard(resolver=hanging)
+    for _ in range(20):
+        guard.addresses(parse("http://quick/"), 60)
+    assert len(hanging.answered) == 20
+    assert len(set(hanging.answered)) == 1
+
+
+def test_a_thread_that_has_nothing_to_do_ends(hanging: Hanging) -> None:
+    resolver = Resolver(hanging, idle=0.01)
+    for number in range(1, 4):
+        assert [a.sockaddr for a in resolver.look_up("quick", 80, 60)] == [("8.8.8.8", 80)]
+        until("the thread has ended", lambda: not hanging.answered[-1].is_alive())
+        assert len(set(hanging.answered)) == number
+
+
+def test_threads_that_end_just_when_they_are_wanted_lose_no_look_up() -> None:
+    resolver = Resolver(lambda host, port: answers("8.8.8.8"), idle=0.0)
+    for _ in range(1000):
+        assert resolver.look_up("quick", 80, 10)
 
 
 def test_a_name_that_hangs_does_not_hold_up_another(hanging: Hanging) -> None:

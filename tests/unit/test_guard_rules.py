@@ -156,38 +156,33 @@ def test_loopback_is_nothing_else(host: str) -> None:
     assert not passes(guard(loopback=True), host)
 
 
-ALLOW = "allow it with [guard] allow ="
+def paste(item: str) -> str:
+    return f'a private address; allow it with `allow = ["{item}"]` under [guard]'
 
 
 @pytest.mark.parametrize(
     ("host", "sentence"),
     [
-        ("10.1.2.3", f'10.1.2.3 is a private address; {ALLOW} ["10.1.2.3"]'),
-        ("receiver", f"the host 'receiver' is 10.1.2.3, a private address; {ALLOW} [\"receiver\"]"),
-        ("both", f"the host 'both' is 10.1.2.3, a private address; {ALLOW} [\"both\"]"),
-        ("10.66051", f"the host '10.66051' is 10.1.2.3, a private address; {ALLOW} [\"10.1.2.3\"]"),
-        (
-            "64:ff9b::a01:203",
-            f'64:ff9b::a01:203 is a way to 10.1.2.3, a private address; {ALLOW} ["10.1.2.3"]',
-        ),
-        (
-            "nat",
-            f"the host 'nat' is 64:ff9b::a01:203, a way to 10.1.2.3, a private address; {ALLOW} [\"nat\"]",
-        ),
-        ("127.0.0.1", "127.0.0.1 is a loopback address; allow it with [guard] loopback = true"),
+        ("10.1.2.3", f"10.1.2.3 is {paste('10.1.2.3')}"),
+        ("receiver", f"the host 'receiver' is 10.1.2.3, {paste('receiver')}"),
+        ("both", f"the host 'both' is 10.1.2.3, {paste('both')}"),
+        ("10.66051", f"the host '10.66051' is 10.1.2.3, {paste('10.1.2.3')}"),
+        ("64:ff9b::a01:203", f"64:ff9b::a01:203 is a way to 10.1.2.3, {paste('10.1.2.3')}"),
+        ("nat", f"the host 'nat' is 64:ff9b::a01:203, a way to 10.1.2.3, {paste('nat')}"),
+        ("127.0.0.1", "127.0.0.1 is a loopback address; allow it with `loopback = true` under [guard]"),
         (
             "local",
-            "the host 'local' is 127.0.0.1, a loopback address; allow it with [guard] loopback = true",
+            "the host 'local' is 127.0.0.1, a loopback address; allow it with `loopback = true` under [guard]",
         ),
         (
             METADATA,
             f"{METADATA} is a cloud metadata address, which hands out credentials; "
-            f'only [guard] allow = ["{METADATA}"] would let it pass',
+            f'only `allow = ["{METADATA}"]` under [guard] would let it pass',
         ),
         (
             "meta",
             f"the host 'meta' is {METADATA}, a cloud metadata address, which hands out credentials; "
-            f'only [guard] allow = ["{METADATA}"] would let it pass',
+            f'only `allow = ["{METADATA}"]` under [guard] would let it pass',
         ),
     ],
 )
@@ -205,9 +200,11 @@ def test_what_a_refusal_says_to_paste_is_what_helps(host: str) -> None:
 
 
 def test_whoever_has_a_list_is_told_to_add_to_it() -> None:
-    assert refusal(guard(["other"]), "receiver").endswith('; allow it with "receiver" in [guard] allow')
+    assert refusal(guard(["other"]), "receiver").endswith(
+        '; allow it with "receiver" in `allow` under [guard]'
+    )
     assert refusal(guard(["other"]), METADATA).endswith(
-        f'; only "{METADATA}" in [guard] allow would let it pass'
+        f'; only "{METADATA}" in `allow` under [guard] would let it pass'
     )
 
 
@@ -217,21 +214,21 @@ def test_whoever_has_a_list_is_told_to_add_to_it() -> None:
         (
             ["8.0.0.0/8"],
             "8.8.8.8",
-            "8.8.8.8 is an address that '8.0.0.0/8' in [guard] deny refuses; take that out to let it pass",
+            "8.8.8.8 is an address that '8.0.0.0/8' in `deny` under [guard] refuses; take that out to let it pass",
         ),
         (
             ["8.0.0.0/8"],
             "public",
-            "the host 'public' is 8.8.8.8, an address that '8.0.0.0/8' in [guard] deny refuses; "
+            "the host 'public' is 8.8.8.8, an address that '8.0.0.0/8' in `deny` under [guard] refuses; "
             "take that out to let it pass",
         ),
         (
             ["8.0.0.0/8"],
             "2002:808:808::1",
-            "2002:808:808::1 is a way to 8.8.8.8, an address that '8.0.0.0/8' in [guard] deny refuses; "
+            "2002:808:808::1 is a way to 8.8.8.8, an address that '8.0.0.0/8' in `deny` under [guard] refuses; "
             "take that out to let it pass",
         ),
-        (["public"], "public", "the host 'public' is in [guard] deny; take it out to let it pass"),
+        (["public"], "public", "the host 'public' is in `deny` under [guard]; take it out to let it pass"),
     ],
 )
 def test_a_denial_names_the_item(deny: list[str], host: str, sentence: str) -> None:
@@ -239,13 +236,16 @@ def test_a_denial_names_the_item(deny: list[str], host: str, sentence: str) -> N
 
 
 def test_the_kind_of_a_denied_address_names_the_item_too() -> None:
-    assert guard(deny=["8.0.0.0/8"]).check("8.8.8.8") == "an address that '8.0.0.0/8' in [guard] deny refuses"
+    assert (
+        guard(deny=["8.0.0.0/8"]).check("8.8.8.8")
+        == "an address that '8.0.0.0/8' in `deny` under [guard] refuses"
+    )
 
 
 def test_a_name_in_deny_is_refused_early_and_others_only_once_they_are_looked_up() -> None:
     made = guard(deny=["public"])
 
-    with pytest.raises(Blocked, match=r"in \[guard\] deny"):
+    with pytest.raises(Blocked, match=r"in `deny` under \[guard\]"):
         made.precheck(url("public"))
     made.precheck(url("receiver"))
     assert not passes(made, "receiver")
@@ -289,5 +289,5 @@ def test_a_text_in_place_of_a_list_is_refused(setting: str) -> None:
     "name", ["1.example", "10.1.2.3.example", "3com", "a1", "0xfeedx", "_a-b", "xn--hst-hoa"]
 )
 def test_a_name_with_digits_is_a_name(name: str) -> None:
-    with pytest.raises(Blocked, match=r"in \[guard\] deny"):
+    with pytest.raises(Blocked, match=r"in `deny` under \[guard\]"):
         Guard(deny=[name]).precheck(url(name))

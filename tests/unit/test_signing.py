@@ -123,7 +123,7 @@ def test_a_time_outside_the_tolerance_is_refused_on_both_sides() -> None:
 @pytest.mark.parametrize(
     ("secret", "sentence"),
     [
-        ("hush-hush", "begins with whsec_; make one with workerkit.signing.new_secret"),
+        ("hush-hush", "begins with whsec_; make one with `workerkit webhook secret`"),
         ("whsec_hush!hush", "is base64 after whsec_; was it copied whole"),
         ("whsec_hushé", "is base64 after whsec_"),
         ("whsec_hushh", "is base64 after whsec_"),

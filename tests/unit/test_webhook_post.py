@@ -7,7 +7,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from receivers import OK, Talk, poster, receiver, says, says_once
+from receivers import OK, Talk, failure, poster, receiver, says, says_once
 from workerkit.guard import parse
 from workerkit_plugins.webhook.post import Reply
 
@@ -89,12 +89,15 @@ def test_cookies_are_forgotten() -> None:
     [
         ("7", 7, 7),
         (" 3600 ", 3600, 3600),
-        (format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), usegmt=True), 3500, 3600),
-        (format_datetime(datetime.now(timezone.utc) - timedelta(hours=1), usegmt=True), 0, 0),
+        (1, 3500, 3600),
+        (-1, 0, 0),
         ("Fri, 31 Dec 9999 23:59:59 -0000", 1e9, 1e12),
     ],
+    ids=["seconds", "with spaces", "in an hour", "an hour ago", "far away"],
 )
-def test_retry_after_is_read_in_both_forms(value: str, lowest: float, highest: float) -> None:
+def test_retry_after_is_read_in_both_forms(value: str | int, lowest: float, highest: float) -> None:
+    if isinstance(value, int):
+        value = format_datetime(datetime.now(timezone.utc) + timedelta(hours=value), usegmt=True)
     reply = answered(f"HTTP/1.1 503 Busy\r\nRetry-After: {value}\r\nContent-Length: 0\r\n\r\n".encode())
     assert reply.retry_after is not None
     assert lowest <= reply.retry_after <= highest
@@ -121,11 +124,28 @@ def test_a_receiver_may_ask_for_no_further_try() -> None:
         (b"\xff\xfe", "��"),
         ("\u202eabc".encode(), "�abc"),
         (b"x" * 2000, "x" * 512),
-        (b"x" + "é".encode() * 2000, "x" + "é" * 255),
+        (b"x" + "é".encode() * 2000, "x" + "é" * 511),
     ],
 )
 def test_the_begin_of_the_answer_is_safe_to_print(body: bytes, shown: str) -> None:
     assert answered(b"HTTP/1.1 500 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)).answer == shown
+
+
+def test_what_a_receiver_says_is_masked_before_it_is_cut() -> None:
+    secret = "s" * 100
+
+    def masks(text: str) -> str:
+        return text.replace(secret, "***")
+
+    body = b"x" * 500 + secret.encode()
+    answer = b"HTTP/1.1 500 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with receiver(says(answer)) as server, poster() as posts:
+        reply = posts.post(parse(url(server.port)), BODY, {}, masks)
+    with receiver(says_once(b"y" * 150 + secret.encode() + b"\r\n")) as server, poster() as posts:
+        error = failure(posts, url(server.port), mask=masks)
+
+    assert reply.answer == "x" * 500 + "***"
+    assert str(error).endswith("y" * 150 + "***")
 
 
 def test_an_address_that_resolve_did_not_give_is_never_connected_to() -> None:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from receivers import OK, Behaviour, Talk, drips, failure, hangs, poster, receiver, says, says_once
-from workerkit.guard import Blocked, Guard, parse
+from workerkit.guard import Address, Blocked, Busy, Guard, parse
 from workerkit_plugins.webhook.post import Poster
 
 BODY = b"{}"
@@ -88,6 +88,14 @@ def test_a_name_that_is_not_resolved_is_told_of_and_a_blocked_address_is_the_gua
         Poster(Guard().addresses, 5, 5).post(parse("http://127.0.0.1/"), BODY, {})
 
 
+def test_a_look_up_for_which_there_is_no_room_is_no_failed_try() -> None:
+    def busy(url: object, timeout: float) -> list[Address]:
+        raise Busy("too many others")
+
+    with pytest.raises(Busy):
+        Poster(busy, 5, 5).post(parse("http://receiver.test/"), BODY, {})
+
+
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CUT = "it closed the connection in the middle of its answer"
 
@@ -103,6 +111,7 @@ CUT = "it closed the connection in the middle of its answer"
         (b"HTTP/1.1 100 Continue\r\n\r\n", CUT),
         (HEAD + b"Content-Length: 3\r\n\r\nxx", "its answer ended before all of it had come"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nxx", "its answer ended before all of it had come"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok", "its answer ended before all of it had come"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", CUT),
     ],
 )
@@ -143,6 +152,17 @@ def test_a_reset_is_no_answer() -> None:
             "the lines between its chunks are larger than 256 KiB",
         ),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", "unmatching values"),
+        *(
+            (HEAD + b"Transfer-Encoding: %b\r\n\r\n5\r\nhe" % coding, f"its transfer encoding is '{said}'")
+            for coding, said in (
+                (b"gzip, chunked", "gzip, chunked"),
+                (b"gzip", "gzip"),
+                (b"identity", "identity"),
+                (b"chunked\r\nTransfer-Encoding: chunked", "chunked, chunked"),
+            )
+        ),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nokXX0\r\n\r\n", "a chunk is longer than it says"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\n\n0\r\n\r\n", "a chunk is longer than it says"),
     ],
 )
 def test_an_answer_that_is_too_large_or_not_http_is_no_answer(answer: bytes, why: str) -> None:

@@ -121,6 +121,17 @@ def test_the_next_address_is_tried_when_the_proxy_refuses_the_first() -> None:
         assert posts.post(parse("http://receiver.test/"), BODY, {}).address == "127.0.0.1:10"
 
 
+def test_an_encoding_that_a_proxy_names_for_its_tunnel_means_nothing() -> None:
+    def tells(talk: Talk) -> None:
+        talk.read()
+        talk.sock.sendall(b"HTTP/1.1 200 Connected\r\nTransfer-Encoding: gzip\r\n\r\n")
+        talk.read()
+        talk.sock.sendall(OK)
+
+    with receiver(tells) as proxy, poster(9, proxy=f"http://127.0.0.1:{proxy.port}") as posts:
+        assert posts.post(parse("http://receiver.test/"), BODY, {}).status == 200
+
+
 @pytest.mark.parametrize(
     ("proxy", "sentence"),
     [

@@ -10,12 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import attrs
 import msgspec
 
+from workerkit import hints
 from workerkit.errors import SettingsError, suggest
+from workerkit.hints import inside as inside
 from workerkit.job import Secret
 
 T = TypeVar("T")
@@ -66,10 +68,17 @@ def build(
             raise TypeError(f"a setting cannot be of type {kind.__name__}")
         return value if isinstance(value, Secret) else Secret(_find_secret(value, environ))
 
+    def convert(value: Any, hint: Any) -> Any:
+        return msgspec.convert(value, hint, strict=False, dec_hook=decode)
+
     try:
-        return msgspec.convert(values, cls, strict=False, dec_hook=decode)
+        return cast("T", convert(values, cls))
     except msgspec.ValidationError as exc:
-        raise SettingsError(_sentence(exc, where, as_list)) from exc
+        found = _PLACE.match(str(exc))
+        what, path = (found["what"], found["path"]) if found else (str(exc), "")
+        what = hints.listed(what, hints.at(cls, path))
+        path = hints.named(cls, values, path, convert)
+        raise SettingsError(_sentence(what, path, exc.__cause__, where, as_list)) from exc
 
 
 def plain(value: Any, *, reveal: bool = False) -> Any:
@@ -93,8 +102,8 @@ def masked(hint: Any, value: Any) -> Any:
     if not holds_secret(hint):
         return value
     if isinstance(value, Mapping) and attrs.has(hint):
-        hints = get_type_hints(hint)
-        return {name: masked(hints.get(name), inner) for name, inner in value.items()}
+        members = get_type_hints(hint)
+        return {name: masked(members.get(name), inner) for name, inner in value.items()}
     if get_origin(hint) in (Union, UnionType):
         secret = [option for option in get_args(hint) if holds_secret(option)]
         return masked(secret[0] if len(secret) == 1 else Secret, value)
@@ -164,12 +173,12 @@ def _read_secret(path: Path) -> str:
 
 def _refuse_unknown(cls: Any, values: Mapping[str, Any], where: Callable[[str], str], path: str) -> None:
     known = {field.name for field in attrs.fields(cls) if field.metadata.get("setting", True)}
-    hints = get_type_hints(cls)
+    members = get_type_hints(cls)
     for name, value in values.items():
         here = f"{path}.{name}" if path else name
         if name not in known:
             raise UnknownSetting(f"{where(here)}: unknown setting {here!r}{suggest(name, known)}")
-        for inner, key, nested in _tables(hints[name], value):
+        for inner, key, nested in _tables(members[name], value):
             _refuse_unknown(inner, nested, where, f"{here}.{key}" if key else here)
 
 
@@ -188,21 +197,16 @@ def _tables(hint: Any, value: Any) -> Iterator[tuple[Any, str, Mapping[str, Any]
             yield from ((cls, f"{number}", table) for cls, _, table in _tables(inside(hint), nested))
 
 
-def inside(hint: Any) -> Any:
-    """What a hint such as `Mapping[str, X]` or `tuple[X, ...]` says of the values inside."""
-    arguments = [argument for argument in get_args(hint) if argument is not Ellipsis]
-    return arguments[-1] if arguments else None
-
-
 def _sentence(
-    error: msgspec.ValidationError, where: Callable[[str], str], as_list: Callable[[str], str]
+    what: str,
+    path: str,
+    cause: BaseException | None,
+    where: Callable[[str], str],
+    as_list: Callable[[str], str],
 ) -> str:
-    found = _PLACE.match(str(error))
-    what, path = (found["what"], found["path"]) if found else (str(error), "")
-    fault = error.__cause__
-    if isinstance(fault, OutOfRange):
+    if isinstance(cause, OutOfRange):
         section = f"{path}." if path else ""
-        return f"{where(section + fault.field)}: {section}{what}"
+        return f"{where(section + cause.field)}: {section}{what}"
     what = what[:1].lower() + what[1:]
     what = _MISSING.sub(r"the setting '\1' is missing; give it a value", what)
     if _NO_LIST.match(what):

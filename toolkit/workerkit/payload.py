@@ -18,6 +18,7 @@ from uuid import UUID
 
 import msgspec
 
+from workerkit import hints
 from workerkit.errors import InvalidOutput, Refused
 from workerkit.job import Field, Secret
 
@@ -83,7 +84,7 @@ def convert_field(name: str, value: Any, field: Field) -> Any:
     try:
         return msgspec.convert(value, field.type, strict=True, dec_hook=_secret)
     except msgspec.ValidationError as error:
-        raise Refused(_sentence(name, str(error))) from None
+        raise Refused(_sentence(name, str(error), field.type)) from None
     except Exception as error:  # whatever the plugin's own type raises
         raise Refused(f"{name} is not valid: {type(error).__name__}: {error}") from error
 
@@ -190,14 +191,16 @@ def _secret(kind: type, value: Any) -> Any:
     raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
 
 
-def _sentence(name: str, message: str) -> str:
+def _sentence(name: str, message: str, hint: Any) -> str:
     """msgspec's message about a field, as a sentence about the field by its name."""
     fault, _, place = message.partition(" - at `$")
-    path = name + place.rstrip("`")
+    place = place.rstrip("`")
+    path = name + place
     missing = re.fullmatch(r"Object missing required field `(.+)`", fault)
     if missing:
         return f"{path}.{missing[1]} is missing"
-    return f"{path} is not valid: {fault[:1].lower()}{fault[1:].replace('`', '')}"
+    fault = hints.listed(fault[:1].lower() + fault[1:].replace("`", ""), hints.at(hint, place))
+    return f"{path} is not valid: {fault}"
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_base_value)

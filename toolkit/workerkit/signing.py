@@ -50,9 +50,7 @@ def key_of(secret: str) -> bytes:
     The error says what is wrong and never shows the secret.
     """
     if not secret.startswith(PREFIX):
-        raise ValueError(
-            f"a webhook secret begins with {PREFIX}; make one with workerkit.signing.new_secret()"
-        )
+        raise ValueError(f"a webhook secret begins with {PREFIX}; make one with `workerkit webhook secret`")
     text = secret.removeprefix(PREFIX).rstrip("=")
     try:
         # Some makers of secrets leave the padding out.
@@ -62,7 +60,7 @@ def key_of(secret: str) -> bytes:
     if not _LEAST <= len(key) <= _MOST:
         raise ValueError(
             f"a webhook secret holds {_LEAST} to {_MOST} bytes, not {len(key)}; "
-            "make one with workerkit.signing.new_secret()"
+            "make one with `workerkit webhook secret`"
         )
     return key
 

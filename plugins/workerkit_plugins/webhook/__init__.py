@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, ClassVar
 
 from workerkit import Delivery, Field, JobEvent, Receipt, Refused, Request, Result, __version__, hookimpl
-from workerkit.guard import Blocked, Guard, Unresolved, parse
+from workerkit.guard import Blocked, Busy, Guard, Unresolved, Url, parse
 from workerkit.signing import sign
+from workerkit_plugins.webhook.masking import masked
 from workerkit_plugins.webhook.post import Poster, PostFailed, Reply
 from workerkit_plugins.webhook.settings import Event, WebhookSettings
 
-#: The longest wait that a receiver may ask for with `Retry-After`, in seconds.
+#: The longest wait that a receiver may ask for with `Retry-After`, in seconds. It never shortens the schedule.
 LONGEST_WAIT = 60.0
 #: How long a request waits for the look-up of its webhook's host. One that takes longer is let in.
 LOOK_UP = 3.0
+#: Characters of a URL.
+LONGEST_URL = 4096
 GONE = 410
 
 
@@ -41,11 +44,13 @@ class Webhook:
         text = request.fields.get("webhook")
         if text is None:
             raise Refused("webhook_events_filter is there, but no webhook; add the URL that is to be told")
+        if len(text) > LONGEST_URL:
+            raise Refused(f"webhook has {len(text):,} characters; a URL may have {LONGEST_URL:,}")
         try:
             url = self._parse(text)
             if self._settings.https_only and url.scheme != "https":
                 raise ValueError("must begin with https://")
-            self._guard.addresses(url, LOOK_UP)
+            self._guard.addresses(url, LOOK_UP, room=0)
         except Blocked as exc:
             raise Refused(f"webhook: {exc}") from exc
         except Unresolved:
@@ -73,9 +78,9 @@ class Webhook:
     @hookimpl
     def deliver(self, delivery: Delivery) -> Receipt:
         """Post once and judge the answer."""
-        body, now = delivery.body or b"", int(time.time())
+        url, body, now = self._parse(delivery.target), delivery.body or b"", int(time.time())
         headers = {
-            **self._settings.headers_of(delivery.endpoint),
+            **self._settings.headers_of(delivery.endpoint, url),
             **delivery.headers,
             "Content-Type": "application/json",
             "User-Agent": f"workerkit/{__version__}",
@@ -84,12 +89,19 @@ class Webhook:
         if secrets := self._settings.secrets_of(delivery.endpoint):
             headers["webhook-signature"] = sign(secrets, delivery.headers["webhook-id"], now, body)
         try:
-            reply = self._poster.post(self._parse(delivery.target), body, headers)
+            reply = self._poster.post(url, body, headers, partial(self._masked, delivery, url))
+        except Busy as exc:
+            return Receipt.postpone(f"not sent: {exc}")
         except PostFailed as exc:
             return Receipt.retry(str(exc), address=exc.address)
         except Blocked as exc:
             return Receipt.retry(f"not sent: {exc}")
-        return self._judged(reply)
+        return self._judged(reply, delivery)
+
+    def _masked(self, delivery: Delivery, url: Url, text: str) -> str:
+        # As it was written, and as it went on the wire.
+        queries = [each.partition("?")[2].partition("#")[0] for each in (delivery.target, url.target)]
+        return masked(text, self._settings.secrets_for(delivery.endpoint), queries)
 
     def _events(self, request: Request) -> tuple[Event, ...]:
         asked: tuple[Event, ...] | None = request.fields.get("webhook_events_filter")
@@ -112,7 +124,7 @@ class Webhook:
                 "webhooks of jobs from %s are sent by %s itself, and not from here", platform, platform
             )
 
-    def _judged(self, reply: Reply) -> Receipt:
+    def _judged(self, reply: Reply, delivery: Delivery) -> Receipt:
         said, about = f"answered {reply.status}", _about(reply)
         success = 200 <= reply.status < 300
         if reply.status == 200 or (success and self._settings.acknowledge == "2xx"):
@@ -127,8 +139,9 @@ class Webhook:
             said += '; only 200 acknowledges; set acknowledge = "2xx"'
         elif 300 <= reply.status < 400:
             said += "; redirects are not followed"
-        wait = reply.retry_after
-        return Receipt.retry(said, None if wait is None else min(wait, LONGEST_WAIT), **about)
+        wait = min(reply.retry_after or 0.0, LONGEST_WAIT)
+        scheduled = delivery.delays[min(delivery.number, len(delivery.delays)) - 1]
+        return Receipt.retry(said, wait if wait > scheduled else None, **about)
 
 
 def _about(reply: Reply) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Answer(HTTPResponse):
         self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
     ) -> None:
         super().__init__(sock, debuglevel, method, url)
+        self._tunnels = method == "CONNECT"
         self.fp: _Lines = _Lines(self.fp.detach())
 
     def begin(self) -> None:
@@ -43,9 +44,24 @@ class Answer(HTTPResponse):
         self.fp.allow(_MOST_FRAMING, "the lines between its chunks are")
         if any(isinstance(defect, _DEFECTS) for defect in self.msg.defects):
             self._forget_body()
+        codings = self.msg.get_all("Transfer-Encoding", [])
+        if codings and not self._tunnels and not (len(codings) == 1 and self.chunked):
+            # `http.client` would read on to the end of the stream, wherever that comes.
+            raise HTTPException(
+                f"its transfer encoding is {', '.join(codings)!r}, and chunked alone can be read"
+            )
         # urllib3 would log them together with the whole URL, whose query may hold a secret.
         self.msg.defects.clear()
         self.msg.set_payload("")
+
+    def _get_chunk_left(self) -> int | None:
+        """What is left of this chunk, or the size of the next one. `http.client` skips any two bytes between."""
+        if self.chunk_left == 0:
+            if self._safe_read(2) != b"\r\n":  # type: ignore[attr-defined]
+                raise HTTPException("a chunk is longer than it says")
+            self.chunk_left = None
+        left: int | None = super()._get_chunk_left()  # type: ignore[misc]
+        return left
 
     def _forget_body(self) -> None:
         """Headers that cannot be read may have said where the body ends: the status is all there is."""

@@ -63,7 +63,7 @@ class Connector:
     """Makes connections. `proxy` is `http://host:port` or empty; raises ValueError for another."""
 
     def __init__(self, proxy: str) -> None:
-        self._proxy = _parsed(proxy) if proxy else None
+        self._proxy = proxy_url(proxy) if proxy else None
 
     def open(self, tried: Try, addresses: Sequence[Address], within: Deadline, seconds: float) -> Connection:
         """Connect to the first address that answers, all `within` some `seconds`; raises `PostFailed`."""
@@ -158,7 +158,8 @@ def _asked_to_connect(sock: TimedSocket, to: str) -> Answer:
     return answer
 
 
-def _parsed(proxy: str) -> Url:
+def proxy_url(proxy: str) -> Url:
+    """A proxy's URL, parsed; raises ValueError when it is not of the form `http://host:port`."""
     try:
         url = parse(proxy)
     except ValueError as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from http.client import IncompleteRead
 from typing import Literal
 
@@ -36,6 +37,9 @@ class Try:
 
     url: Url
     deadline: Deadline
+    #: Takes out of the receiver's words what is to be shown to nobody. It is called before they are cut:
+    #: half a secret is one, too.
+    mask: Callable[[str], str] = str
     address: str = ""
 
     def failed(self, kind: Kind, why: str) -> PostFailed:
@@ -50,7 +54,7 @@ class Try:
         return PostFailed(sentence, kind, self.address, self.deadline.ms)
 
 
-def explained(exc: Exception) -> tuple[Kind, str]:
+def explained(exc: Exception, mask: Callable[[str], str] = str) -> tuple[Kind, str]:
     """What an error while sending or receiving means."""
     if isinstance(exc, HTTPError) and isinstance(exc.__cause__, Exception):
         exc = exc.__cause__  # urllib3 wraps what went wrong while it reads a body
@@ -64,7 +68,7 @@ def explained(exc: Exception) -> tuple[Kind, str]:
         return "reset", "its answer ended before all of it had come"
     if isinstance(exc, OSError):
         return "reset", said(exc)
-    return "protocol", f"its answer is not HTTP/1.1: {said(exc)}"
+    return "protocol", f"its answer is not HTTP/1.1: {said(exc, mask)}"
 
 
 def tls_said(exc: ssl.SSLError) -> str:
@@ -75,10 +79,10 @@ def tls_said(exc: ssl.SSLError) -> str:
     return f"TLS failed ({reason}); does it speak TLS 1.2 or newer on this port?"
 
 
-def said(exc: Exception) -> str:
+def said(exc: Exception, mask: Callable[[str], str] = str) -> str:
     """An error's own words."""
     words = (exc.strerror if isinstance(exc, OSError) else None) or str(exc) or type(exc).__name__
-    return shown_text(words[:_WORDS])
+    return shown_text(mask(words.strip())[:_WORDS])
 
 
 def shown_text(text: str) -> str:

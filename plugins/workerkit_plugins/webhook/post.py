@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +14,11 @@ import attrs
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from workerkit.guard import Address, Url
+from workerkit.guard import Address, Busy, Url
 from workerkit_plugins.webhook.connection import Connection, Connector, key
 from workerkit_plugins.webhook.deadline import Deadline
 from workerkit_plugins.webhook.failed import PostFailed, Try, explained, shown_text, tls_said
+from workerkit_plugins.webhook.headers import FRAMING
 from workerkit_plugins.webhook.idle import Idle
 
 __all__ = ["PostFailed", "Poster", "Reply"]
@@ -26,22 +26,8 @@ __all__ = ["PostFailed", "Poster", "Reply"]
 #: Of an answer's body this much is read; then the connection is closed.
 MOST_READ = 64 * 1024
 _STEP = 16 * 1024
-#: Of an answer's body this much is reported.
+#: So many characters of an answer are reported.
 _SHOWN = 512
-#: What a poster says of its own; nobody else's word for them is sent.
-_OWN = frozenset(
-    (
-        "accept-encoding",
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-    )
-)
-
 Resolve = Callable[[Url, float], Sequence[Address]]
 
 
@@ -78,19 +64,23 @@ class Poster:
         self._connector = Connector(proxy)
         self._idle = Idle()
 
-    def post(self, url: Url, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Send `body` once and wait for the whole answer.
+    def post(
+        self, url: Url, body: bytes, headers: Mapping[str, str], mask: Callable[[str], str] = str
+    ) -> Reply:
+        """Send `body` once and wait for the whole answer. `mask` is applied to what the receiver says.
 
-        Raises `PostFailed`, and what `resolve` raises for an address that may not be reached.
+        Raises `PostFailed`, and what `resolve` raises for an address that may not be reached, or `Busy`.
         """
-        tried = Try(url, Deadline(self._timeout))
+        tried = Try(url, Deadline(self._timeout), mask)
+        within = Deadline(self._connect_timeout)
+        addresses = self._addresses(tried)
         try:
-            connection = self._connection(tried)
+            connection = self._connection(tried, addresses, within)
             return self._exchange(connection, tried, body, headers)
         except TimeoutError as exc:
             raise tried.out_of_time(self._timeout) from exc
         except (OSError, HTTPException, HTTPError) as exc:
-            kind, why = explained(exc)
+            kind, why = explained(exc, mask)
             error = tried.out_of_time(self._timeout) if kind == "timeout" else tried.failed(kind, why)
             raise error from exc
 
@@ -98,12 +88,15 @@ class Poster:
         """Close the connections that are idle; from here on none is kept."""
         self._idle.close()
 
-    def _connection(self, tried: Try) -> Connection:
-        within = Deadline(self._connect_timeout)
+    def _addresses(self, tried: Try) -> Sequence[Address]:
         try:
-            addresses = self._resolve(tried.url, self._connect_timeout)
+            return self._resolve(tried.url, self._connect_timeout)
+        except Busy:
+            raise  # nothing was tried
         except OSError as exc:
             raise tried.failed("dns", str(exc)) from exc
+
+    def _connection(self, tried: Try, addresses: Sequence[Address], within: Deadline) -> Connection:
         for address in addresses:
             if (idle := self._idle.take(key(tried.url, address))) is not None:
                 tried.address = idle.address
@@ -131,7 +124,7 @@ class Poster:
                 response.status,
                 _retry_after(response.headers.get("Retry-After")),
                 tried.address,
-                _shown(answer),
+                shown_text(tried.mask(answer.decode(errors="replace"))[:_SHOWN]),
                 response.headers.get("webhook-delivery", "").strip().lower() == "abort-message",
                 tried.deadline.ms,
             )
@@ -144,7 +137,7 @@ class Poster:
 
 def _sent(connection: Connection, tried: Try, body: bytes, headers: Mapping[str, str]) -> bool:
     """Send the request; whether all of it was taken. A receiver may answer, and close, before that."""
-    given = {name: value for name, value in headers.items() if name.lower() not in _OWN}
+    given = {name: value for name, value in headers.items() if name.lower() not in FRAMING}
     fixed = {"Host": tried.url.authority, "Accept-Encoding": "identity"}
     try:
         connection.request("POST", tried.url.target, body, {**fixed, **given}, preload_content=False)
@@ -167,12 +160,6 @@ def _read(response: BaseHTTPResponse) -> bytes:
             break
         data += part
     return bytes(data)
-
-
-def _shown(answer: bytes) -> str:
-    # A decoder that expects more leaves out a character that the limit has cut.
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    return shown_text(decoder.decode(answer[:_SHOWN], final=len(answer) <= _SHOWN))
 
 
 def _retry_after(text: str | None) -> float | None:

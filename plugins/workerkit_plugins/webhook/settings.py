@@ -2,73 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, repeat
 from types import MappingProxyType
 from typing import Any, Literal
 
 import attrs
-from attrs.validators import and_, ge, gt, le
 
 from workerkit import Secret
+from workerkit.guard import Url
 from workerkit.signing import key_of
+from workerkit_plugins.webhook.connection import proxy_url
+from workerkit_plugins.webhook.headers import check, check_hosts, check_value, is_among, merged
 
 Event = Literal["start", "output", "completed"]
-#: Headers that say how the body is framed or whose it is: nobody may set them.
-TAKEN = frozenset(
-    {
-        "host",
-        "content-length",
-        "content-type",
-        "transfer-encoding",
-        "connection",
-        "accept-encoding",
-        "user-agent",
-    }
-    | {"webhook-id", "webhook-timestamp", "webhook-signature", "workerkit-event", "authorization"}
-)
 #: So many delays at most are computed ahead; the last one repeats.
 MOST_DELAYS = 32
+#: Delays in a list, seconds of the longest one.
+MOST_LISTED, LONGEST_DELAY = 100, 2_592_000.0
+Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
+
+def _within(least: float, most: float, unit: str = "") -> Validator:
+    """A validator for a number with bounds; one that is none fits no bounds."""
+
+    def check(instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
+        if not least <= value <= most:
+            raise ValueError(f"{attribute.name} is {value:,}; it must be from {least:,} to {most:,}{unit}")
+
+    return check
 
 
 def _delays(instance: object, attribute: attrs.Attribute[Any], value: float | tuple[float, ...]) -> None:
     delays = value if isinstance(value, tuple) else (value,)
-    if not delays or min(delays) < 0:
-        raise ValueError("must be a number of seconds or a list of them, none below 0")
+    if not 1 <= len(delays) <= MOST_LISTED or not all(0 <= delay <= LONGEST_DELAY for delay in delays):
+        raise ValueError(
+            f"{attribute.name} must be a number of seconds from 0 to {LONGEST_DELAY:,.0f}, "
+            f"or a list of 1 to {MOST_LISTED} of them"
+        )
 
 
 def _keys(instance: object, attribute: attrs.Attribute[Any], value: tuple[Secret, ...]) -> None:
-    for number, secret in enumerate(value, 1):
+    for number, secret in enumerate(value):
         try:
             key_of(secret.reveal())
         except ValueError as error:
-            raise ValueError(f"{attribute.name}, number {number}: {error}") from None
+            raise ValueError(f"{attribute.name}[{number}]: {error}") from None
 
 
 def _header(instance: object, attribute: attrs.Attribute[Any], value: Secret | None) -> None:
     if value is not None:
-        _check_header(attribute.name, value)
+        check_value(attribute.name, value)
 
 
 def _headers(instance: object, attribute: attrs.Attribute[Any], value: Mapping[str, Secret]) -> None:
-    for name, secret in value.items():
-        if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
-            raise ValueError(f"{attribute.name}: {name!r:.60} is no name of a header")
-        if name.lower() in TAKEN:
-            cure = "; set `authorization`" if name.lower() == "authorization" else ""
-            raise ValueError(f"{attribute.name}: {name!r} is set by the webhook itself{cure}")
-        _check_header(f"{attribute.name}.{name}", secret)
-
-
-def _check_header(name: str, secret: Secret) -> None:
-    text = secret.reveal()
-    if not text or not text.isascii() or not text.isprintable():
-        raise ValueError(f"{name} must be printable ASCII in one line")
+    check(attribute.name, value)
 
 
 def _proxy(instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
-    if value and not value.startswith("http://"):
-        raise ValueError("proxy must be http://HOST:PORT, or empty for none")
+    if value:
+        proxy_url(value)
+
+
+def _hosts(settings: WebhookSettings, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    check_hosts(attribute.name, value)
+    everywhere: list[WebhookSettings | EndpointSettings] = [settings, *settings.endpoints.values()]
+    if not value and any(each.headers or each.authorization for each in everywhere):
+        raise ValueError(
+            f"headers and authorization go to no receiver until {attribute.name} names its host, since "
+            f'a request may name any; add `{attribute.name} = ["hooks.example.com"]` with yours, or "*" for all of them'
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -77,7 +80,7 @@ class EndpointSettings:
 
     #: Signing secrets in place of the others.
     secrets: tuple[Secret, ...] = attrs.field(default=(), validator=_keys)
-    #: Headers beside the others.
+    #: Headers beside the others; one of the same name is replaced.
     headers: Mapping[str, Secret] = attrs.field(default=MappingProxyType({}), validator=_headers)
     #: In place of the other.
     authorization: Secret | None = attrs.field(default=None, validator=_header)
@@ -88,15 +91,15 @@ class WebhookSettings:
     """`[plugin.webhook]`: how a receiver is tried. Times are seconds."""
 
     #: Tries in all, the first included.
-    attempts: int = attrs.field(default=2, validator=ge(1))
+    attempts: int = attrs.field(default=2, validator=_within(1, 1000))
     #: Between tries: one number, or a list for the second, third … try; each is varied by a fifth.
     retry_delay: float | tuple[float, ...] = attrs.field(default=10.0, validator=_delays)
     #: With one number: each further delay is so many times as long, up to an hour.
-    retry_factor: float = attrs.field(default=1.0, validator=and_(ge(1), le(100)))
+    retry_factor: float = attrs.field(default=1.0, validator=_within(1, 100))
     #: For one whole try, from the look-up of the name to the last byte of the answer.
-    timeout: float = attrs.field(default=15.0, validator=and_(gt(0), le(120)))
+    timeout: float = attrs.field(default=15.0, validator=_within(0.001, 120, " seconds"))
     #: For the connection alone.
-    connect_timeout: float = attrs.field(default=5.0, validator=gt(0))
+    connect_timeout: float = attrs.field(default=5.0, validator=_within(0.001, 120, " seconds"))
     #: What acknowledges: status 200 only, or any from 200 to 299.
     acknowledge: Literal["200", "2xx"] = "200"
     #: Of what a request is told that has no `webhook_events_filter`: "start", "output", "completed".
@@ -107,6 +110,8 @@ class WebhookSettings:
     headers: Mapping[str, Secret] = attrs.field(default=MappingProxyType({}), validator=_headers)
     #: The header `Authorization`, such as "Bearer …".
     authorization: Secret | None = attrs.field(default=None, validator=_header)
+    #: Hosts that get `headers` and `authorization`, such as "hooks.example.com"; "*" for every receiver.
+    credentials_to: tuple[str, ...] = attrs.field(default=(), validator=_hosts)
     #: Whether receivers must be `https://`.
     https_only: bool = False
     #: An egress proxy, `http://HOST:PORT`, that every delivery goes through; empty for none.
@@ -128,9 +133,20 @@ class WebhookSettings:
         own = self.endpoints.get(endpoint)
         return [secret.reveal() for secret in (own.secrets if own and own.secrets else self.secrets)]
 
-    def headers_of(self, endpoint: str) -> dict[str, str]:
-        """The further headers for a function's jobs."""
+    def headers_of(self, endpoint: str, url: Url) -> dict[str, str]:
+        """The further headers for a function's jobs, where the URL leads to a host that gets any."""
+        if not is_among(url, self.credentials_to):
+            return {}
+        return {name: secret.reveal() for name, secret in self._credentials(endpoint).items()}
+
+    def secrets_for(self, endpoint: str) -> list[str]:
+        """All that no answer should show: what signs, and the values of the further headers."""
+        credentials = {name: secret.reveal() for name, secret in self._credentials(endpoint).items()}
+        bare = credentials.get("Authorization", "").partition(" ")[2].strip()  # without its scheme
+        return [*self.secrets_of(endpoint), *credentials.values(), bare]
+
+    def _credentials(self, endpoint: str) -> dict[str, Secret]:
         own = self.endpoints.get(endpoint, EndpointSettings())
-        headers = {name: secret.reveal() for name, secret in {**self.headers, **own.headers}.items()}
+        headers = merged(self.headers, own.headers)
         authorization = own.authorization or self.authorization
-        return headers if authorization is None else {**headers, "Authorization": authorization.reveal()}
+        return headers if authorization is None else {**headers, "Authorization": authorization}

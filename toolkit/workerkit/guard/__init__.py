@@ -7,7 +7,7 @@ have `Guard.addresses` resolve and judge it once, and connect to what that retur
 from __future__ import annotations
 
 from workerkit.guard.guard import Blocked, Guard
-from workerkit.guard.resolving import Address, Unresolved
+from workerkit.guard.resolving import Address, Busy, Unresolved
 from workerkit.guard.url import Url, parse
 
-__all__ = ["Address", "Blocked", "Guard", "Unresolved", "Url", "parse"]
+__all__ = ["Address", "Blocked", "Busy", "Guard", "Unresolved", "Url", "parse"]

@@ -35,8 +35,8 @@ class Guard:
     Public addresses pass. `allow` and `deny` hold addresses, networks such as `10.0.0.0/8`, and exact
     host names; `deny` wins. A name in `allow` may lead anywhere but to a cloud's metadata, and an
     address of that passes only when it is in `allow` itself. `loopback` lets 127.0.0.0/8 and ::1 pass.
-    `resolver` answers for a host and a port as `socket.getaddrinfo` does. Raises ValueError for an item
-    that is none.
+    `resolver` answers for a host, and the port 0, as `socket.getaddrinfo` does. Raises ValueError for an
+    item that is none.
     """
 
     def __init__(
@@ -55,16 +55,17 @@ class Guard:
         self._metadata = frozenset(map(Ip.of, METADATA_ADDRESSES))
         self._fault = lru_cache(REMEMBERED)(self._judged)
 
-    def addresses(self, url: Url, timeout: float) -> tuple[Address, ...]:
+    def addresses(self, url: Url, timeout: float, room: float | None = None) -> tuple[Address, ...]:
         """Where to connect to for a URL, in the order to try; `timeout` is in seconds.
 
         Connect to one of these, and do not resolve again: the next answer may be another. Raises
-        `Blocked` when one of them may not be reached, and `Unresolved`.
+        `Blocked` when one of them may not be reached, and `Unresolved`; its kind `Busy` when for `room`
+        seconds, by default for the whole `timeout`, too many other names were without an answer.
         """
         self._refuse_denied_name(url.host)
         if spelled := numeric(url.host, url.port):
             return self._passed(url.host, spelled)
-        found = self._resolver.look_up(url.host, url.port, timeout)
+        found = self._resolver.look_up(url.host, url.port, timeout, room)
         return self._passed(url.host, found, name=True)
 
     def precheck(self, url: Url) -> None:
@@ -89,14 +90,16 @@ class Guard:
 
     def _refuse_denied_name(self, host: str) -> None:
         if self._deny.name(host):
-            raise Blocked(f"the host {host!r} is in [guard] deny; take it out to let it pass")
+            raise Blocked(f"the host {host!r} is in `deny` under [guard]; take it out to let it pass")
 
     def _judged(self, address: str, allowed: bool) -> _Fault | None:
         ip = Ip.of(address)
         behind = ip.behind
         for each in (ip, *behind):
             if denied := self._deny.item(each):
-                return _Fault(each, f"an address that {denied!r} in [guard] deny refuses", denied=True)
+                return _Fault(
+                    each, f"an address that {denied!r} in `deny` under [guard] refuses", denied=True
+                )
         for each in (ip, *behind):
             if each in self._metadata and not self._allow.exactly(each):
                 return _Fault(each, METADATA)
@@ -122,12 +125,13 @@ class Guard:
         if fault.kind == METADATA:
             return f", which hands out credentials; only {self._line(str(fault.ip))} would let it pass"
         if fault.kind == LOOPBACK:
-            return "; allow it with [guard] loopback = true"
+            return "; allow it with `loopback = true` under [guard]"
         return f"; allow it with {self._line(host if name else str(fault.ip))}"
 
     def _line(self, item: str) -> str:
         """What to paste; whoever has a list already adds to it."""
-        return f'[guard] allow = ["{item}"]' if self._allow.empty else f'"{item}" in [guard] allow'
+        pasted = f'`allow = ["{item}"]`' if self._allow.empty else f'"{item}" in `allow`'
+        return f"{pasted} under [guard]"
 
 
 def _rules(setting: str, items: Sequence[str]) -> Rules:

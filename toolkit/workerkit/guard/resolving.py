@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 import time
@@ -14,12 +15,18 @@ import attrs
 Answers = Iterable[tuple[Any, Any, Any, Any, Any]]
 Resolve = Callable[[str, int], Answers]
 #: So many look-ups at a time; none can be ended from outside, and a DNS server may hang.
-MOST = 16
+MOST = 64
+#: Seconds that a thread waits for its next look-up.
+IDLE = 10.0
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
 class Unresolved(OSError):
     """A host's addresses cannot be had; the text is a sentence that says why."""
+
+
+class Busy(Unresolved):
+    """A host was not looked up, since too many others are without an answer. It is no fault of its own."""
 
 
 @attrs.frozen
@@ -47,75 +54,109 @@ def system(host: str, port: int) -> Answers:
 
 
 class Resolver:
-    """Looks names up in threads, because a resolver takes no time-out. Threads may share it."""
+    """Looks names up in threads, because a resolver takes no time-out. Threads may share it.
 
-    def __init__(self, resolve: Resolve = system) -> None:
+    A thread is used again, as long as the next look-up comes within `idle` seconds.
+    """
+
+    def __init__(self, resolve: Resolve = system, idle: float = IDLE) -> None:
         self._resolve = resolve
+        self._idle_for = idle
         self._changed = threading.Condition()
-        self._running: dict[tuple[str, int], _LookUp] = {}
+        #: By host only: whichever port is wanted, the answer is the same.
+        self._running: dict[str, _LookUp] = {}
+        #: What the threads that have nothing to do wait for; the one that was used last is at the end.
+        self._idle: list[_Inbox] = []
 
-    def look_up(self, host: str, port: int, timeout: float) -> tuple[Address, ...]:
-        """All addresses of a name; raises `Unresolved`. Whoever asks for the same meanwhile waits along."""
+    def look_up(self, host: str, port: int, timeout: float, room: float | None = None) -> tuple[Address, ...]:
+        """All addresses of a name. Whoever asks for the same meanwhile waits along.
+
+        `room` is how long to wait for one of the `MOST` places, at most and by default `timeout`. Raises
+        `Unresolved`, or `Busy` when there was none.
+        """
         end = time.monotonic() + timeout
-        key = (host, port)
-        with self._changed:
-            if not self._changed.wait_for(lambda: key in self._running or self._has_room, timeout):
-                raise Unresolved(
-                    f"the name {host!r} was not looked up within {timeout:g} s: {MOST} other look-ups "
-                    "are without an answer; check the DNS servers of this machine"
-                )
-            look_up = self._running.get(key) or self._begin(key)
+        look_up = self._joined(host, timeout if room is None else min(room, timeout))
         if not look_up.done.wait(max(end - time.monotonic(), 0)):
             raise Unresolved(
                 f"the name {host!r} was not resolved within {timeout:g} s; "
                 "check the DNS servers of this machine, and those of the name"
             )
-        return look_up.addresses(host)
+        return tuple(_at(port, address) for address in look_up.addresses())
 
-    @property
-    def _has_room(self) -> bool:
-        return len(self._running) < MOST
+    def _joined(self, host: str, room: float) -> _LookUp:
+        with self._changed:
+            if not self._changed.wait_for(lambda: host in self._running or len(self._running) < MOST, room):
+                within = f" within {room:g} s" if room else ""
+                raise Busy(
+                    f"the name {host!r} was not looked up{within}: {MOST} other look-ups "
+                    "are without an answer; check the DNS servers of this machine"
+                )
+            return self._running.get(host) or self._begin(host)
 
-    def _begin(self, key: tuple[str, int]) -> _LookUp:
-        look_up = _LookUp()
-        threading.Thread(target=self._run, args=(key, look_up), name="workerkit-look-up", daemon=True).start()
-        self._running[key] = look_up
+    def _begin(self, host: str) -> _LookUp:
+        look_up = _LookUp(host)
+        if self._idle:
+            self._idle.pop().put(look_up)
+        else:
+            inbox: _Inbox = queue.SimpleQueue()
+            inbox.put(look_up)
+            threading.Thread(target=self._work, args=(inbox,), name="workerkit-look-up", daemon=True).start()
+        self._running[host] = look_up
         return look_up
 
-    def _run(self, key: tuple[str, int], look_up: _LookUp) -> None:
-        try:
-            look_up.found = _addresses(self._resolve(*key))
-        except Exception as exc:
-            look_up.error = exc
-        finally:
+    def _work(self, inbox: _Inbox) -> None:
+        while (look_up := self._next(inbox)) is not None:
+            look_up.run(self._resolve)
             # First out of the list: who asks after the answer was given gets a look-up of its own.
             with self._changed:
-                del self._running[key]
+                del self._running[look_up.host]
+                self._idle.append(inbox)
                 self._changed.notify_all()
             look_up.done.set()
+
+    def _next(self, inbox: _Inbox) -> _LookUp | None:
+        try:
+            return inbox.get(timeout=self._idle_for)
+        except queue.Empty:
+            with self._changed:
+                if inbox in self._idle:
+                    self._idle.remove(inbox)
+                    return None
+            return inbox.get()  # it was chosen at that very moment
 
 
 class _LookUp:
     """One that runs, and its outcome once it is done."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
+        self.host = host
         self.done = threading.Event()
-        self.found: tuple[Address, ...] = ()
-        self.error: Exception | None = None
+        self._found: tuple[Address, ...] = ()
+        self._error: BaseException | None = None
 
-    def addresses(self, host: str) -> tuple[Address, ...]:
+    def run(self, resolve: Resolve) -> None:
+        """Ask; whoever waits for it is told of what goes wrong."""
+        try:
+            self._found = _addresses(resolve(self.host, 0))
+        except BaseException as exc:
+            self._error = exc
+
+    def addresses(self) -> tuple[Address, ...]:
         """What was found; raises what went wrong."""
-        if isinstance(self.error, (OSError, ValueError)):
-            said = getattr(self.error, "strerror", None) or str(self.error) or type(self.error).__name__
+        if isinstance(self._error, (OSError, ValueError)):
+            said = getattr(self._error, "strerror", None) or str(self._error) or type(self._error).__name__
             raise Unresolved(
-                f"the name {host!r} cannot be resolved: {said}; check its spelling, and the DNS servers "
+                f"the name {self.host!r} cannot be resolved: {said}; check its spelling, and the DNS servers "
                 "of this machine"
-            ) from self.error
-        if self.error is not None:
-            raise self.error
-        if not self.found:
-            raise Unresolved(f"the name {host!r} has no address; check its A and AAAA records")
-        return self.found
+            ) from self._error
+        if self._error is not None:
+            raise self._error
+        if not self._found:
+            raise Unresolved(f"the name {self.host!r} has no address; check its A and AAAA records")
+        return self._found
+
+
+_Inbox = queue.SimpleQueue[_LookUp]
 
 
 def _addresses(found: Answers) -> tuple[Address, ...]:
@@ -126,3 +167,8 @@ def _addresses(found: Answers) -> tuple[Address, ...]:
         if family in _FAMILIES
     )
     return tuple(dict.fromkeys(all_))
+
+
+def _at(port: int, address: Address) -> Address:
+    place, _, *scope = address.sockaddr
+    return Address(address.family, address.host, (place, port, *scope))

@@ -1,0 +1,96 @@
+"""What a type says about a place within its values, for sentences about a fault that msgspec found there.
+
+msgspec names the place, but writes `[...]` for the key of a mapping, and does not say which words a
+`Literal` or an Enum would have taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+#: One step of a path: the name of a member, the place in a list, or `[...]` for some key of a mapping.
+_STEP = re.compile(r"\.?([^.\[\]]+)|(\[\d+\])|(\[\.\.\.\])")
+_NO_CHOICE = re.compile(r"^invalid enum value (.+)$", re.IGNORECASE | re.DOTALL)
+
+
+def inside(hint: Any) -> Any:
+    """What a hint such as `Mapping[str, X]` or `tuple[X, ...]` says of the values inside."""
+    arguments = [argument for argument in get_args(hint) if argument is not Ellipsis]
+    return arguments[-1] if arguments else None
+
+
+def at(hint: Any, path: str) -> Any:
+    """What a hint says of the value at a path such as `.events[0]`; None where it says nothing."""
+    for member, place, _ in _STEP.findall(path):
+        hint = _within(hint, member, place)
+    return hint
+
+
+def named(hint: Any, value: Any, path: str, convert: Callable[[Any, Any], object]) -> str:
+    """The path with the key in place of `[...]`: the first one whose value `convert` refuses."""
+    written = ""
+    for step in _STEP.finditer(path):
+        member, place, key = step.groups()
+        hint, step_taken = _within(hint, member, place), step[0]
+        if key and isinstance(value, Mapping):
+            found = next((name for name in value if not _fits(value[name], hint, convert)), None)
+            if found is None:
+                return written + path[step.start() :]
+            step_taken, value = f".{found}", value[found]
+        elif place and isinstance(value, (list, tuple)):
+            value = value[int(place[1:-1])]
+        elif isinstance(value, Mapping):
+            value = value.get(member)
+        written += step_taken
+    return written.removeprefix(".")
+
+
+def listed(fault: str, hint: Any) -> str:
+    """msgspec's words about a value that is none of a few, with those few; any other words as they are."""
+    choices = [repr(choice) for option in _options(hint) for choice in _choices(option)]
+    found = _NO_CHOICE.match(fault)
+    return f"{found[1]} is none of {', '.join(choices)}" if found and choices else fault
+
+
+def _choices(option: Any) -> Iterator[Any]:
+    if get_origin(option) is Literal:
+        yield from get_args(option)
+    elif _is_class(option) and issubclass(option, Enum):
+        yield from (member.value for member in option)
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _within(hint: Any, member: str, place: str) -> Any:
+    """One step further: to a member, to a place in a list, or to what a mapping holds if there is neither."""
+    for option in _options(hint):
+        origin, arguments = get_origin(option), get_args(option)
+        if member and _is_class(option) and member in (hints := get_type_hints(option)):
+            return hints[member]
+        if place and origin is tuple and Ellipsis not in arguments:
+            return arguments[int(place[1:-1])]
+        maps = isinstance(origin, type) and issubclass(origin, Mapping)
+        if not member and arguments and origin is not Literal and maps != bool(place):
+            return inside(option)
+    return None
+
+
+def _is_class(option: Any) -> bool:
+    # Python 3.10 takes list[int] for a type.
+    return isinstance(option, type) and get_origin(option) is None
+
+
+def _fits(value: Any, hint: Any, convert: Callable[[Any, Any], object]) -> bool:
+    try:
+        convert(value, hint)
+    except msgspec.ValidationError:
+        return False
+    return True
