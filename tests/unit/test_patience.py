@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from workerkit.hooks.patience import MOST_LATE, Patience
+from workerkit.hooks.patience import MOST_CALLS, MOST_LATE, Patience
 
 
 def test_returns_and_raises_what_the_function_does() -> None:
@@ -52,3 +52,27 @@ def test_calls_at_the_same_time_have_threads_of_their_own() -> None:
         await asyncio.gather(*(patience.run(together.wait, 10) for _ in range(3)))
 
     asyncio.run(main())
+
+
+def test_a_flood_of_calls_is_no_flood_of_threads() -> None:
+    release = threading.Event()
+    begun: list[int] = []
+
+    def wait(number: int) -> int:
+        begun.append(number)
+        assert release.wait(10)
+        return number
+
+    async def main() -> list[int]:
+        patience = Patience()
+        calls = [asyncio.ensure_future(patience.run(wait, n)) for n in range(MOST_CALLS + 50)]
+        while len(begun) < MOST_CALLS:
+            await asyncio.sleep(0)
+        assert len(begun) == MOST_CALLS
+        release.set()
+        return await asyncio.gather(*calls)
+
+    try:
+        assert asyncio.run(main()) == list(range(MOST_CALLS + 50))
+    finally:
+        release.set()

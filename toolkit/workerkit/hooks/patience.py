@@ -6,12 +6,17 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncio import Semaphore
 
 #: Seconds that a hook of the host may take when it is not inline.
 DEADLINE = 5.0
 #: Calls past their deadline and still running, above which no new ones are begun.
 MOST_LATE = 32
+#: Calls at a time. More of them wait: a flood of requests must not become one of threads.
+MOST_CALLS = 256
 #: Seconds that a thread waits for another call before it ends.
 IDLE = 10.0
 
@@ -27,6 +32,7 @@ class Patience:
         self._deadline = deadline
         self._late: set[Future[Any]] = set()
         self._idle: list[_Thread] = []
+        self._places: Semaphore | None = None
 
     async def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """What `function` returns or raises; `TimeoutError` when it takes too long.
@@ -39,12 +45,15 @@ class Patience:
 
         if len(self._late) >= MOST_LATE:
             raise TimeoutError(f"{MOST_LATE} earlier calls of it have not returned")
-        future = self._begin(function, args)
-        waiter = asyncio.wrap_future(future)
-        try:
-            await asyncio.wait({waiter}, timeout=self._deadline)
-        finally:
-            given_up = waiter.cancel()
+        if self._places is None:
+            self._places = asyncio.Semaphore(MOST_CALLS)
+        async with self._places:
+            future = self._begin(function, args)
+            waiter = asyncio.wrap_future(future)
+            try:
+                await asyncio.wait({waiter}, timeout=self._deadline)
+            finally:
+                given_up = waiter.cancel()
         if not given_up:
             return waiter.result()
         self._late.add(future)
