@@ -53,8 +53,11 @@ class MemoryOutgoing:
     async def redeliver_all(self, filters: Mapping[str, Any]) -> bytes:
         return said("redeliver_all", filters)
 
-    async def attempts(self, *asked: Any) -> bytes:
-        return said("attempts", *asked)
+    async def attempts(self, after: int | None, seconds: float) -> bytes:
+        if after == 7 and seconds > 0:
+            self.held.set()
+            await asyncio.Event().wait()
+        return said("attempts", after, seconds)
 
 
 class MemoryJobs:
@@ -115,6 +118,12 @@ class MemoryJobs:
 
     async def list_jobs(self, *asked: Any) -> bytes:
         return said("list_jobs", *asked)
+
+    async def logs(self, id: str, attempt: int | None, after: int, seconds: float) -> bytes:
+        if id == "held" and seconds > 0:
+            self.outgoing.held.set()
+            await asyncio.Event().wait()
+        return said("logs", id, attempt, after, seconds)
 
     async def show_job(self, id: str) -> bytes:
         return said("show_job", id)

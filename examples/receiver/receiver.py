@@ -12,8 +12,9 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request as Ask
 from urllib.request import urlopen
@@ -30,8 +31,10 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS finished (id TEXT PRIMARY KEY, job TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS place (endpoint TEXT PRIMARY KEY, cursor TEXT NOT NULL);
 """
-#: Seconds before a server that does not answer is asked again.
+#: Seconds before a server that does not answer, or not as it should, is asked again.
 PAUSE = 2.0
+#: What a job that has ended is. Webhooks that tell of a running one have another status.
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT")
 
 
 class Finished:
@@ -69,7 +72,8 @@ def application(finished: Finished, secret: str, catch_up: CatchUp) -> Starlette
             signed.verify(body, dict(request.headers))
         except (WebhookVerificationError, ValueError):  # the latter for what is no signature at all
             return PlainTextResponse("the signature is not right", 401)
-        if request.headers.get("workerkit-event", "completed") == "completed":
+        # The body is signed; the header `workerkit-event` is not, so nothing hangs on it.
+        if json.loads(body)["status"] in ENDED:
             end = (request.headers["webhook-id"], body.decode())
             await run_in_threadpool(finished.keep, [end])
         return PlainTextResponse("stored")  # not before: whoever says 200 gets it no second time
@@ -83,38 +87,63 @@ def application(finished: Finished, secret: str, catch_up: CatchUp) -> Starlette
     return Starlette(routes=[Route("/webhook", webhook, methods=["POST"])], lifespan=lifespan)
 
 
+class Refused(Exception):
+    """The server has understood, and will not answer otherwise the next time."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
 class CatchUp:
     """Reads, page by page, what has ended since the last time."""
 
-    def __init__(self, finished: Finished, server: str, endpoint: str, key: str) -> None:
+    def __init__(
+        self, finished: Finished, server: str, endpoint: str, key: str, pause: float = PAUSE
+    ) -> None:
         self._finished = finished
+        self._pause = pause
         self._server, self._endpoint, self._key = server, endpoint, key
 
     async def run(self) -> None:
-        """Until there is no more; a server that is down is waited for."""
+        """Until there is no more. Whatever may pass is waited for, and a refusal ends it."""
         more = True
         while more:
             try:
-                page = await run_in_threadpool(self._page)
-            except HTTPError as error:
-                print(f"/events: {json.load(error)['error']}", file=sys.stderr, flush=True)
-                return
-            except (URLError, OSError) as error:
-                print(f"{self._server} does not answer, trying again: {error}", file=sys.stderr, flush=True)
-                await asyncio.sleep(PAUSE)
-                continue
-            ends = [(event["id"], json.dumps(event["job"])) for event in page["events"]]
-            await run_in_threadpool(self._finished.keep, ends, (self._endpoint, page["cursor"]))
-            more = page["more"]
+                more = await run_in_threadpool(self._take)
+            except Refused as refusal:
+                print(f"/events: {refusal}", file=sys.stderr, flush=True)
+                if refusal.code != "bad_cursor":
+                    return
+                print("beginning with the oldest; what is there is not stored again", flush=True)
+                await run_in_threadpool(self._finished.keep, [], (self._endpoint, ""))
+            except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
+                # Down, cut off in the middle, 5xx, or a proxy's page in place of the answer.
+                print(f"no events from {self._server}, asking again: {error!r}", file=sys.stderr, flush=True)
+                await asyncio.sleep(self._pause)
         print("caught up", flush=True)
+
+    def _take(self) -> bool:
+        """Store one page; whether there is another."""
+        page = self._page()
+        ends = [(event["id"], json.dumps(event["job"])) for event in page["events"]]
+        self._finished.keep(ends, (self._endpoint, page["cursor"]))
+        return bool(page["more"])
 
     def _page(self) -> Any:
         query = urlencode({"after": self._finished.cursor(self._endpoint), "limit": 500})
         ask = Ask(f"{self._server}/v2/{self._endpoint}/events?{query}")
         if self._key:
             ask.add_header("Authorization", f"Bearer {self._key}")
-        with urlopen(ask, timeout=30) as answer:
-            return json.load(answer)
+        try:
+            with urlopen(ask, timeout=30) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            with error:
+                if not 400 <= error.code < 500 or error.code == 429:
+                    raise
+                refusal = json.load(error)
+                raise Refused(refusal["code"], refusal["error"]) from error
 
 
 def main() -> None:

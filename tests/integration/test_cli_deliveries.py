@@ -47,14 +47,15 @@ class Done:
 
 def deliveries(folder: Path, *arguments: str) -> Done:
     """Run the command in this process, which is quicker."""
-    before, out, err = Path.cwd(), io.StringIO(), io.StringIO()
+    before, out, err = Path.cwd(), io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
     os.chdir(folder)
     try:
         with redirect_stdout(out), redirect_stderr(err):
             code = run(["deliveries", *arguments])
     finally:
         os.chdir(before)
-    return Done(code, out.getvalue(), err.getvalue())
+    out.seek(0)
+    return Done(code, out.read(), err.getvalue())
 
 
 def rows(folder: Path, *arguments: str) -> list[dict[str, Any]]:
@@ -95,7 +96,7 @@ def test_with_and_without_a_server_the_same_is_found_and_shown(tmp_path: Path) -
     assert [rows(tmp_path, *arguments) for arguments in asked] == online
     assert rows(tmp_path, "--after", str(online[-1][-1]["seq"])) == online[0][2:]
     assert json.loads(shown)["delivery"] == online[0][0]
-    assert body == f"{raw}\n"
+    assert body == raw
     assert deliveries(tmp_path, "show", id, "--json").stdout == shown
     assert deliveries(tmp_path, "show", id, "--body").stdout == body
     assert "hunter2" not in shown + str(online)
@@ -234,6 +235,8 @@ def test_a_person_at_a_terminal_is_asked(tmp_path: Path, typed: str, code: int, 
         (["list", "--until", "2 hours"], 2, "'--until': '2 hours' is no time"),
         (["list", "--since", "1h", "--until", "2h"], 1, "until is not later than since"),
         (["list", "--endpoint", "ecko"], 1, "the queue holds no function 'ecko'; did you mean 'echo'?"),
+        (["list", "--plugin", "webhok"], 1, "none of that name has left deliveries; did you mean 'webhook'?"),
+        (["list", "--job", "nope"], 1, "there is no job 'nope', and no delivery of one"),
         (["list", "--host", "nobody"], 0, "no such deliveries; a receiver has a port, such as nobody:443"),
         (["list", "--host", "http://"], 1, "host "),
         (
@@ -250,6 +253,9 @@ def test_a_person_at_a_terminal_is_asked(tmp_path: Path, typed: str, code: int, 
         ),
         (["redeliver", "--state", "pending"], 2, "deliveries that are pending are on their way already"),
         (["redeliver", "--state", "dead", "--endpoint", "ecko", "--yes"], 1, "did you mean 'echo'?"),
+        (["redeliver", "--plugin", "webhok"], 1, "did you mean 'webhook'?"),
+        (["redeliver", "--plugin", "webhok", "--yes"], 1, "did you mean 'webhook'?"),
+        (["redeliver", "--job", "nope", "--yes"], 1, "there is no job 'nope'"),
         (["redeliver", "--host", "nobody"], 0, "no such deliveries; a receiver has a port"),
     ],
 )
@@ -272,3 +278,17 @@ def queues(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, Path
         pass
     with Server(runs, HANDLER):
         yield {True: runs, False: ran}
+
+
+def test_a_list_says_that_there_are_more_only_when_there_are(tmp_path: Path) -> None:
+    with dead(tmp_path, 2):
+        some, all_of_them = (
+            deliveries(tmp_path, "list", "--limit", "1"),
+            deliveries(tmp_path, "list", "--limit", "2"),
+        )
+        page = int(some.stderr.rpartition(" ")[2])
+        rest = deliveries(tmp_path, "list", "--limit", "1", "--after", str(page))
+
+    assert some.stderr == f"there are more: --after {page}\n"
+    assert all_of_them.stderr == rest.stderr == ""
+    assert rest.stdout.count("msg_") == 1

@@ -102,7 +102,7 @@ def test_each_filter_finds_what_it_says(server: Server, receiver: Receiver) -> N
         assert jobs(f"?job={well}") == [well]
         assert jobs("?endpoint=other") == [well]
         assert jobs("?plugin=webhook") == [well, bad]
-        assert jobs("?plugin=mail") == []
+        assert jobs("?plugin=s3") == []
         assert jobs(f"?host={good.url.removeprefix('http://')}") == [well]
         assert jobs(f"?host={receiver.url}/any/path") == [bad]
         assert (
@@ -113,6 +113,7 @@ def test_each_filter_finds_what_it_says(server: Server, receiver: Receiver) -> N
         first, second = rows(server, "?limit=1"), rows(server)
         assert rows(server, f"?after={first[-1]['seq']}") == second[1:]
         assert server.get("/deliveries?limit=1")[1]["after"] == first[-1]["seq"]
+        assert server.get("/deliveries?limit=2")[1]["after"] is None
 
 
 @pytest.mark.parametrize(
@@ -123,6 +124,19 @@ def test_each_filter_finds_what_it_says(server: Server, receiver: Receiver) -> N
         ("?since=yesterday", None, 400, "since: 'yesterday' is no time; write an age such as 30m, 2h or 7d"),
         ("?since=1h&until=2h", None, 400, "until is not later than since"),
         ("?endpoint=ecko", None, 400, "the queue holds no function 'ecko'; did you mean 'echo'?"),
+        (
+            "?plugin=webhok",
+            None,
+            400,
+            "no plugin 'webhok' is active, and none of that name has left deliveries; did",
+        ),
+        ("?plugin=webhok", None, 400, "did you mean 'webhook'?"),
+        (
+            "?job=nope",
+            None,
+            400,
+            "there is no job 'nope', and no delivery of one; `workerkit jobs list` shows",
+        ),
         ("?job=", None, 400, "job is ''; it must be text, and not empty"),
         ("?host=http://", None, 400, "host "),
         (
@@ -135,6 +149,9 @@ def test_each_filter_finds_what_it_says(server: Server, receiver: Receiver) -> N
         ("/redeliver", {}, 400, "give at least one of state, job, endpoint, plugin, host, since, until"),
         ("/redeliver", {"stat": "dead"}, 400, "'stat' is no filter here; did you mean 'state'?"),
         ("/redeliver", {"state": "sending"}, 400, "deliveries that are sending are on their way already"),
+        ("/redeliver", {"plugin": "webhok"}, 400, "did you mean 'webhook'?"),
+        ("/redeliver", {"job": "nope"}, 400, "there is no job 'nope'"),
+        ("/redeliver", {"plugin": "s3"}, 409, "plugin 's3' has no deliver hook"),
         ("/redeliver", {"state": 5}, 400, "state is '5'; it must be text"),
         ("/redeliver", {"since": True}, 400, "since must be text or a number, not 'True'"),
         ("/redeliver", {"since": 1.5}, 400, "since must be text or a number, not '1.5'"),

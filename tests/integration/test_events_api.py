@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from workerkit.server.serving import GRACE
 from workerkit.testing import Receiver, Server
 
 HANDLER = """
@@ -160,13 +161,33 @@ def test_cursors_are_good_after_a_restart_and_go_on_growing(tmp_path: Path) -> N
         assert ids(events(server, "echo", f"?after={page['cursor']}")) == [after]
 
 
+def test_a_cursor_of_a_queue_that_was_made_anew_is_refused_and_not_followed_in_silence(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    with Server(tmp_path / "old", HANDLER) as old:
+        for number in range(3):
+            old.run("echo", number)
+        cursor = last(old, "echo")
+        assert events(old, "echo", f"?after={cursor}")["events"] == []
+    with Server(tmp_path / "new", HANDLER) as new:
+        new.run("echo", 3)
+        status, answer = new.get(f"/v2/echo/events?after={cursor}&wait=60000")
+
+    assert (status, answer["code"]) == (400, "bad_cursor")
+    assert "begin again without after" in answer["error"]
+
+
 def test_a_stop_answers_whoever_waits(tmp_path: Path) -> None:
     with Server(tmp_path, HANDLER) as server:
         port = int(server.url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=30) as waiting:
             waiting.sendall(b"GET /v2/echo/events?wait=60000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert server.get("/healthz")[0] == 200  # so that the other was read before
+            began = time.monotonic()
             assert server.stop() == 0
+            assert time.monotonic() - began < GRACE
             answer = b"".join(iter(lambda: waiting.recv(65536), b""))
 
     assert answer.startswith(b"HTTP/1.1 200 ")
@@ -184,6 +205,13 @@ def test_a_stop_answers_whoever_waits(tmp_path: Path) -> None:
         ),
         ("echo/events?after=quiet.1", 400, "bad_cursor", "leave it out to begin with the oldest"),
         ("echo/events?after=echo.x", 400, "bad_cursor", "no cursor of 'echo'"),
+        (
+            "echo/events?after=echo.99999",
+            400,
+            "bad_cursor",
+            "of 'echo' have ended in this queue: the cursor is another queue's",
+        ),
+        ("quiet/events?after=quiet.1", 400, "bad_cursor", "only 0 jobs of 'quiet' have ended"),
         ("echo/events?limit=0", 400, "bad_query", "limit is '0'; it must be a whole number from 1 to 1000"),
         ("ech/events", 404, "unknown_endpoint", "Did you mean 'echo'?"),
     ],

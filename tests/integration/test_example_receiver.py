@@ -123,6 +123,17 @@ def test_what_is_not_signed_by_the_secret_is_refused_and_not_stored(tmp_path: Pa
         assert receiving.jobs() == ["job-1"]
 
 
+def test_what_is_an_end_is_told_by_the_signed_body_and_not_by_a_header(tmp_path: Path, secret: str) -> None:
+    receiving = Receiving(tmp_path, "http://127.0.0.1:9", secret)
+    running = b'{"id":"job-2","status":"IN_PROGRESS"}'
+    with receiving.running() as url, urllib3.PoolManager(retries=False) as http:
+        for id, body, event in (("msg_1", BODY, "output"), ("msg_2", running, "completed")):
+            headers = {**signed(secret, id, body=body), "workerkit-event": event}
+            assert http.request("POST", url, body=body, headers=headers).status == 200
+
+        assert receiving.jobs() == ["job-1"]
+
+
 def test_without_a_secret_it_says_how_to_get_one() -> None:
     environ = {name: value for name, value in os.environ.items() if name != "WEBHOOK_SECRET"}
     done = subprocess.run(
@@ -133,8 +144,8 @@ def test_without_a_secret_it_says_how_to_get_one() -> None:
     assert "`workerkit webhook secret`" in done.stderr
 
 
-def signed(secret: str, id: str, age: float = 0) -> dict[str, str]:
-    """The headers of a webhook that carries `BODY`, as the package itself makes them."""
+def signed(secret: str, id: str, age: float = 0, body: bytes = BODY) -> dict[str, str]:
+    """The headers of a webhook that carries `body`, as the package itself makes them."""
     at = datetime.fromtimestamp(time.time() - age, timezone.utc)
-    signature = Webhook(secret).sign(id, at, BODY.decode())
+    signature = Webhook(secret).sign(id, at, body.decode())
     return {"webhook-id": id, "webhook-timestamp": str(int(at.timestamp())), "webhook-signature": signature}

@@ -47,10 +47,15 @@ WHY = "plugin 'webhook' is not active; install or enable it, then restart"
 
 def listed(server: Server, *arguments: str) -> str:
     """What `workerkit deliveries list` prints."""
-    command = [sys.executable, "-m", "workerkit", "deliveries", "list", *arguments]
-    return subprocess.run(
-        command, cwd=server.folder, capture_output=True, text=True, timeout=60, check=True
-    ).stdout
+    done = deliveries(server, "list", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def deliveries(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `workerkit deliveries` in the server's folder."""
+    command = [sys.executable, "-m", "workerkit", "deliveries", *arguments]
+    return subprocess.run(command, cwd=server.folder, capture_output=True, text=True, timeout=60)
 
 
 def restarted(server: Server, settings: str) -> str:
@@ -85,16 +90,23 @@ def test_webhooks_wait_while_the_plugin_is_disabled_and_are_sent_when_it_is_back
         assert "deliveries that are held" not in log
 
 
-def test_what_is_redelivered_while_the_plugin_is_gone_is_held_again_with_the_reason(tmp_path: Path) -> None:
+def test_what_is_redelivered_while_the_plugin_is_gone_is_refused_with_the_reason(tmp_path: Path) -> None:
     with Receiver() as receiver, Server(tmp_path, HANDLER, settings=PATIENT) as server:
         id = server.submit("hello", webhook=receiver.url)
         until("it was delivered", lambda: "delivered after 1 of 5 tries" in listed(server))
         restarted(server, WITHOUT)
 
-        assert server.post(f"/deliveries/msg_{id}_1/redeliver")[0] == 200
+        one = server.post(f"/deliveries/msg_{id}_1/redeliver")
+        many = server.post("/deliveries/redeliver", {"plugin": "webhook", "state": "delivered"})
+        online = deliveries(server, "redeliver", f"msg_{id}_1")
+        server.stop()
+        offline = deliveries(server, "redeliver", f"msg_{id}_1")
+        all_offline = deliveries(server, "redeliver", "--plugin", "webhook", "--state", "delivered", "--yes")
 
-        shown = until("it is held", lambda: listed(server, "--state", "held"))
-        assert f"held after 1 of 2 tries\n    {WHY}\n" in shown
+        assert one == many == (409, {"code": "no_plugin", "error": WHY})
+        for refused in (online, offline, all_offline):
+            assert (refused.returncode, refused.stderr) == (1, f"workerkit: {WHY}\n")
+        assert "delivered after 1 of 5 tries" in listed(server)
 
 
 def swapped(plugin: str) -> str:

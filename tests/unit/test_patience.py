@@ -55,19 +55,20 @@ def test_calls_at_the_same_time_have_threads_of_their_own() -> None:
 
 
 def test_a_flood_of_calls_is_no_flood_of_threads() -> None:
-    release = threading.Event()
+    release, full = threading.Event(), threading.Event()
     begun: list[int] = []
 
     def wait(number: int) -> int:
         begun.append(number)
+        if len(begun) >= MOST_CALLS:
+            full.set()
         assert release.wait(10)
         return number
 
     async def main() -> list[int]:
         patience = Patience()
         calls = [asyncio.ensure_future(patience.run(wait, n)) for n in range(MOST_CALLS + 50)]
-        while len(begun) < MOST_CALLS:
-            await asyncio.sleep(0)
+        assert await asyncio.to_thread(full.wait, 10)
         assert len(begun) == MOST_CALLS
         release.set()
         return await asyncio.gather(*calls)

@@ -118,3 +118,16 @@ def test_lists_of_the_unsent_do_not_look_at_what_arrived(tmp_path: Path) -> None
             assert all("USING INDEX delivery_unsent" in step for step in plan), plan
 
     play(tmp_path, scenario)
+
+
+def test_what_did_not_arrive_is_counted_without_a_look_at_what_did(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, clock: ManualClock) -> None:
+        for name in ("delivery_counts", "oldest_pending"):
+            text = store._context.sql[name]
+            plan = [row[3] for row in store._reader._db.execute(f"EXPLAIN QUERY PLAN {text}")]
+            looks = [step for step in plan if step.startswith(("SCAN delivery", "SEARCH delivery"))]
+            indexes = ("USING INDEX delivery_", "COVERING INDEX delivery_", "INTEGER PRIMARY KEY (rowid=?)")
+            assert looks, plan
+            assert all(any(index in step for index in indexes) for step in looks), plan
+
+    play(tmp_path, scenario)

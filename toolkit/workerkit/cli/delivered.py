@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,10 +28,13 @@ TRIES: Columns = {
 }
 
 
-def paragraph(row: Row) -> str:
+def paragraph(row: Row, resting: Sequence[Row] = ()) -> str:
     """A delivery in some lines: its id, where it comes from, how it stands, why."""
+    from workerkit.host.filters import lane_of
+
+    until = next((one["until"] for one in resting if one["host"] == lane_of(row["target"])), None)
     lines = [row["id"], f"    of job {row['job']}, {age(row['created_at'])}"]
-    lines.append(f"    {row['plugin']} to {safe(row['target'])}: {_standing(row)}")
+    lines.append(f"    {row['plugin']} to {safe(row['target'])}: {_standing(row, until)}")
     if row["detail"]:
         lines.append(f"    {safe(row['detail'])}")
     return "\n".join(lines)
@@ -41,13 +45,13 @@ def card(found: Mapping[str, Any]) -> None:
     row, tries = found["delivery"], found["attempts"]
     click.echo(row["id"])
     facts = {
-        "state": _standing(row),
+        "state": _standing(row, found.get("resting_until")),
         "job": f"{row['job']} of {row['endpoint']}",
         "plugin": row["plugin"],
         "target": safe(row["target"]),
         "stored": f"{_clock(row['created_at'], '%Y-%m-%d %H:%M:%S')}, {age(row['created_at'])}",
         "why": safe(row["detail"]),
-        "body": f"{len(found['body'].encode()):,} bytes; --body prints them",
+        "body": f"{len(body_of(found)):,} bytes; --body prints them",
     }
     for name, fact in facts.items():
         if fact:
@@ -57,6 +61,19 @@ def card(found: Mapping[str, Any]) -> None:
     for one in tries:
         if one["answer"]:
             click.echo(f"answer to try {one['number']}: {_cut(safe(one['answer']))}")
+
+
+def body_of(found: Mapping[str, Any]) -> bytes:
+    """What a delivery carries, byte for byte."""
+    text = found["body"]
+    return base64.b64decode(found["body_base64"]) if text is None else str(text).encode()
+
+
+def rest(host: str, until: int) -> str:
+    """That nothing is sent to a receiver for now."""
+    return (
+        f"nothing is sent to {safe(host)} until {_clock(until, '%H:%M:%S')}, because it has failed too often"
+    )
 
 
 def line(row: Row) -> str:
@@ -74,12 +91,17 @@ def safe(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-def _standing(row: Row) -> str:
+def _standing(row: Row, resting_until: int | None = None) -> str:
+    """How it stands; what is being sent has no next try yet, and one that is due waits for its receiver."""
     said = f"{row['state']} after {row['number']} of {row['attempts']} tries"
-    if row["next_at"] is not None:
-        due = row["next_at"] <= time.time() * 1000
-        said += ", the next one due now" if due else f", the next one {age(row['next_at'])}"
-    return said
+    if row["state"] == "sending":
+        return f"sending, try {row['number']} of {row['attempts']}"
+    if row["state"] != "pending" or row["next_at"] is None:
+        return said
+    if resting_until is not None and resting_until > max(row["next_at"], time.time() * 1000):
+        return f"{said}, the next one {age(resting_until)}, when its receiver has rested"
+    due = row["next_at"] <= time.time() * 1000
+    return said + (", the next one due now" if due else f", the next one {age(row['next_at'])}")
 
 
 def _cut(text: str) -> str:

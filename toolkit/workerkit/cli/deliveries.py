@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from workerkit.cli import Suggesting, complain
-from workerkit.cli.delivered import card, line, paragraph
+from workerkit.cli.delivered import body_of, card, line, paragraph, rest
 from workerkit.cli.looking import Filters, View, looking
 from workerkit.cli.options import queue_option, settings_of, settings_options
 from workerkit.cli.parameters import OneOf, Whole
@@ -23,6 +23,8 @@ STATES = ("pending", "sending", "held", "delivered", "dead", "cancelled")
 UNSENT = ("dead", "held")
 #: Rows that are asked for at a time, and seconds that one request for more may take.
 PAGE, FOLLOW_WAIT = 1000, 10
+#: Receivers that are let rest, as many as a list tells of.
+MOST_RESTING = 10
 
 
 def when(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
@@ -89,13 +91,20 @@ def list_(
 ) -> None:
     """Deliveries, newest first."""
     with looking(settings_of(config, assignments, queue__url=queue)) as view:
-        rows = view.deliveries(filters, after, limit)
+        page = view.deliveries(filters, after, limit)
+    rows, resting = page["deliveries"], page["resting"]
     for row in rows:
-        click.echo(json.dumps(row) if as_json else paragraph(row))
-    if not rows and not as_json:
+        click.echo(json.dumps(row) if as_json else paragraph(row, resting))
+    if as_json:
+        return
+    if not rows:
         click.echo(f"no such deliveries{_about_host(filters)}", err=True)
-    if len(rows) == limit and not as_json:
-        click.echo(f"there may be more: --after {rows[-1]['seq']}", err=True)
+    for one in resting[:MOST_RESTING]:
+        click.echo(rest(one["host"], one["until"]), err=True)
+    if len(resting) > MOST_RESTING:
+        click.echo(f"{len(resting) - MOST_RESTING} more receivers are let rest", err=True)
+    if page["after"] is not None:
+        click.echo(f"there are more: --after {page['after']}", err=True)
 
 
 @command.command("show")
@@ -113,7 +122,7 @@ def show(
     with looking(settings_of(config, assignments, queue__url=queue)) as view:
         found = view.delivery(id)
     if body:
-        click.echo(found["body"])
+        click.echo(body_of(found), nl=False)
     elif as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
@@ -175,10 +184,12 @@ def _all(view: View, filters: Filters, yes: bool) -> int:
 def _count(view: View, filters: Filters) -> int:
     """How many would be sent again."""
     count, after = 0, None
-    while rows := view.deliveries(filters, after, PAGE):
-        count += sum("state" in filters or row["state"] in UNSENT for row in rows)
-        after = rows[-1]["seq"]
-    return count
+    while True:
+        page = view.deliveries(filters, after, PAGE)
+        count += sum("state" in filters or row["state"] in UNSENT for row in page["deliveries"])
+        after = page["after"]
+        if after is None:
+            return count
 
 
 @command.command("tail")

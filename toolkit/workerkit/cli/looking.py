@@ -37,8 +37,8 @@ class View(Protocol):
         """Put a FAILED or TIMED_OUT job back in the queue."""
         ...
 
-    def deliveries(self, filters: Filters, after: int | None, limit: int) -> list[dict[str, Any]]:
-        """Deliveries, newest first; with `after` those behind that one."""
+    def deliveries(self, filters: Filters, after: int | None, limit: int) -> dict[str, Any]:
+        """Deliveries, newest first; with `after` those behind that one; and receivers that are let rest."""
         ...
 
     def delivery(self, id: str) -> dict[str, Any]:

@@ -38,6 +38,19 @@ async def owning(settings: Settings) -> AsyncIterator[tuple[Store, Hooks]]:
         bridge.close()
 
 
+def plugins(settings: Settings) -> tuple[str, ...]:
+    """The names of the plugins that the next server has, those that work."""
+    from workerkit.bridge import Bridge
+    from workerkit.loading import look_over
+
+    bridge = Bridge()
+    try:
+        _, hooks = look_over(settings, bridge)
+    finally:
+        bridge.close()
+    return hooks.names
+
+
 async def cancel(settings: Settings, id: str) -> dict[str, Any]:
     """End a job as CANCELLED, through `post_job`, so that its webhook is stored with its end."""
     from workerkit.host.ends import Ends, cancelled
@@ -72,10 +85,10 @@ async def redeliver(settings: Settings, ids: Sequence[str]) -> dict[str, str]:
     from workerkit.host.outgoing import redeliver
 
     refused: dict[str, str] = {}
-    async with owning(settings) as (store, _):
+    async with owning(settings) as (store, hooks):
         for id in ids:
             try:
-                await redeliver(store, id)
+                await redeliver(store, hooks, id)
             except WorkerkitError as error:
                 refused[id] = str(error)
     return {id: refused.get(id, "") for id in ids}
@@ -85,8 +98,8 @@ async def redeliver_all(settings: Settings, wanted: DeliveryFilter) -> int:
     """Have the next server send all again that a filter finds; how many they were."""
     from workerkit.host.outgoing import redeliver_all
 
-    async with owning(settings) as (store, _):
-        return await redeliver_all(store, wanted)
+    async with owning(settings) as (store, hooks):
+        return await redeliver_all(store, hooks, wanted)
 
 
 async def _record(store: Store, id: str) -> Record:

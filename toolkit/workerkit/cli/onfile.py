@@ -12,8 +12,9 @@ import msgspec
 from workerkit.cli import offline
 from workerkit.cli.looking import Filters
 from workerkit.errors import WorkerkitError, suggest
+from workerkit.host import outgoing
+from workerkit.host.filters import check_endpoint, check_many, check_plugin, filter_of, no_job
 from workerkit.host.following import page_of
-from workerkit.host.outgoing import check_endpoint, check_many, filter_of, unknown
 from workerkit.host.status import body_of
 from workerkit.job import Status
 from workerkit.queue import DeliveryFilter, DeliveryState
@@ -49,7 +50,9 @@ class FileView:
             "endpoint": view.endpoint,
             "attempt": view.attempt,
             "job": msgspec.json.decode(body_of(view, _now())),
-            "deliveries": self.deliveries({"job": id}, None, MOST_OF_JOB),
+            "deliveries": msgspec.to_builtins(
+                self._reader.deliveries(DeliveryFilter(job=id), None, MOST_OF_JOB)
+            ),
         }
 
     def logs(self, id: str, attempt: int | None, after: int, wait: int) -> dict[str, Any]:
@@ -69,20 +72,20 @@ class FileView:
         self._check(id)
         return asyncio.run(offline.retry(self._settings, id))
 
-    def deliveries(self, filters: Filters, after: int | None, limit: int) -> list[dict[str, Any]]:
-        """Deliveries, newest first; with `after` those behind that one."""
+    def deliveries(self, filters: Filters, after: int | None, limit: int) -> dict[str, Any]:
+        """Deliveries, newest first; with `after` those behind that one. No receiver is let rest."""
         wanted = self._filter(filters)
-        rows: list[dict[str, Any]] = msgspec.to_builtins(self._reader.deliveries(wanted, after, limit))
-        return rows
+        found = self._reader.deliveries(wanted, after, limit + 1)
+        if not found:
+            self._check_names(wanted)
+        return dict(msgspec.to_builtins(outgoing.page_of(found, limit, {})))
 
     def delivery(self, id: str) -> dict[str, Any]:
         """One delivery with its tries and its body."""
         found = self._reader.delivery(id)
         if found is None:
-            raise unknown(id)
-        row, body, tries = found
-        shown = {"delivery": row, "attempts": tries, "body": body.decode("utf-8", "replace")}
-        return dict(msgspec.to_builtins(shown))
+            raise outgoing.unknown(id)
+        return dict(msgspec.to_builtins(outgoing.shown(found)))
 
     def redeliver(self, ids: Sequence[str]) -> dict[str, str]:
         """Have the next server send deliveries again; by id, why one cannot be, or empty."""
@@ -91,6 +94,7 @@ class FileView:
     def redeliver_all(self, filters: Filters) -> int:
         """The same for all that the filters find; how many they were."""
         wanted = self._filter(filters)
+        self._check_names(wanted)
         check_many(wanted)
         return asyncio.run(offline.redeliver_all(self._settings, wanted))
 
@@ -106,6 +110,18 @@ class FileView:
         if wanted.endpoint is not None:
             check_endpoint(wanted.endpoint, self._reader.endpoints())
         return wanted
+
+    def _check_names(self, wanted: DeliveryFilter) -> None:
+        """Refuse a plugin and a job of which there is nothing at all."""
+
+        def nothing(chosen: DeliveryFilter) -> bool:
+            return not self._reader.deliveries(chosen, None, 1)
+
+        plugin, job = wanted.plugin, wanted.job
+        if plugin is not None and nothing(DeliveryFilter(plugin=plugin)):
+            check_plugin(plugin, offline.plugins(self._settings))
+        if job is not None and self._reader.view(job) is None and nothing(DeliveryFilter(job=job)):
+            raise no_job(job)
 
     def _check(self, id: str) -> JobView:
         view = self._reader.view(id)

@@ -55,12 +55,9 @@ class ServerView:
         """Put a FAILED or TIMED_OUT job back in the queue."""
         return self._post(f"/v2/{self.job(id)['endpoint']}/retry/{quote(id, safe='')}")
 
-    def deliveries(self, filters: Filters, after: int | None, limit: int) -> list[dict[str, Any]]:
-        """Deliveries, newest first; with `after` those behind that one."""
-        rows: list[dict[str, Any]] = self._get("/deliveries", **filters, after=after, limit=limit)[
-            "deliveries"
-        ]
-        return rows
+    def deliveries(self, filters: Filters, after: int | None, limit: int) -> dict[str, Any]:
+        """Deliveries, newest first; with `after` those behind that one; and receivers that are let rest."""
+        return self._get("/deliveries", **filters, after=after, limit=limit)
 
     def delivery(self, id: str) -> dict[str, Any]:
         """One delivery with its tries and its body."""

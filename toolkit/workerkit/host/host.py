@@ -20,6 +20,7 @@ from workerkit.host.housekeeping import Housekeeping
 from workerkit.host.interrupt import number_of
 from workerkit.host.journal import Journal
 from workerkit.host.meter import Meter
+from workerkit.host.misnamed import misnamed
 from workerkit.host.pool import Pool
 from workerkit.host.printed import Logbook
 from workerkit.host.runs import Runs
@@ -198,6 +199,8 @@ class Host:
                 log.warning(
                     "jobs that wait for %r, which %s does not hold: %d", name, shown(self._target), waiting
                 )
+        for sentence in misnamed(self.hooks.plugins, self.catalogue.names):
+            log.warning("%s", sentence)
 
     def _pool_gave_up(self) -> None:
         """A pool cannot start workers: there is nothing left to do when no other serves."""
@@ -215,6 +218,10 @@ class Host:
     def standbys(self) -> int:
         """How many processes have done part of a worker's start."""
         return self._agency.standbys
+
+    def deliveries_resting(self) -> Mapping[str, int]:
+        """The lanes to which nothing is sent for now, and until when, in milliseconds since the epoch."""
+        return self._deliveries.resting()
 
     def stop_run(self, id: str, attempt: int, reason: str) -> None:
         """Stop a run whose job has ended otherwise."""

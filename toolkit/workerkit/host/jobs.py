@@ -49,7 +49,9 @@ class Jobs:
         self._host = host
         self._store = host.store
         self._intake = intake
-        self.outgoing = Outgoing(host.store, host.catalogue, host.journal)
+        self.outgoing = Outgoing(
+            host.store, host.catalogue, host.journal, host.hooks, host.deliveries_resting
+        )
 
     async def submit(
         self, endpoint: str, body: bytes, *, sync: bool = False, idempotency_key: str | None = None

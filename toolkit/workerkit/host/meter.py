@@ -33,7 +33,10 @@ class Meter:
         """What a worker reported came too late: its job had moved on."""
 
     def delivered(self, plugin: str, outcome: str) -> None:
-        """A delivery was tried: delivered, pending (it will be tried again), dead or held."""
+        """A delivery was tried: delivered, pending (it will be tried again), dead or held.
+
+        What tells of a running job is stored nowhere: it was sent, or dropped.
+        """
 
     def batch(self, operations: int) -> None:
         """The queue has committed a transaction of so many operations."""

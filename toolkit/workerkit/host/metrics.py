@@ -27,10 +27,11 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.utils import floatToGoString
 
+from workerkit.host.backlog import backlog
 from workerkit.host.health import census
 from workerkit.host.meter import Meter
 from workerkit.job import Status
-from workerkit.queue import Blame, DeliveryState
+from workerkit.queue import Blame
 
 if TYPE_CHECKING:
     from workerkit.host.host import Host
@@ -46,10 +47,7 @@ FREE_TEXT, ONE_TOO_MANY = "job", "other"
 #: Counters that are shown from the first scrape on, since a rate needs to see their 0.
 ENDS = tuple(status.value for status in Status if status.ended)
 BLAMES = (Blame.NONE.value, Blame.CRASH.value, Blame.FAILURE.value)
-OUTCOMES = tuple(
-    state.value
-    for state in (DeliveryState.DELIVERED, DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.DEAD)
-)
+OUTCOMES = ("delivered", "pending", "held", "dead", "sent", "dropped")
 
 
 class Spread:
@@ -165,7 +163,8 @@ class PrometheusMeter(Meter):
         levels = {name: await _levels(host, name) for name in host.catalogue.names}
         encode, kind = choose_encoder(accept)
         registry = CollectorRegistry()  # one for each scrape, so that two at a time do not mix
-        registry.register(Collected([*self.counted(levels), *_shown(levels, host.standbys)]))
+        shown = [*self.counted(levels), *_shown(levels, host.standbys), *await backlog(host)]
+        registry.register(Collected(shown))
         return await asyncio.to_thread(encode, registry), kind
 
     def counted(self, endpoints: Iterable[str] = ()) -> Iterator[Metric]:

@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
 import msgspec
 
-from workerkit.errors import ApiError, suggest
-from workerkit.guard import parse
+from workerkit.errors import ApiError
+from workerkit.hooks import Hooks
 from workerkit.host.catalogue import Catalogue
+from workerkit.host.filters import check_endpoint, check_many, check_plugin, filter_of, lane_of, no_job
 from workerkit.host.journal import Journal
-from workerkit.host.times import point
-from workerkit.queue import DeliveryFilter, DeliveryState, EndLine, Store
+from workerkit.queue import DeliveryFilter, DeliveryLine, DeliveryState, EndLine, Store, Tried
 
-#: What a list of deliveries, and a redelivery of many, can be narrowed by.
-FILTERS = ("state", "job", "endpoint", "plugin", "host", "since", "until")
 #: However many there are; the queue takes them in slices.
 ALL = 1_000_000_000
 #: Bytes of status objects in one answer, when there is more than one.
 MOST_BYTES = 8_000_000
 #: What is sent again when no state is asked for: what did not arrive, and still should.
 UNSENT = (DeliveryState.DEAD, DeliveryState.HELD)
-ON_ITS_WAY = (DeliveryState.PENDING, DeliveryState.SENDING)
 
 
 class Outgoing:
-    """The deliveries and events of a host. Answers are JSON bytes; every refusal is an `ApiError`."""
+    """The deliveries and events of a host. Answers are JSON bytes; every refusal is an `ApiError`.
 
-    def __init__(self, store: Store, catalogue: Catalogue, journal: Journal) -> None:
+    `resting` says to which lanes nothing is sent for now, and until when.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        journal: Journal,
+        hooks: Hooks,
+        resting: Callable[[], Mapping[str, int]],
+    ) -> None:
         self._store = store
         self._catalogue = catalogue
         self._journal = journal
+        self._hooks = hooks
+        self._resting = resting
 
     async def events(self, endpoint: str, after: str, limit: int, seconds: float) -> bytes:
         """Ends of an endpoint's jobs behind a cursor, oldest first; waits up to `seconds` for the first."""
         self._catalogue.find(endpoint)
         place = _place(endpoint, after)
+        await self._check_place(endpoint, after, place)
         found = await self._store.ends(endpoint, place, limit + 1, MOST_BYTES, seconds)
         ends = found[:limit]
         last = ends[-1].seq if ends else place
@@ -47,31 +58,46 @@ class Outgoing:
         events = [_event(endpoint, end) for end in ends]
         return msgspec.json.encode({"events": events, "cursor": _cursor(endpoint, last), "more": more})
 
+    async def _check_place(self, endpoint: str, after: str, place: int) -> None:
+        """Places are counted, so one further on than jobs have ended is of a queue that is there no more."""
+        if place == 0:
+            return
+        counts = await self._store.counts(endpoint)
+        if place > (ended := counts.completed + counts.failed + counts.cancelled + counts.timed_out):
+            raise ApiError(
+                400,
+                "bad_cursor",
+                f"after is {after[:60]!r}, but only {ended} jobs of {endpoint!r} have ended in this queue: the cursor "
+                "is another queue's, or this one was restored from an older copy; begin again without after, and "
+                "pass over what you have by its id",
+            )
+
     async def list(self, filters: Mapping[str, Any], after: int | None = None, limit: int = 100) -> bytes:
-        """Deliveries, newest first; the answer's `after` asks for the page behind it."""
+        """Deliveries, newest first; the answer's `after` asks for the page behind it, if there is one."""
         wanted = await self._filter(filters)
-        rows = await self._store.deliveries(wanted, after=after, limit=limit)
-        return msgspec.json.encode({"deliveries": rows, "after": rows[-1].seq if rows else None})
+        found = await self._store.deliveries(wanted, after=after, limit=limit + 1)
+        if not found:
+            await self._check_names(wanted)
+        return msgspec.json.encode(page_of(found, limit, self._resting()))
 
     async def show(self, id: str) -> bytes:
         """One delivery, its tries and the body that it carries."""
         found = await self._store.delivery(id)
         if found is None:
             raise unknown(id)
-        row, body, tries = found
-        return msgspec.json.encode(
-            {"delivery": row, "attempts": tries, "body": body.decode("utf-8", "replace")}
-        )
+        return msgspec.json.encode(shown(found, self._resting()))
 
     async def redeliver(self, id: str) -> bytes:
         """Send one again, with one attempt more."""
-        await redeliver(self._store, id)
+        await redeliver(self._store, self._hooks, id)
         return msgspec.json.encode({"id": id, "state": DeliveryState.PENDING.value})
 
     async def redeliver_all(self, filters: Mapping[str, Any]) -> bytes:
         """Send all again that the filters find, each with one attempt more."""
         wanted = await self._filter(filters)
-        return msgspec.json.encode({"redelivered": await redeliver_all(self._store, wanted)})
+        await self._check_names(wanted)
+        sent = await redeliver_all(self._store, self._hooks, wanted)
+        return msgspec.json.encode({"redelivered": sent})
 
     async def attempts(self, after: int | None, seconds: float) -> bytes:
         """Tries as they are made, behind a place or from now on; waits up to `seconds` for the first."""
@@ -83,53 +109,66 @@ class Outgoing:
             check_endpoint(wanted.endpoint, await self._store.endpoints())
         return wanted
 
+    async def _check_names(self, wanted: DeliveryFilter) -> None:
+        """Refuse a plugin and a job of which there is nothing at all."""
 
-def filter_of(given: Mapping[str, Any], now: int) -> DeliveryFilter:
-    """The filter that named texts ask for; times may be numbers too."""
-    for name in given:
-        if name not in FILTERS:
-            raise _bad(f"{name[:60]!r} is no filter here{suggest(name[:60], FILTERS)}")
-    times = {
-        name: _time(name, given[name], now) for name in ("since", "until") if given.get(name) is not None
+        async def nothing(chosen: DeliveryFilter) -> bool:
+            return not await self._store.deliveries(chosen, after=None, limit=1)
+
+        plugin, job = wanted.plugin, wanted.job
+        if (
+            plugin is not None
+            and plugin not in self._hooks.names
+            and await nothing(DeliveryFilter(plugin=plugin))
+        ):
+            check_plugin(plugin, self._hooks.names)
+        if job is not None and await self._store.view(job) is None and await nothing(DeliveryFilter(job=job)):
+            raise no_job(job)
+
+
+def page_of(found: Sequence[DeliveryLine], limit: int, resting: Mapping[str, int]) -> dict[str, Any]:
+    """A page of deliveries; of `found` there is one more than fit in it when there is a page behind it."""
+    rows = found[:limit]
+    return {
+        "deliveries": rows,
+        "after": rows[-1].seq if len(found) > limit else None,
+        "resting": [{"host": lane, "until": until} for lane, until in sorted(resting.items())],
     }
-    if "until" in times and times["until"] <= times.get("since", -1):
-        raise _bad("until is not later than since, so nothing lies between them; swap them")
-    state, host = _text("state", given), _text("host", given)
-    known = {member.value: member for member in DeliveryState}
-    if state is not None and state not in known:
-        raise _bad(f"state: {state[:60]!r} is not known{suggest(state[:60], known)}")
-    return DeliveryFilter(
-        state=None if state is None else known[state],
-        job=_text("job", given),
-        endpoint=_text("endpoint", given),
-        plugin=_text("plugin", given),
-        lane=None if host is None else _lane(host),
-        **times,
-    )
 
 
-def check_endpoint(endpoint: str, known: Mapping[str, Any]) -> None:
-    """Refuse the name of a function that the queue never held."""
-    if endpoint not in known:
-        raise _bad(f"the queue holds no function {endpoint[:63]!r}{suggest(endpoint[:63], known)}")
+def shown(
+    found: tuple[DeliveryLine, bytes, Sequence[Tried]], resting: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """One delivery; `resting_until` when its receiver is let rest, `body_base64` when its body is no text."""
+    row, body, tries = found
+    answer: dict[str, Any] = {"delivery": row, "attempts": tries}
+    if until := (resting or {}).get(lane_of(row.target)):
+        answer["resting_until"] = until
+    try:
+        return {**answer, "body": body.decode()}
+    except UnicodeDecodeError:
+        return {**answer, "body": None, "body_base64": base64.b64encode(body).decode()}
 
 
-async def redeliver(store: Store, id: str) -> None:
+async def redeliver(store: Store, hooks: Hooks, id: str) -> None:
     """Send one again, or say why it cannot be."""
-    if await store.redeliver(id):
-        return
     found = await store.delivery(id)
     if found is None:
         raise unknown(id)
+    _check_deliverable(hooks, found[0].plugin)
+    if await store.redeliver(id):
+        return
     raise ApiError(409, "on_its_way", f"delivery {id} is {found[0].state.value}; it is on its way already")
 
 
-async def redeliver_all(store: Store, wanted: DeliveryFilter) -> int:
+async def redeliver_all(store: Store, hooks: Hooks, wanted: DeliveryFilter) -> int:
     """Send all again that match now, each once; how many they were.
 
     Those that were delivered or cancelled are sent again only when their state is asked for.
     """
     check_many(wanted)
+    if wanted.plugin is not None:
+        _check_deliverable(hooks, wanted.plugin)
     states = UNSENT if wanted.state is None else (wanted.state,)
     sent = 0
     for state in states:
@@ -137,12 +176,10 @@ async def redeliver_all(store: Store, wanted: DeliveryFilter) -> int:
     return sent
 
 
-def check_many(wanted: DeliveryFilter) -> None:
-    """Refuse to send again what nothing was said of, and what is on its way."""
-    if wanted == DeliveryFilter():
-        raise _bad(f"say which deliveries are meant: give at least one of {', '.join(FILTERS)}")
-    if wanted.state in ON_ITS_WAY:
-        raise _bad(f"deliveries that are {wanted.state.value} are on their way already; wait for them")
+def _check_deliverable(hooks: Hooks, plugin: str) -> None:
+    """Refuse to send again what would only be held."""
+    if why := hooks.undeliverable(plugin, ""):
+        raise ApiError(409, "no_plugin", why)
 
 
 def unknown(id: str) -> ApiError:
@@ -180,33 +217,3 @@ def _place(endpoint: str, cursor: str) -> int:
         f"after is {cursor[:60]!r}, which is no cursor of {endpoint!r}; give one that an earlier answer held, or "
         "leave it out to begin with the oldest event that is kept",
     )
-
-
-def _text(name: str, given: Mapping[str, Any]) -> str | None:
-    value = given.get(name)
-    if value is None or (isinstance(value, str) and value):
-        return value
-    raise _bad(f"{name} is {str(value)[:60]!r}; it must be text, and not empty")
-
-
-def _time(name: str, value: object, now: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise _bad(f"{name} must be text or a number, not {str(value)[:60]!r}")
-    try:
-        return point(str(value), now)
-    except ValueError as error:
-        raise _bad(f"{name}: {error}") from None
-
-
-def _lane(host: str) -> str:
-    """A URL, as lists show it, stands for its host and port; all else is a lane as its plugin names it."""
-    if not host.startswith(("http://", "https://")):
-        return host
-    try:
-        return parse(host.partition("?")[0]).lane
-    except ValueError as error:
-        raise _bad(f"host {error}") from None
-
-
-def _bad(sentence: str) -> ApiError:
-    return ApiError(400, "bad_query", sentence)

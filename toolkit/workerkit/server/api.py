@@ -17,6 +17,7 @@ from workerkit.server.body import ClientGone, read_body
 from workerkit.server.errors import no_path, wrong_method
 from workerkit.server.operators import operator_routes
 from workerkit.server.query import known, whole
+from workerkit.server.waits import Waits
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -28,7 +29,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds. RunPod's clients give up on a held /stream after 10.
 DEFAULT_WAIT, LEAST_WAIT, LONGEST_WAIT, LONGEST_STREAM = 90.0, 1.0, 300.0, 5.0
-LONGEST_EVENTS, DEFAULT_EVENTS, MOST_EVENTS = 60.0, 100, 1000
+#: Of events: milliseconds of a wait, and how many in one answer.
+LONGEST_EVENTS, DEFAULT_EVENTS, MOST_EVENTS = 60_000, 100, 1000
 GET = frozenset({"GET"})
 POST = frozenset({"POST"})
 BOTH = GET | POST
@@ -65,7 +67,9 @@ class Api:
         self._jobs = jobs
         self._limits = settings.limits
         self._gate = Gate(settings.server.keys, operator_token)
-        self._others = operator_routes(jobs, self._gate)
+        #: Requests that wait for news; whoever stops the server ends them.
+        self.waits = Waits()
+        self._others = operator_routes(jobs, self._gate, self.waits)
         self._routes = {
             "run": Route(POST, False, self._run),
             "runsync": Route(POST, False, self._runsync),
@@ -159,12 +163,12 @@ class Api:
         given = parse_qs(call.query.decode("latin-1"), keep_blank_values=True)
         query = known({name: values[-1] for name, values in given.items()}, "after", "limit", "wait")
         limit = whole(query, "limit", DEFAULT_EVENTS, 1, MOST_EVENTS)
-        after, seconds = query.get("after", ""), _seconds(call.query, 0.0, 0.0, LONGEST_EVENTS)
-        asked = self._jobs.outgoing.events
-        try:
-            return await _unless_gone(call, asked(call.endpoint, after, limit, seconds))
-        except asyncio.CancelledError:  # the server stops: nothing came until now
-            return await asked(call.endpoint, after, limit, 0.0)
+        after, milliseconds = query.get("after", ""), whole(query, "wait", 0, 0, LONGEST_EVENTS)
+
+        def asked(seconds: float) -> Coroutine[Any, Any, bytes]:
+            return self._jobs.outgoing.events(call.endpoint, after, limit, seconds)
+
+        return await _unless_gone(call, self.waits.ask(asked, milliseconds / 1000))
 
     def _no_route(self, parts: list[str], route: Route | None) -> ApiError:
         path = "/".join(parts)[:200]

@@ -9,11 +9,12 @@ import msgspec
 from starlette.requests import Request
 
 from workerkit.errors import ApiError
-from workerkit.host.outgoing import FILTERS
+from workerkit.host.filters import FILTERS
 from workerkit.host.reading import explain, kind
 from workerkit.server.body import read_body
 from workerkit.server.operation import GET, LONGEST_LIST, LONGEST_WAIT, POST, Operation, by_id
 from workerkit.server.query import known, whole
+from workerkit.server.waits import Waits
 
 if TYPE_CHECKING:
     from workerkit.host.outgoing import Outgoing
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 MOST_FILTERS = 100_000
 
 
-def delivery_operations(outgoing: Outgoing, gate: Gate) -> Mapping[str, Operation]:
+def delivery_operations(outgoing: Outgoing, gate: Gate, waits: Waits) -> Mapping[str, Operation]:
     """What answers at `/deliveries…`, by path; a path with a word in it comes before one with an id."""
 
     async def listed(request: Request) -> bytes:
@@ -34,9 +35,8 @@ def delivery_operations(outgoing: Outgoing, gate: Gate) -> Mapping[str, Operatio
 
     async def attempts(request: Request) -> bytes:
         query = known(request.query_params, "after", "wait")
-        return await outgoing.attempts(
-            whole(query, "after", None, 0), whole(query, "wait", 0, 0, LONGEST_WAIT)
-        )
+        after, seconds = whole(query, "after", None, 0), whole(query, "wait", 0, 0, LONGEST_WAIT)
+        return await waits.ask(lambda seconds: outgoing.attempts(after, seconds), seconds)
 
     async def redeliver_all(request: Request) -> bytes:
         return await outgoing.redeliver_all(await _filters(request))

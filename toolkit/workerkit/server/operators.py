@@ -16,6 +16,7 @@ from workerkit.server.errors import no_path, wrong_method
 from workerkit.server.metrics import Metrics
 from workerkit.server.operation import LONGEST_LIST, LONGEST_WAIT, POST, Operation, by_id
 from workerkit.server.query import known, whole
+from workerkit.server.waits import Waits
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from workerkit.host.jobs import Jobs
 
 
-def operator_routes(jobs: Jobs, gate: Gate) -> ASGIApp:
+def operator_routes(jobs: Jobs, gate: Gate, waits: Waits) -> ASGIApp:
     """An ASGI application for `/healthz`, `/readyz`, `/metrics`, `/jobs…` and `/deliveries…`."""
 
     async def list_jobs(request: Request) -> bytes:
@@ -37,19 +38,20 @@ def operator_routes(jobs: Jobs, gate: Gate) -> ASGIApp:
 
     async def logs(request: Request) -> bytes:
         query = known(request.query_params, "attempt", "after", "wait")
-        return await jobs.logs(
+        id, attempt, after = (
             request.path_params["id"],
             whole(query, "attempt", None, 0),
             whole(query, "after", 0, 0),
-            whole(query, "wait", 0, 0, LONGEST_WAIT),
         )
+        seconds = whole(query, "wait", 0, 0, LONGEST_WAIT)
+        return await waits.ask(lambda seconds: jobs.logs(id, attempt, after, seconds), seconds)
 
     operations = {
         "/jobs": Operation(list_jobs, gate),
         "/jobs/{id}": Operation(by_id(jobs.show_job), gate),
         "/jobs/{id}/logs": Operation(logs, gate),
         "/jobs/{id}/cancel": Operation(by_id(jobs.cancel_job), gate, POST),
-        **delivery_operations(jobs.outgoing, gate),
+        **delivery_operations(jobs.outgoing, gate, waits),
     }
     routes = [Route(path, operation) for path, operation in operations.items()]
     routes.append(Route("/metrics", Metrics(jobs, gate)))

@@ -15,6 +15,7 @@ from workerkit.server.answers import error_body
 
 if TYPE_CHECKING:
     from workerkit.server.api import Api
+    from workerkit.server.waits import Waits
     from workerkit.settings import Settings
 
 #: Seconds: an idle connection is kept, an unread body may still drain, running requests may end.
@@ -34,7 +35,7 @@ async def serve(
 ) -> None:
     """Serve `api` on `sock` until `stop` is set; then answer what is running and close the socket.
 
-    A request still held after `grace` seconds, or once `hurry` is set, is cut short: `Api` answers
+    Those that only wait for news are answered at once. A request still held after `grace` seconds, or once `hurry` is set, is cut short: `Api` answers
     it as it is then.
     """
 
@@ -54,19 +55,21 @@ async def serve(
         date_header=False,
         timeout_keep_alive=KEEP_ALIVE,
     )
-    await Server(config, stop, hurry or asyncio.Event(), grace).serve(sockets=[sock])
+    server = Server(config, stop, hurry or asyncio.Event(), grace, api.waits)
+    await server.serve(sockets=[sock])
 
 
 class Server(uvicorn.Server):
     """Ends when an event says so, and takes no signals: they are the application's."""
 
     def __init__(
-        self, config: uvicorn.Config, stop: asyncio.Event, hurry: asyncio.Event, grace: float
+        self, config: uvicorn.Config, stop: asyncio.Event, hurry: asyncio.Event, grace: float, waits: Waits
     ) -> None:
         super().__init__(config)
         self._stop = stop
         self._hurry = hurry
         self._grace = grace
+        self._waits = waits
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -79,6 +82,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept nothing more, let requests end, cut short what is held too long."""
+        self._waits.end()
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
