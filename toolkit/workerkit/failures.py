@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -28,6 +29,18 @@ def describe(error: BaseException, *, worker_id: str, tracebacks: bool) -> str:
         facts["error_traceback"] = "".join(traceback.format_exception(type(error), error, first))
     facts |= {"hostname": os.uname().nodename, "worker_id": worker_id, "workerkit_version": __version__}
     return msgspec.json.encode({name: sendable(text) for name, text in facts.items()}).decode()
+
+
+def cause(error: BaseException, file: str) -> str:
+    """The type of an exception, and the last line of `file` that it went through: `KeyError at handler.py:12`.
+
+    It quotes nothing that the exception says, so it is fit for a log.
+    """
+    lines = [
+        line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file
+    ]
+    kind = sendable(type(error).__qualname__)
+    return f"{kind} at {_shown(file)}:{lines[-1]}" if lines else kind
 
 
 def theirs(error: BaseException) -> str:
@@ -60,6 +73,14 @@ def message_of(error: BaseException) -> str:
         return str(error)
     except BaseException as fault:
         return f"(its text cannot be had: {type(fault).__name__} in __str__)"
+
+
+def _shown(file: str) -> str:
+    """A path from the working directory when it is in there."""
+    with suppress(OSError, ValueError):
+        near = os.path.relpath(file)
+        return file if near.startswith(os.pardir) else near
+    return file
 
 
 def _from_handler(trace: TracebackType | None) -> TracebackType | None:

@@ -6,6 +6,7 @@ lines serve a worker process and `workerkit run`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from functools import partial
@@ -16,7 +17,7 @@ import msgspec
 
 from workerkit.bridge import Bridge, Cancel
 from workerkit.errors import InvalidOutput, JobCancelled, JobFailed, PluginFailed, Retry
-from workerkit.failures import describe, sendable
+from workerkit.failures import cause, describe, sendable
 from workerkit.job import EMPTY, Job, Output, Status
 from workerkit.payload import convert_field, encode
 
@@ -55,6 +56,8 @@ class Run:
     retry: str = NO_RETRY
     #: Seconds that `Retry` wants to wait.
     retry_after: float | None = None
+    #: What it failed of, in words that quote neither input nor output, and so are fit for a log.
+    cause: str = ""
 
 
 class Runner:
@@ -80,6 +83,8 @@ class Runner:
         self.limits = limits or Limits()
         self.worker_id = worker_id
         self.tracebacks = tracebacks
+        code = getattr(inspect.unwrap(function.function), "__code__", None)
+        self._file: str = "" if code is None else code.co_filename
 
     def job(
         self,
@@ -131,19 +136,28 @@ class Runner:
             output = self.hooks.run_job(job, partial(self._handle, job, chunks, cancel))
             last = chunks.finish(output)
             return self._end(job, chunks, Status.COMPLETED, output=last)
-        except JobFailed as verdict:
-            return self._fail(job, chunks, sendable(verdict.message), verdict.output)
-        except Retry as verdict:
-            return self._again(job, chunks, verdict)
-        except InvalidOutput as error:
-            return self._fail(job, chunks, sendable(error))
-        except PluginFailed as error:
-            return attrs.evolve(self._fail(job, chunks, sendable(error)), retry=RETRY_FAILED)
         except BaseException as error:
             if cancel.requested and _is_cancellation(error):
                 return self._end(job, chunks, Status.CANCELLED)
-            text = describe(error, worker_id=self.worker_id, tracebacks=self.tracebacks)
-            return attrs.evolve(self._fail(job, chunks, text), retry=RETRY_FAILED)
+            return attrs.evolve(self._failed(job, chunks, error), cause=self._cause(error))
+
+    def _failed(self, job: Job, chunks: _Chunks, error: BaseException) -> Run:
+        match error:
+            case JobFailed():
+                return self._fail(job, chunks, sendable(error.message), error.output)
+            case Retry():
+                return self._again(job, chunks, error)
+            case InvalidOutput():
+                return self._fail(job, chunks, sendable(error))
+            case PluginFailed():
+                return attrs.evolve(self._fail(job, chunks, sendable(error)), retry=RETRY_FAILED)
+        text = describe(error, worker_id=self.worker_id, tracebacks=self.tracebacks)
+        return attrs.evolve(self._fail(job, chunks, text), retry=RETRY_FAILED)
+
+    def _cause(self, error: BaseException) -> str:
+        if isinstance(error, PluginFailed):
+            return sendable(f"plugin {error.plugin!r} failed in {error.hook}")
+        return cause(error, self._file)
 
     def _again(self, job: Job, chunks: _Chunks, verdict: Retry) -> Run:
         """FAILED, unless the host may run it another time."""

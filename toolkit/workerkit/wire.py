@@ -174,6 +174,8 @@ class JobEnd(Frame, tag="result", frozen=True):
     interrupted: bool = False
 
 
+    #: What it failed of, in words that quote neither input nor output.
+    cause: str = ""
 ToWorker = Start | Assign | RunJob | Stop | Drain
 ToHost = Hello | Ready | Unfit | Refresh | Resize | Chunk | Progress | JobEnd
 
