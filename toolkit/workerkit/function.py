@@ -88,6 +88,7 @@ class WorkerFunction(Generic[P, R]):
             name=self.name,
             kind=self.kind,
             concurrency=self.elastic.wanted(1) if self.elastic else self._slots,
+            elastic=self.elastic is not None,
             timeout=None if timeout is None else round(timeout * 1000),
             max_starts=self.options.max_starts,
             retries=self.options.retries,

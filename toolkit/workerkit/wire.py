@@ -84,6 +84,8 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     kind: str
     concurrency: int = 1
+    #: How many it takes at a time changes.
+    elastic: bool = False
     timeout: int | None = None
     max_starts: int | None = None
     #: Runs after a failed one; None: none for an exception, a few for `Retry`.
@@ -172,10 +174,10 @@ class JobEnd(Frame, tag="result", frozen=True):
     retry_after: float | None = None
     #: The stop signal was raised in it: the process is not to be trusted any more.
     interrupted: bool = False
-
-
     #: What it failed of, in words that quote neither input nor output.
     cause: str = ""
+
+
 ToWorker = Start | Assign | RunJob | Stop | Drain
 ToHost = Hello | Ready | Unfit | Refresh | Resize | Chunk | Progress | JobEnd
 
