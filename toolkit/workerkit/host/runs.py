@@ -60,6 +60,9 @@ class Runs:
         self._active: dict[str, Run] = {}
         #: Over in the worker, and their ends not stored yet.
         self._finishing: set[Run] = set()
+        #: Told to stop, and the ends of their jobs not stored yet.
+        self._cut_short: set[Run] = set()
+        self._closing = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._relay = Relay(feed, self._later)
         self._idle = asyncio.Event()
@@ -76,8 +79,8 @@ class Runs:
     @property
     def held(self) -> list[tuple[str, int]]:
         """The (id, attempt) of every run whose lease must be kept."""
-        runs = (*self._active.values(), *self._finishing)
-        return self.supply.held + [(run.record.id, run.record.attempt) for run in runs if not run.over]
+        runs = [run for run in (*self._active.values(), *self._finishing) if not run.over]
+        return self.supply.held + [(run.record.id, run.record.attempt) for run in (*runs, *self._cut_short)]
 
     def _begin(self, slot: Slot, claim: Claim) -> bool:
         """Hand a claimed job to a worker, perhaps while its claim is still being committed."""
@@ -118,19 +121,17 @@ class Runs:
             return
         run.size += len(frame.value)
         if self._function.aggregate and run.size > self._settings.limits.output:
-            self._later(self._overflow(run))
+            self._overflow(run)
         else:
             self._relay.chunk(run, frame)
 
-    async def _overflow(self, run: Run) -> None:
+    def _overflow(self, run: Run) -> None:
         """The chunks add up to more than an output may be: the job fails now, not when it ends."""
-        run.over = True
         text = (
             f"the chunks add up to more than limits.output, {self._settings.limits.output:,} bytes; "
             "yield less, or use @worker_function(aggregate=False) to stream without collecting"
         )
-        await self._ends.end_stubbornly(run.record, run.result(Status.FAILED, error=text), run.request)
-        self._stop(run, "its output is too large")
+        self._cut(run, run.result(Status.FAILED, error=text), "its output is too large")
 
     def on_progress(self, frame: Progress) -> None:
         """A run has something to show."""
@@ -211,15 +212,16 @@ class Runs:
 
     def _overtime(self, run: Run) -> None:
         if not run.over:
-            self._later(self._time_out(run))
+            now = self._clock()
+            result = timed_out(run.record, now, expired=now >= run.record.expires_at)
+            self._cut(run, result, "its time is over")
 
-    async def _time_out(self, run: Run) -> None:
-        now = self._clock()
-        expired = now >= run.record.expires_at
-        if await self._ends.end_stubbornly(
-            run.record, timed_out(run.record, now, expired=expired), run.request
-        ):
-            self._stop(run, "its time is over")
+    def _cut(self, run: Run, result: Result, reason: str) -> None:
+        """End a job whose run is not over. The run is stopped now, however long the queue refuses writes."""
+        self._cut_short.add(run)
+        self._stop(run, reason)
+        storing = self._later(self._ends.end_stubbornly(run.record, result, run.request))
+        storing.add_done_callback(lambda _: self._cut_short.discard(run))
 
     def stop(self, id: str, attempt: int, reason: str) -> None:
         """Stop a run whose job has ended already: cancelled, timed out or taken away."""
@@ -248,7 +250,7 @@ class Runs:
 
     async def _return(self, run: Run) -> None:
         record, worker, settings = run.record, run.worker, self._settings.workers
-        if worker.killed_for:
+        if worker.killed_for or self._closing:  # whoever stops the host may have killed more than that
             await self._give_back(run, Blame.NONE)
         elif crashed_too_often(self._function, record, settings.max_starts):
             last_words = await worker.last_words(run) if settings.tracebacks else None
@@ -258,7 +260,8 @@ class Runs:
             await self._give_back(run, Blame.CRASH)
 
     async def wait_idle(self, seconds: float) -> None:
-        """Wait until no job runs, at most `seconds`."""
+        """Wait until no job runs, at most `seconds`: this is the end, and workers that die are not to blame."""
+        self._closing = True
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._idle.wait(), seconds)
         if self._active:
