@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from waiting import until
@@ -95,12 +97,47 @@ def test_settings_that_are_wrong_are_said_and_not_used(tmp_path: Path) -> None:
             "[workers]\nstop_grace = -1\n": "stop_grace is -1",
             "[plugin.refresh]\nmax_jobs = 0\n": "max_jobs",
             "[workers\n": "workerkit.toml",
+            "[plugin.refesh]\nalways = true\n": "[plugin.refesh] is a section of no plugin; did you mean 'refresh'?",
+            "[plugins]\ndisable = ['webhok']\n": "the unknown plugin 'webhok'; did you mean 'webhook'?",
         }.items():
             settings.write_text(text)
             before = server.log().count("nothing was reloaded: ")
             hang_up(server, "nothing was reloaded: ", before + 1)
-            assert sentence in server.log()
+            assert sentence in server.log().rpartition("nothing was reloaded: ")[2]
         settings.write_text("[server]\nheader_timeout = 9\n")
         hang_up(server, "read at the next start only: [server]")
 
         assert server.run("version")["output"] == 1
+
+
+def test_what_is_read_at_the_next_start_only_is_named_to_the_section(tmp_path: Path) -> None:
+    settings = tmp_path / "workerkit.toml"
+    with Server(tmp_path, HANDLERS, settings='[workers]\ncount = "1"\n') as server:
+        settings.write_text(
+            "[limits]\nrun_body = 5\noutput = 9000\n[plugin.webhook]\nattempts = 5\n[plugin.refresh]\nmax_jobs = 9\n"
+        )
+        hang_up(server, "reloaded handler.py")
+
+        [told] = [line for line in server.log().splitlines() if "next start only" in line]
+        assert told.endswith("read at the next start only: [limits] run_body, [plugin.webhook]")
+
+
+def test_the_command_reloads_the_server_of_the_queue_and_names_its_process(tmp_path: Path) -> None:
+    def reload() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "workerkit", "reload"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    with Server(tmp_path, HANDLERS) as server:
+        assert f"process {server.pid} listens on {server.url}, and loads handler.py" in server.log()
+        (tmp_path / "handler.py").write_text(HANDLERS.replace("return 1", "return 2"))
+        done = reload()
+        until("it is reloaded", lambda: "reloaded handler.py" in server.log())
+        until("the new code serves", lambda: server.run("version")["output"] == 2)
+    nobody = reload()
+
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"process {server.pid} reads its code and settings again; its log says what comes of it\n",
+    )
+    assert (nobody.returncode, nobody.stdout) == (1, "")
+    assert nobody.stderr.startswith(f"workerkit: no server has the queue {tmp_path}/.workerkit/queue.db open")

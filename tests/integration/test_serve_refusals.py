@@ -193,6 +193,25 @@ def test_workers_for_a_function_that_is_not_there(tmp_path: Path) -> None:
     assert "'hello'" in refused(output)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "settings", "source"),
+    [(("--workers", "1-4"), "", "--workers"), ((), '[workers]\ncount = "1-4"\n', "workerkit.toml")],
+)
+def test_a_number_of_workers_that_is_none_names_its_source_before_anything_listens(
+    tmp_path: Path, arguments: tuple[str, ...], settings: str, source: str
+) -> None:
+    (tmp_path / "handler.py").write_text(GOOD)
+    (tmp_path / "workerkit.toml").write_text(settings)
+
+    code, output = serve(tmp_path, "handler.py", "--port", "0", *arguments)
+
+    assert code == 1
+    assert output.startswith("workerkit: ")
+    assert f"{source}: workers: '1-4' is not a number of workers" in output
+    assert output == refused(output) + "\n"
+    assert not (tmp_path / ".workerkit").exists()
+
+
 def test_a_known_endpoint_takes_jobs_while_its_worker_loads_and_a_removed_one_is_named(
     tmp_path: Path,
 ) -> None:

@@ -31,6 +31,7 @@ from workerkit.host.tasks import background
 from workerkit.host.tree import become_subreaper
 from workerkit.loading import load_plugins, resettled, worker_refs
 from workerkit.opening import file_of, publish, rival_on, store_of
+from workerkit.rereading import check_counts, read_at_start
 from workerkit.server import Api, bind, serve
 from workerkit.settings import Settings, worker_environment
 from workerkit.target import check_file
@@ -41,8 +42,6 @@ log = logging.getLogger(__name__)
 #: A waiting thread gets the interpreter after this many seconds. The default of 5 ms would be added
 #: to a commit whenever the event loop is busy.
 SWITCH_INTERVAL = 0.0005
-#: Sections that a running server does not read again.
-FIXED = ("server", "queue", "policy", "plugins", "logs")
 
 
 @attrs.frozen
@@ -78,6 +77,7 @@ class App:
         self._target = target
         self._on_start = on_start
         self._holder = uuid.uuid4().hex
+        self._serves = False
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; SIGHUP reads code and settings again.
@@ -89,6 +89,7 @@ class App:
         become_subreaper()
         settings, bridge = self._settings, Bridge()
         check_file(self._target)
+        check_counts(settings)
         plugins = load_plugins(settings)
         hooks = Hooks(plugins, bridge)
         for sentence in hooks.retired:
@@ -121,17 +122,20 @@ class App:
         token, stop_api = secrets.token_urlsafe(32), asyncio.Event()
         url, everywhere = _address(listening)
         with _signals(partial(self._reload, host)) as (stop, hurry):
-            api = Api(Jobs(host, intake), self._settings, token)
+            jobs = Jobs(host, intake)
+            api = Api(jobs, self._settings, token)
             serving = asyncio.create_task(serve(api, listening, self._settings, stop_api, hurry))
             publish(host.store, url, token)
-            log.info("listening on %s, loading %s", url, shown(self._target))
+            log.info("process %d listens on %s, and loads %s", os.getpid(), url, shown(self._target))
             started = False
             try:
                 if started := await _before(host.start(), stop, serving):
+                    self._serves = True
                     self._announce(host, url, everywhere)
                     await _before(host.gave_up.wait(), stop, serving)
-                    _say_what_runs(host, self._settings.workers.shutdown_grace)
+                    _say_what_runs(host, host.settings.workers.shutdown_grace)
             finally:
+                jobs.stopping = True
                 await self._close(host, hurry)
                 stop_api.set()
                 await serving
@@ -142,15 +146,19 @@ class App:
 
     async def _reload(self, host: Host) -> None:
         """Read settings and code again; whatever is wrong with them, the server goes on as before."""
+        if not self._serves:
+            log.warning("nothing was reloaded, since the server is still starting; try again in a moment")
+            return
         try:
             settings = self._read_again()
-            plugins = resettled(host.hooks.plugins, settings)
+            check_counts(settings)
+            # Aside, because modules of plugins that are new in [plugins] are imported to be checked.
+            plugins = await asyncio.to_thread(resettled, host.hooks.plugins, settings)
             await host.reload(settings, worker_refs(plugins), worker_environment())
         except WorkerkitError as error:
             log.error("nothing was reloaded: %s", error)
             return
-        changed = [f"[{name}]" for name in FIXED if getattr(settings, name) != getattr(self._settings, name)]
-        if changed:
+        if changed := read_at_start(self._settings, settings, host.hooks.plugins):
             log.warning("changed, and read at the next start only: %s", ", ".join(changed))
         log.info("reloaded %s; workers are replaced one by one", shown(self._target))
 
@@ -171,14 +179,14 @@ class App:
 
     async def _close(self, host: Host, hurry: asyncio.Event) -> None:
         """Within the grace, or at once when a second signal comes."""
-        closing = asyncio.create_task(host.close(self._settings.workers.shutdown_grace))
+        closing = asyncio.create_task(host.close(host.settings.workers.shutdown_grace))
         hurried = asyncio.create_task(hurry.wait())
         await asyncio.wait({closing, hurried}, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
         if not closing.done():
             closing.cancel()
             await asyncio.wait({closing})
-            closing = asyncio.create_task(host.close(0))
+            closing = asyncio.create_task(host.close(0, hurry=True))
         await closing
 
 
@@ -250,7 +258,7 @@ def _bound(settings: Settings) -> socket.socket:
 
 
 def _say_what_runs(host: Host, grace: float) -> None:
-    running = sum(len(worker.busy) for pool in host.pools.values() for worker in pool.workers)
+    running = sum(len(worker.busy) for pool in host.pools.values() for worker in pool.staff.workers)
     if running:
         have = "1 running job has" if running == 1 else f"{running} running jobs have"
         them = "it" if running == 1 else "them"
