@@ -51,6 +51,10 @@ def test_running_jobs_are_counted_and_a_second_signal_puts_them_back_at_once(tmp
 
         os.kill(server.pid, signal.SIGINT)
         until("it says what runs", lambda: "stopping: 1 running job has 30 s; Ctrl-C again" in server.log())
+        assert server.get("/readyz") == (
+            503,
+            {"ready": False, "stopping": True, "waiting_for": [], "failing": []},
+        )
         server.stop()
         held.join(30)
 

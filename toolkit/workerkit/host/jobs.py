@@ -19,7 +19,7 @@ from workerkit.host.following import page
 from workerkit.host.health import health, readiness
 from workerkit.host.host import Host
 from workerkit.host.intake import Admission, Intake, idempotency
-from workerkit.host.status import body_of, brief, stream_body
+from workerkit.host.status import body_of, brief, lasting, stream_body
 from workerkit.job import Status
 from workerkit.queue import DeliveryState, Outcome, Record, Submitted, View
 from workerkit.queue.values import SYNC
@@ -48,6 +48,8 @@ class Jobs:
         self._host = host
         self._store = host.store
         self._intake = intake
+        #: The host is about to end, so nobody should send it jobs any more.
+        self.stopping = False
 
     async def submit(
         self, endpoint: str, body: bytes, *, sync: bool = False, idempotency_key: str | None = None
@@ -189,7 +191,9 @@ class Jobs:
         return health(await self._store.counts(endpoint), self._host.pools.get(endpoint))
 
     def readiness(self) -> tuple[bool, bytes]:
-        """Whether every function has the workers that it needs now, and which have none."""
+        """Whether every function has the workers that it needs now, and which have none; or that it stops."""
+        if self.stopping:
+            return False, b'{"ready":false,"stopping":true,"waiting_for":[],"failing":[]}'
         return readiness(self._host.pools)
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
@@ -269,7 +273,7 @@ class Jobs:
         return ApiError(
             404,
             "unknown_job",
-            f"there is no job {id[:100]!r}; results are kept for {kept:g} s after a job's end",
+            f"there is no job {id[:100]!r}; results are kept for {lasting(kept)} after a job's end",
         )
 
 
