@@ -133,7 +133,7 @@ def _say(record: Record, result: Result, cause: str, level: int) -> None:
     )
 
 
-def timed_out(record: Record, now: int, *, expired: bool) -> Result:
+def timed_out(record: Record, now: int, worker: str | None = None, *, expired: bool) -> Result:
     """The result of a job that ran, or waited, too long."""
     started = record.started_at if record.status is Status.IN_PROGRESS else None
     limit = record.policy.execution_timeout
@@ -141,17 +141,19 @@ def timed_out(record: Record, now: int, *, expired: bool) -> Result:
         status=Status.TIMED_OUT,
         attempt=record.attempt,
         error="expired" if expired else f"the job ran longer than its execution timeout of {limit} ms",
+        worker_id=worker,
         delay_time=(started or now) - record.submitted_at,
         execution_time=None if started is None else now - started,
     )
 
 
-def cancelled(record: Record, now: int) -> Result:
+def cancelled(record: Record, now: int, worker: str | None = None) -> Result:
     """The result of a job that a client took back."""
     started = record.started_at if record.status is Status.IN_PROGRESS else None
     return Result(
         status=Status.CANCELLED,
         attempt=record.attempt,
+        worker_id=worker,
         delay_time=(started or now) - record.submitted_at,
         execution_time=None if started is None else now - started,
     )

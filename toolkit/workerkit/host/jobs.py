@@ -152,10 +152,16 @@ class Jobs:
                 raise ApiError(
                     409, "already_ended", f"the job is {record.status.value}; it cannot be cancelled any more"
                 )
-            if await self._host.ends.end(record, cancelled(record, self._store.now())):
+            if await self._host.ends.end(
+                record, cancelled(record, self._store.now(), self._worker_of(record))
+            ):
                 self._host.stop_run(id, record.attempt, "it was cancelled")
                 return brief(id, Status.CANCELLED)
         raise ApiError(503, "busy", "the job moves too fast to be cancelled; try again")
+
+    def _worker_of(self, record: Record) -> str | None:
+        pool = self._host.pools.get(record.endpoint)
+        return None if pool is None else pool.runs.worker_of(record.id, record.attempt)
 
     async def retry(self, endpoint: str, id: str) -> bytes:
         """Put a FAILED or TIMED_OUT job back in the queue."""

@@ -9,6 +9,7 @@ from collections import deque
 
 import attrs
 
+from workerkit.failures import readable
 from workerkit.host.printed import LATE_OUTPUT, Key, Logbook
 from workerkit.host.run import Run
 from workerkit.redaction import Redactor
@@ -83,6 +84,10 @@ class WorkerOutput:
         self._forget()
         if run.redactor is not None:  # a secret is not kept until the next run ends
             asyncio.get_running_loop().call_later(LATE_OUTPUT + CLOCKS, self._forget)
+
+    def failed(self, run: Run, error: str) -> None:
+        """A run has raised: the log that is kept with its job ends with that. The server's log does not."""
+        self._book.end_with((run.record.id, run.record.attempt), readable(run.clean(error)))
 
     def line(self, line: str) -> None:
         """The worker has printed a line; C code may have begun it, and a run of ours gone on."""

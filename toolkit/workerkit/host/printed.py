@@ -31,6 +31,8 @@ class Printed:
         self.dropped = 0
         #: The run is over, and all of this is stored.
         self.settled = False
+        #: What comes behind all that it prints.
+        self.last = ""
         #: Stores it soon.
         self.timer: asyncio.TimerHandle | None = None
         self._most = most
@@ -95,6 +97,13 @@ class Logbook:
             self._store_soon(key, printed)
         self._wake(key[0])
 
+    def end_with(self, key: Key, text: str) -> None:
+        """What a run that is over has failed of: it stands behind what it printed, which may still be on its way."""
+        if self._tail:
+            printed = self._of(key)
+            printed.last = text
+            self._store_soon(key, printed)
+
     def over(self, key: Key) -> None:
         """A run is over: what it printed is stored soon."""
         # Who follows it is told that it ends when its last lines have arrived, if it has any or not.
@@ -135,6 +144,10 @@ class Logbook:
 
     def _store(self, key: Key, printed: Printed) -> None:
         printed.timer = None
+        if printed.last:
+            printed.add(printed.last)
+            printed.last = ""
+            self._wake(key[0])
         task = background(self._write(key, printed), f"storing what job {key[0]} printed")
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)

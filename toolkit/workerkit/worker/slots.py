@@ -128,7 +128,9 @@ class Slots:
         seconds = time.monotonic() - began
         del self._cancels[frame.id, frame.attempt]
         if cancel.interrupted:  # whatever the handler made of it
-            run = attrs.evolve(run, status=Status.CANCELLED, output=None, error=None, retry=NO_RETRY)
+            run = attrs.evolve(
+                run, status=Status.CANCELLED, output=None, error=None, retry=NO_RETRY, cause=""
+            )
         self._report(frame, run, seconds, cancel.interrupted)
         if self._sizing is not None:
             self._sizing.job_ended()
@@ -188,4 +190,5 @@ def _ended(frame: RunJob, run: Run, seconds: float, interrupted: bool) -> JobEnd
         retry=run.retry,
         retry_after=run.retry_after,
         interrupted=interrupted,
+        cause=run.cause,
     )
