@@ -24,7 +24,7 @@ LAST_WORDS_WAIT = 0.5
 MODULE = (
     ("-P", "-m", "workerkit.worker")
     if sys.version_info >= (3, 11)
-    else ("-c", "import sys; del sys.path[0]; from workerkit.worker.__main__ import main; sys.exit(main())")
+    else ("-c", "import sys; del sys.path[0]; from workerkit.worker.__main__ import main; main()")
 )
 LINE_LIMIT = 64 * 1024
 
@@ -50,21 +50,24 @@ class WorkerProcess:
     @classmethod
     async def start(cls, environment: Mapping[str, str], on_line: Callable[[str], None]) -> WorkerProcess:
         """Start a worker and watch it; each line that it prints goes to `on_line`."""
-        ours, theirs = socket.socketpair()
-        reading, writing = os.pipe()
-        command = [sys.executable, *MODULE, "--wire", str(theirs.fileno()), "--death", str(reading)]
-        try:
-            process, tree = await asyncio.to_thread(_start, command, environment, (theirs.fileno(), reading))
-        except OSError:
-            ours.close()
-            os.close(writing)
-            raise
-        finally:
-            theirs.close()
-            os.close(reading)
-        ours.setblocking(False)
-        self = cls(process, tree, ours, writing)
-        await self._watch(on_line)
+        with contextlib.ExitStack() as undo:
+            ours, theirs = socket.socketpair()
+            undo.callback(ours.close)
+            with theirs:
+                reading, writing = os.pipe()
+                undo.callback(os.close, writing)
+                command = [sys.executable, *MODULE, "--wire", str(theirs.fileno()), "--death", str(reading)]
+                try:
+                    process, tree = await asyncio.to_thread(
+                        _start, command, environment, (theirs.fileno(), reading)
+                    )
+                finally:
+                    os.close(reading)
+            undo.callback(_beside, _abandon, process, tree)
+            ours.setblocking(False)
+            self = cls(process, tree, ours, writing)
+            await self._watch(on_line)
+            undo.pop_all()
         return self
 
     async def _watch(self, on_line: Callable[[str], None]) -> None:
@@ -74,7 +77,11 @@ class WorkerProcess:
         # second hits whoever was given the number in between.
         output = open(os.dup(self._process.stdout.fileno()), "rb", 0, closefd=False)  # noqa: SIM115, ASYNC230
         self._process.stdout.close()
-        _, self._lines = await loop.connect_read_pipe(lambda: _Lines(on_line, self._drained), output)
+        try:
+            _, self._lines = await loop.connect_read_pipe(lambda: _Lines(on_line, self._drained), output)
+        except OSError:
+            os.close(output.fileno())
+            raise
         try:
             descriptor = os.pidfd_open(self.pid)
         except (AttributeError, OSError):  # another system, an old kernel or a sandbox
@@ -151,6 +158,13 @@ def _start(
         start_new_session=True,
     )
     return process, Tree(process.pid, mark)
+
+
+def _abandon(process: subprocess.Popen[bytes], tree: Tree) -> None:
+    """End a process that cannot be watched."""
+    with process:  # closes its output, and waits for its end
+        tree.end(last=True)
+        process.kill()
 
 
 def _beside(work: Callable[..., object], *arguments: object) -> None:
