@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from workerkit.errors import CannotServe
-from workerkit.host.worker import Owner, Worker
+from workerkit.host.owner import Owner
+from workerkit.host.worker import Worker
 from workerkit.wire import Descriptor
 
 

@@ -73,6 +73,11 @@ class Supply:
         return len(self._lonely)
 
     @property
+    def lonely_for(self) -> float:
+        """Seconds that the first of them has waited."""
+        return self._lonely.waited
+
+    @property
     def held(self) -> list[tuple[str, int]]:
         """The (id, attempt) of claimed jobs that may wait for longer than their leases last."""
         return self._lonely.held

@@ -6,11 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from workerkit.host.output import WorkerOutput
+from workerkit.host.owner import Listener, Owner
 from workerkit.host.printed import Logbook
 from workerkit.host.process import WorkerProcess
 from workerkit.host.run import Run
@@ -34,44 +35,15 @@ from workerkit.wire import (
     pack,
 )
 
+if TYPE_CHECKING:
+    from workerkit.host.agency import Plan
+
 log = logging.getLogger(__name__)
 
 #: Seconds to wait for the end of a dead worker's wire; a stray grandchild may hold it open.
 WIRE_END_WAIT = 0.5
 #: Seconds that a worker has for `worker_stop` before it is killed.
 LEAVE_GRACE = 10.0
-
-
-class Owner:
-    """Who hears of a worker. What it does not care for is nothing to it."""
-
-    def on_hello(self, worker: Worker, functions: list[Descriptor]) -> None:
-        """It has imported the target, which holds these functions."""
-
-    def on_ready(self, worker: Worker) -> None:
-        """Its slots are open."""
-
-    def on_refresh(self, worker: Worker, frame: Refresh) -> None:
-        """It asks to be replaced when it is its turn."""
-
-    def on_resize(self, worker: Worker, frame: Resize) -> None:
-        """It has another number of slots from now on."""
-
-    def on_death(self, worker: Worker) -> None:
-        """The process is gone, and nothing more will come from it."""
-
-
-class Listener(Protocol):
-    """Who hears of the runs in a worker, once it serves a function."""
-
-    def on_chunk(self, frame: Chunk) -> None:
-        """A run has yielded."""
-
-    def on_progress(self, frame: Progress) -> None:
-        """A run has something to show."""
-
-    def on_end(self, worker: Worker, frame: JobEnd) -> None:
-        """A run is over, and its slot is free."""
 
 
 class Worker(asyncio.Protocol):
@@ -88,6 +60,8 @@ class Worker(asyncio.Protocol):
         self.drained = False
         #: Set when it takes nothing more: it is being refreshed, drained or killed.
         self.leaving = False
+        #: Set when it takes nothing more, and goes when it is its turn to be refreshed.
+        self.retiring = False
         #: Why the host killed it; empty when it was not the host.
         self.killed_for = ""
         #: What it did wrong that it had to be killed for.
@@ -95,8 +69,9 @@ class Worker(asyncio.Protocol):
         #: Why it cannot serve, in its own words; and whether another try may do.
         self.unfit = ""
         self.passing = False
-        #: What it was told to load, and what it found there.
-        self.told = False
+        #: By what it was told what to load, and what it found there; in which round of starts that was.
+        self.plan: Plan | None = None
+        self.round = 0
         self.functions: list[Descriptor] | None = None
         #: The GPU that it has, and the worker that it takes over from.
         self.device: str | None = None
@@ -135,8 +110,25 @@ class Worker(asyncio.Protocol):
 
     @property
     def fresh(self) -> bool:
-        """Whether it is ready and no job has run in it."""
-        return self.ready and not self.begun
+        """Whether it can take jobs and none has run in it."""
+        return self.ready and not self.begun and not self.retiring
+
+    @property
+    def serves(self) -> bool:
+        """Whether it can take jobs, or has some."""
+        return self.ready and (bool(self.busy) or not (self.retiring or self.leaving))
+
+    @property
+    def full(self) -> bool:
+        """Whether it has a job in every slot."""
+        return len(self.busy) >= self.slots > 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has loaded, and cannot start before a job is over in the one that it takes over from."""
+        before = self.predecessor
+        loaded = self.functions is not None and not self.slots
+        return loaded and before is not None and before.leaving and bool(before.busy)
 
     async def launch(self, environment: Mapping[str, str]) -> None:
         """Start the process; it waits to be told what to load. Death is reported to the owner, once."""
@@ -147,7 +139,6 @@ class Worker(asyncio.Protocol):
 
     def begin(self, start: Start) -> None:
         """Say what it shall load."""
-        self.told = True
         self.output.marked_by(start.tag)
         self.send(start)
 
@@ -194,6 +185,7 @@ class Worker(asyncio.Protocol):
 
     def _overdue(self) -> None:
         if not self.gone:
+            log.warning("%s did not leave within %g s and is killed", self.id, LEAVE_GRACE)
             self.kill(f"it did not leave within {LEAVE_GRACE:g} s")
 
     def kill(self, reason: str) -> None:
@@ -224,6 +216,8 @@ class Worker(asyncio.Protocol):
     def _report(self) -> None:
         if not self.gone:
             self.gone = True
+            if self.drained and not self.killed_for and self.process.ended.result():
+                log.warning("%s %s as it left", self.id, self.how_it_ended)
             if self._transport is not None:
                 self._transport.close()
             self.owner.on_death(self)
