@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 TIMEOUT = 30.0
 
 
+class ServerGone(WorkerkitError):
+    """The server that was asked is not there, or is about to go."""
+
+
 class View(Protocol):
     """What the commands ask; answers are those of the operators' routes."""
 
@@ -123,7 +127,9 @@ class ServerView:
             answer = self._http.request_encode_url(method, self._url + path, fields=fields)
             body: dict[str, Any] = answer.json()
         except (urllib3.exceptions.HTTPError, ValueError) as error:
-            raise WorkerkitError(f"the server at {self._url} does not answer: {error}") from error
+            raise ServerGone(f"the server at {self._url} does not answer: {error}") from error
+        if body.get("code") == "stopping":
+            raise ServerGone(str(body["error"]))
         if answer.status != 200:
             raise WorkerkitError(str(body.get("error", body)))
         return body
