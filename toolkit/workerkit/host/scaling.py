@@ -74,6 +74,9 @@ class Scaling:
             except QueueError as error:
                 log.error("%s: how long jobs wait is not known: %s", self._endpoint, error)
                 pause = REFUSED_PAUSE
+            except Exception:  # or the pool would stay as it is for good
+                log.exception("%s: scaling has failed, and goes on", self._endpoint)
+                pause = REFUSED_PAUSE
             self._none_left.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._none_left.wait(), pause)
@@ -112,7 +115,11 @@ class Scaling:
         pause = self._idle_timeout
         while True:
             await asyncio.sleep(pause)
-            pause = self._let_go()
+            try:
+                pause = self._let_go()
+            except Exception:
+                log.exception("%s: scaling has failed, and goes on", self._endpoint)
+                pause = self._idle_timeout
 
     def _let_go(self) -> float:
         """Let those go that have idled for too long; returns seconds until another may have."""
