@@ -31,7 +31,7 @@ from workerkit.host.tasks import background
 from workerkit.host.tree import become_subreaper
 from workerkit.loading import load_plugins, resettled, worker_refs
 from workerkit.opening import file_of, publish, rival_on, store_of
-from workerkit.rereading import check_counts, read_at_start
+from workerkit.rereading import check_counts, read_at_start, without_effect
 from workerkit.server import Api, bind, serve
 from workerkit.settings import Settings, worker_environment
 from workerkit.target import check_file
@@ -92,7 +92,7 @@ class App:
         check_counts(settings)
         plugins = load_plugins(settings)
         hooks = Hooks(plugins, bridge)
-        for sentence in hooks.retired:
+        for sentence in (*hooks.retired, *without_effect(settings)):
             log.warning("%s", sentence)
         with _bound(settings) as listening:
             meter = PrometheusMeter()
@@ -160,6 +160,8 @@ class App:
             return
         if changed := read_at_start(self._settings, settings, host.hooks.plugins):
             log.warning("changed, and read at the next start only: %s", ", ".join(changed))
+        for sentence in without_effect(settings):
+            log.warning("%s", sentence)
         log.info("reloaded %s; workers are replaced one by one", shown(self._target))
 
     def _announce(self, host: Host, url: str, everywhere: bool) -> None:

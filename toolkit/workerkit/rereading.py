@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from workerkit.errors import SettingsError
 from workerkit.hooks import WORKER_HOOKS, LoadedPlugin
+from workerkit.host.gpus import gpus
 from workerkit.host.sizes import sizes
-from workerkit.settings import Settings
+from workerkit.settings import Settings, worker_environment
 
 #: Sections that a running server does not read again, and the fields that it does not of one that it does.
 FIXED = ("server", "queue", "policy", "plugins", "logs")
@@ -24,6 +25,16 @@ def check_counts(settings: Settings) -> None:
         source = settings.where("workers.count")
         source = "--workers" if source == "flags" else source
         raise SettingsError(f"{source}: {error}" if source else str(error)) from None
+
+
+def without_effect(settings: Settings) -> Iterator[str]:
+    """Settings that do nothing beside others, each with why."""
+    workers = settings.workers
+    if workers.prewarm == "module" and len(gpus(workers.gpus, worker_environment())) > 1:
+        yield (
+            "workers.prewarm is 'module', but standbys import nothing where several GPUs are shared out: "
+            "it is not known ahead which one each gets"
+        )
 
 
 def read_at_start(before: Settings, now: Settings, loaded: Sequence[LoadedPlugin]) -> list[str]:
