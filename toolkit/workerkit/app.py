@@ -28,7 +28,7 @@ from workerkit.host.jobs import Jobs
 from workerkit.host.metrics import PrometheusMeter
 from workerkit.host.sealing import Sealer
 from workerkit.host.tasks import background
-from workerkit.host.tree import become_subreaper
+from workerkit.host.tree import become_subreaper, end_leftovers, marks
 from workerkit.loading import load_plugins, resettled, worker_refs
 from workerkit.opening import file_of, publish, rival_on, store_of
 from workerkit.rereading import check_counts, read_at_start, without_effect
@@ -98,6 +98,7 @@ class App:
             meter = PrometheusMeter()
             store = store_of(settings, hooks, self._holder, meter.batch)
             await store.open()
+            await self._end_leftovers()
             sealer = Sealer.from_settings(settings.queue, file_of(settings.queue))
             host = Host(
                 settings=settings,
@@ -106,7 +107,7 @@ class App:
                 hooks=hooks,
                 sealer=sealer,
                 worker_plugins=worker_refs(plugins),
-                environment=worker_environment(),
+                environment=self._environment(),
                 holder=self._holder,
                 meter=meter,
             )
@@ -116,6 +117,15 @@ class App:
             finally:
                 await store.close()
                 bridge.close()
+
+    def _environment(self) -> dict[str, str]:
+        return worker_environment() | marks(file_of(self._settings.queue))
+
+    async def _end_leftovers(self) -> None:
+        """The queue is ours; before its jobs run again, what an earlier host could not end any more is ended."""
+        queue = file_of(self._settings.queue)
+        if queue is not None and (left := await asyncio.to_thread(end_leftovers, queue)):
+            log.warning("processes that jobs of an earlier run had left, and that were killed: %d", left)
 
     async def _serve(self, host: Host, intake: Intake, listening: socket.socket) -> None:
         """The API answers from the first moment; the workers follow."""
@@ -154,7 +164,7 @@ class App:
             check_counts(settings)
             # Aside, because modules of plugins that are new in [plugins] are imported to be checked.
             plugins = await asyncio.to_thread(resettled, host.hooks.plugins, settings)
-            await host.reload(settings, worker_refs(plugins), worker_environment())
+            await host.reload(settings, worker_refs(plugins), self._environment())
         except WorkerkitError as error:
             log.error("nothing was reloaded: %s", error)
             return
