@@ -214,3 +214,26 @@ def test_a_line_that_comes_after_all_was_stored_is_added_to_it() -> None:
             scene.says("a", "second")
 
     assert played(play).kept == {("a", 1): "first\nsecond\n"}
+
+
+def test_what_a_worker_warns_of_has_its_level_and_is_said_once_for_all(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def play(scene: Scene) -> None:
+        scene.output.line("WARNING workerkit.elastic - it returned str")
+        WorkerOutput("w2", scene.book).line("WARNING workerkit.elastic - it returned str")
+        scene.output.line("WARNING of my own")
+        scene.output.began(run("a"), alone=True)
+        for _ in range(2):
+            scene.says("a", "ERROR workerkit.job a odd")
+
+    with caplog.at_level(logging.INFO, "workerkit"):
+        scene = played(play)
+
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "w | workerkit.elastic - it returned str"),
+        ("INFO", "w | WARNING of my own"),
+        ("ERROR", "w a | workerkit.job a odd"),
+        ("ERROR", "w a | workerkit.job a odd"),
+    ]
+    assert scene.text("a") == "ERROR workerkit.job a odd\n" * 2

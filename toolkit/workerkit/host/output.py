@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections import deque
 
@@ -17,7 +18,9 @@ from workerkit.redaction import Redactor
 log = logging.getLogger(__name__)
 
 #: How much of a worker's last words is kept for the error of the job that it ran.
-TAIL_LINES = 40
+TAIL_LINES = 60
+#: How a worker of ours begins what it logs itself. A handler can forge it, to no end.
+LOGGED = re.compile(r"(?P<level>WARNING|ERROR|CRITICAL) (?=workerkit[\w.]* )")
 #: Bytes of one run that are logged.
 MOST_LOGGED = 10_000_000
 #: Seconds by which the loop's clock may be ahead of ours.
@@ -121,8 +124,12 @@ class WorkerOutput:
             self._log(speaker, text)
 
     def _log(self, speaker: _Speaker | None, text: str) -> None:
+        level = logging.INFO
+        if logged := LOGGED.match(text):
+            level, text = getattr(logging, logged["level"]), text[logged.end() :]
         if speaker is None:
-            log.info("%s | %s", self._worker, text, extra={"worker": self._worker})
+            if logged is None or self._book.is_news(text):
+                log.log(level, "%s | %s", self._worker, text, extra={"worker": self._worker})
             return
         if speaker.logged > MOST_LOGGED:
             return
@@ -131,7 +138,7 @@ class WorkerOutput:
             text = f"(it has printed {MOST_LOGGED:,} bytes; no more are logged, and the last are kept with the job)"
         id = speaker.key[0]
         known = {"worker": self._worker, "job": id, "endpoint": self._endpoint}
-        log.info("%s %s | %s", self._worker, id, text, extra=known)
+        log.log(level, "%s %s | %s", self._worker, id, text, extra=known)
 
     def _forget(self) -> None:
         """Those that may say nothing any more. However many there are, a run's secrets are masked until then."""

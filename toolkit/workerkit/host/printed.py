@@ -19,6 +19,8 @@ Keep = Callable[[str, int, bytes], Awaitable[object]]
 #: Output is read beside the wire, so lines come late. Seconds after a run's end before what it printed is
 #: stored, and in which a line is still taken for its.
 SETTLE, LATE_OUTPUT = 0.2, 2.0
+#: Different warnings of workers that are remembered, so that they are said once.
+MOST_WARNINGS = 1_000
 #: Seconds that the last logs have to be stored when the host stops.
 LAST_WRITES = 5.0
 
@@ -77,7 +79,15 @@ class Logbook:
         self._keep = keep
         self._printed: dict[Key, Printed] = {}
         self._watchers: dict[str, set[asyncio.Event]] = {}
+        self._warnings: set[str] = set()
         self._writes: set[asyncio.Task[None]] = set()
+
+    def is_news(self, warning: str) -> bool:
+        """Whether no worker has said this before. Each finds out for itself what is wrong with the target."""
+        if warning in self._warnings or len(self._warnings) >= MOST_WARNINGS:
+            return warning not in self._warnings
+        self._warnings.add(warning)
+        return True
 
     def find(self, id: str, attempt: int) -> Printed | None:
         """What a run has printed, unless that is only in the queue."""
