@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -95,8 +97,31 @@ def test_a_crash_says_what_becomes_of_its_job(server: Server) -> None:
     log = server.log()
     died = r"its worker worker-\w+ was killed by SIGKILL"
     for number in (1, 2):
-        back = rf"job {id} of crashing goes back to the queue \(crash {number} of 3\): {died}"
+        back = (
+            rf"job {id} of crashing goes back to the queue \(crash {number} of 3; alone from now on\): {died}"
+        )
         assert re.search(back, log)
+
+
+def test_in_json_a_line_about_a_worker_or_a_job_says_which(tmp_path: Path) -> None:
+    with Server(tmp_path, HANDLER, arguments=("--log-format", "json")) as server:
+        raised, crashed = server.submit("unlucky"), server.submit("crashing")
+        server.wait("unlucky", raised)
+        server.wait("crashing", crashed)
+        until("it is logged", lambda: server.log().count(" is FAILED") == 2)
+        lines = [json.loads(line) for line in server.log().splitlines()]
+
+    for said, known in {
+        " is ready for ": {"worker", "endpoint"},
+        " is refreshed: isolation": {"worker", "endpoint"},
+        " was killed by SIGKILL": {"worker", "endpoint"},
+        " has failed (": {"worker", "job", "endpoint"},
+        " goes back to the queue": {"worker", "job", "endpoint"},
+        " is FAILED": {"worker", "job", "endpoint"},
+    }.items():
+        about = [known <= {*line} for line in lines if said in line["message"]]
+        assert all(about), said
+        assert about or "isolation" in said
 
 
 @pytest.mark.parametrize("how", ["CANCELLED", "TIMED_OUT"])

@@ -50,7 +50,7 @@ def refused(output: str) -> str:
             "from workerkit import worker_function\n\n@worker_function\ndef f(a, b):\n    return 1\n",
             ["'a'", "job"],
         ),
-        ("import os\nos._exit(9)\n", ["exited with code 9"]),
+        ("import os\nos._exit(9)\n", ["the worker exited with code 9 while it imported handler.py"]),
     ],
     ids=[
         "import error",

@@ -196,7 +196,7 @@ class Agency:
         if worker not in self._standbys:
             return
         self._standbys.remove(worker)
-        if self._starts.failed(worker.unfit or worker.how_it_ended, self._starts.round, passing=False):
+        if self._starts.failed(worker.why_not_ready(), self._starts.round, passing=False):
             log.warning("standby %s is gone: %s", worker.id, self._starts.problem)
         self._refill_after(self._starts.pause)
 

@@ -108,7 +108,12 @@ class Hiring:
     def _hired(self, predecessor: Worker | None, round: int, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s: a worker could not be started", self._endpoint, exc_info=error)
+            log.error(
+                "%s: a worker could not be started",
+                self._endpoint,
+                exc_info=error,
+                extra={"endpoint": self._endpoint},
+            )
             self.failed(f"a worker could not be started: {error}", round)
             self._not_hired(predecessor)
 
@@ -117,7 +122,11 @@ class Hiring:
         self._meter.start_failed(self._endpoint)
         news = self.starts.failed(why, round, passing=passing)
         log.error(
-            "%s cannot serve: %s; next try in %g s", who, why if news else "as before", self.starts.pause
+            "%s cannot serve: %s; next try in %g s",
+            who,
+            why if news else "as before",
+            self.starts.pause,
+            extra={"endpoint": self._endpoint},
         )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
+from workerkit.host import telling
 from workerkit.host.agency import Agency
 from workerkit.host.hiring import Hiring, expect, may_start, to_open
 from workerkit.host.meter import Meter
@@ -21,8 +21,6 @@ from workerkit.host.worker import Worker
 from workerkit.queue import Store
 from workerkit.settings import WorkersSettings
 from workerkit.wire import Descriptor, Refresh, Resize
-
-log = logging.getLogger(__name__)
 
 
 class Pool(Owner):
@@ -94,13 +92,13 @@ class Pool(Owner):
     def grow(self) -> None:
         """One worker more."""
         self.wanted += 1
-        log.info("%s: jobs wait, so there will be %d workers", self.function.name, self.wanted)
+        telling.grows(self.function.name, self.wanted)
         self._fill()
 
     def shrink(self, worker: Worker) -> None:
         """One worker less: this one, which has nothing to do."""
         self.wanted -= 1
-        log.info("%s has nothing to do and goes; of %s stay %d", worker.id, self.function.name, self.wanted)
+        telling.shrinks(worker, self.wanted)
         self.let_go(worker)
 
     # Hiring: a worker is adopted, assigned when it may start, and its slots are opened when it is ready.
@@ -161,7 +159,7 @@ class Pool(Owner):
         self.hiring.starts.succeeded()
         self.up = True
         expect(worker, None)
-        log.info("%s is ready for %s (pid %d)", worker.id, self.function.name, worker.process.pid)
+        telling.is_ready(worker)
         self._open(worker)
         self._fill()
         self._refreshing.next_turn()
@@ -232,7 +230,7 @@ class Pool(Owner):
 
     def on_resize(self, worker: Worker, frame: Resize) -> None:
         """It runs another number of jobs at a time from now on."""
-        log.info("%s runs %d jobs at a time", worker.id, frame.slots)
+        telling.resized(worker, frame.slots)
         worker.slots = frame.slots
         if frame.slots < worker.opened:
             worker.opened = frame.slots
@@ -262,12 +260,12 @@ class Pool(Owner):
         if worker.drained or self._closing:
             return
         if worker.was_ready:
-            log.warning("%s %s", worker.id, worker.how_it_ended)
+            telling.has_died(worker)
             if not worker.killed_for:
                 self._meter.worker_died(self.function.name)
                 self.up = bool(self.staff.ready)
         else:
-            why = worker.unfit or worker.how_it_ended
+            why = worker.why_not_ready()
             self.hiring.failed(why, worker.round, passing=worker.passing, who=worker.id)
         if self.staff.hopeless:
             self._gave_up()

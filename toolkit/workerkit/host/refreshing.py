@@ -13,7 +13,7 @@ from workerkit.host.worker import Worker
 log = logging.getLogger(__name__)
 
 RELOAD = "reload: the code and the settings were read again"
-ISOLATION = "isolation: a job that crashed a worker runs alone in a fresh one"
+ISOLATION = "isolation: another job, which had crashed its worker, needs a fresh one"
 
 
 class Refreshable(Protocol):
@@ -113,7 +113,7 @@ class Refreshing:
         self._pool.succeed(worker)
 
     def _say(self, worker: Worker, reason: str) -> None:
-        log.info("%s is refreshed: %s", worker.id, reason)
+        log.info("%s is refreshed: %s", worker.id, reason, extra=worker.about)
         self._meter.worker_refreshed(self._endpoint, reason)
 
     def _grace_is_over(self, worker: Worker, grace: float) -> None:

@@ -185,7 +185,7 @@ class Worker(asyncio.Protocol):
 
     def _overdue(self) -> None:
         if not self.gone:
-            log.warning("%s did not leave within %g s and is killed", self.id, LEAVE_GRACE)
+            log.warning("%s did not leave within %g s and is killed", self.id, LEAVE_GRACE, extra=self.about)
             self.kill(f"it did not leave within {LEAVE_GRACE:g} s")
 
     def kill(self, reason: str) -> None:
@@ -198,6 +198,18 @@ class Worker(asyncio.Protocol):
     def how_it_ended(self) -> str:
         """A phrase for the log and for the error of the job that it ran."""
         return self.killed_for or self.fault or self.process.how_it_ended()
+
+    def why_not_ready(self, target: str = "the target") -> str:
+        """Why it never got ready, and how far it got when it just died."""
+        how = self.how_it_ended
+        if self.functions is None and not self.killed_for:
+            how = f"{how} while it imported {target}"
+        return self.unfit or how
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What a log record says of it beside its message."""
+        return {"worker": self.id, "endpoint": self.endpoint} if self.endpoint else {"worker": self.id}
 
     async def last_words(self, run: Run) -> str:
         """What it printed last, without what other runs did, once that has arrived."""
@@ -217,7 +229,7 @@ class Worker(asyncio.Protocol):
         if not self.gone:
             self.gone = True
             if self.drained and not self.killed_for and self.process.ended.result():
-                log.warning("%s %s as it left", self.id, self.how_it_ended)
+                log.warning("%s %s as it left", self.id, self.how_it_ended, extra=self.about)
             if self._transport is not None:
                 self._transport.close()
             self.owner.on_death(self)
@@ -229,7 +241,7 @@ class Worker(asyncio.Protocol):
 
     def misbehaved(self, what: str) -> None:
         """It is killed, and unlike a worker that the host kills for its own ends, it is to blame."""
-        log.error("worker %s %s and is killed", self.id, what)
+        log.error("worker %s %s and is killed", self.id, what, extra=self.about)
         self.fault = self.fault or what
         self.leaving = True
         self.process.kill()
