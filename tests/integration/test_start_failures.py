@@ -27,6 +27,32 @@ class Fitness:
         if os.path.exists("busy"):
             raise Unfit("the GPU is busy")
 """
+ONE_BROKEN = """
+import os, time
+from workerkit import hookimpl
+
+class Fitness:
+    @hookimpl
+    def worker_start(self, worker):
+        if worker.endpoint == "work":
+            raise RuntimeError("broken")
+        while not os.path.exists("open"):
+            time.sleep(0.02)
+"""
+ALL_BUT_ONE = """
+import os, time
+from workerkit import hookimpl
+
+class Fitness:
+    @hookimpl
+    def worker_start(self, worker):
+        try:
+            os.close(os.open("first", os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            raise RuntimeError("broken") from None
+        while not os.path.exists("open"):
+            time.sleep(0.02)
+"""
 
 
 def test_a_target_that_does_not_import_at_start_ends_with_code_3(tmp_path: Path) -> None:
@@ -75,11 +101,8 @@ def test_an_unfit_worker_takes_no_job_and_is_tried_again_until_it_is_fit(tmp_pat
 
 
 def test_one_function_that_cannot_start_takes_nothing_from_another(tmp_path: Path) -> None:
-    (tmp_path / "fitness.py").write_text(
-        UNFIT.replace('os.path.exists("busy")', "worker.endpoint == 'work'").replace(
-            'Unfit("the GPU is busy")', 'RuntimeError("broken")'
-        )
-    )
+    """The other still loads when it is clear that the first will not."""
+    (tmp_path / "fitness.py").write_text(ONE_BROKEN)
     both = HANDLER + "\n@worker_function\ndef other(job):\n    return 'fine'\n"
     settings = '[plugins]\nload = ["fitness:Fitness"]\n'
     with Server(tmp_path, both, settings=settings, ready=False) as server:
@@ -88,5 +111,17 @@ def test_one_function_that_cannot_start_takes_nothing_from_another(tmp_path: Pat
             "five have failed", lambda: "5 starts" in server.get("/v2/work/health")[1].get("problem", ""), 60
         )
 
+        (tmp_path / "open").touch()
         assert server.run("other")["output"] == "fine"
         assert server.get("/readyz")[1] == {"ready": False, "waiting_for": ["work"], "failing": ["work"]}
+
+
+def test_workers_that_fail_together_are_one_failure(tmp_path: Path) -> None:
+    (tmp_path / "fitness.py").write_text(ALL_BUT_ONE)
+    settings = '[plugins]\nload = ["fitness:Fitness"]\n[workers]\ncount = "6"\n'
+    with Server(tmp_path, HANDLER, settings=settings, ready=False) as server:
+        until("five have failed", lambda: server.log().count("cannot serve: ") >= 5)
+        assert "the last start of a worker failed" in server.get("/v2/work/health")[1]["problem"]
+        (tmp_path / "open").touch()
+
+        assert server.run("work")["status"] == "COMPLETED"
