@@ -119,9 +119,9 @@ class Unfit(Frame, tag="unfit", frozen=True):
 
 
 class Refresh(Frame, tag="refresh", frozen=True):
-    """The worker asks to be replaced when it is its turn; until then it goes on.
+    """The worker asks to be replaced when it is its turn; until its successor is there it goes on.
 
-    `last` says that it takes nothing more from then on; else it goes on until the other is there.
+    `last` says that it takes nothing more from now on.
     """
 
     reason: str
