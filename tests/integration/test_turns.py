@@ -8,7 +8,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from waiting import until
+import pytest
+
+from waiting import alive, until
 from workerkit.testing import Server
 
 HANDLERS = """
@@ -41,6 +43,17 @@ class Gate:
             open("waits", "a").write(".")
         while os.path.exists("closed"):
             time.sleep(0.01)
+"""
+ORDER = """
+from workerkit import hookimpl
+
+class Gate:
+    @hookimpl
+    def worker_start(self, worker):
+        open("order", "a").write("start ")
+    @hookimpl
+    def worker_stop(self, worker):
+        open("order", "a").write("stop ")
 """
 
 
@@ -117,3 +130,29 @@ def test_a_refresh_of_the_only_worker_leaves_the_server_ready_and_its_death_does
         assert (status, answer["waiting_for"]) == (503, ["work"])
         (tmp_path / "closed").unlink()
         until("all is well again", lambda: server.get("/readyz")[0] == 200)
+
+
+@pytest.mark.parametrize("how", ["killed", "reloaded"])
+def test_who_comes_for_a_replacement_that_waited_waits_as_it_did(tmp_path: Path, how: str) -> None:
+    """Its predecessor still runs a job, and two that have started are never there together."""
+    (tmp_path / "gate.py").write_text(ORDER)
+    imports = "import os\nopen('imports', 'a').write(f'{os.getpid()}\\n')\n"
+    settings = '[plugins]\nload = ["gate:Gate"]\n[workers]\nprewarm = "off"\ncount = "work=1,fickle=0"\n'
+
+    def pids() -> list[int]:
+        return [int(pid) for pid in (tmp_path / "imports").read_text().split()]
+
+    with Server(tmp_path, imports + HANDLERS, settings=settings) as server:
+        id = server.submit("work", "a")
+        until("it runs", (tmp_path / "runs-a").exists)
+        os.kill(server.pid, signal.SIGHUP)
+        until("the replacement waits", lambda: "is refreshed: reload" in server.log())
+        waits = pids()[-1]
+        os.kill(*((waits, signal.SIGKILL) if how == "killed" else (server.pid, signal.SIGHUP)))
+        until("it is gone", lambda: not alive(waits))
+        until("it has loaded", lambda: len(pids()) == (4 if how == "killed" else 5))
+        (tmp_path / "go").touch()
+
+        assert server.wait("work", id)["status"] == "COMPLETED"
+        until("the last is ready", lambda: counted(server)["ready"] == 1)
+        assert (tmp_path / "order").read_text().split() == ["start", "stop", "start"]
