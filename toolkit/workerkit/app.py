@@ -13,13 +13,12 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import attrs
 
 from workerkit.bridge import Bridge
-from workerkit.errors import QueueError, SettingsError, WorkerkitError
+from workerkit.errors import QueueError, SettingsError
 from workerkit.handlers import shown
 from workerkit.hooks import Hooks, LoadedPlugin
 from workerkit.host.host import Host
@@ -27,11 +26,11 @@ from workerkit.host.intake import Intake
 from workerkit.host.jobs import Jobs
 from workerkit.host.metrics import PrometheusMeter
 from workerkit.host.sealing import Sealer
-from workerkit.host.tasks import background
 from workerkit.host.tree import become_subreaper, end_leftovers, marks
-from workerkit.loading import load_plugins, resettled, worker_refs
+from workerkit.loading import load_plugins, worker_refs
 from workerkit.opening import file_of, publish, rival_on, store_of
-from workerkit.rereading import check_counts, read_at_start, without_effect
+from workerkit.reloading import Reloading
+from workerkit.rereading import check_counts, without_effect
 from workerkit.server import Api, bind, serve
 from workerkit.settings import Settings, worker_environment
 from workerkit.target import check_file
@@ -77,7 +76,6 @@ class App:
         self._target = target
         self._on_start = on_start
         self._holder = uuid.uuid4().hex
-        self._serves = False
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; SIGHUP reads code and settings again.
@@ -131,7 +129,8 @@ class App:
         """The API answers from the first moment; the workers follow."""
         token, stop_api = secrets.token_urlsafe(32), asyncio.Event()
         url, everywhere = _address(listening)
-        with _signals(partial(self._reload, host)) as (stop, hurry):
+        reloading = Reloading(host, self._target, self._settings, self._read_again, self._environment)
+        with _signals(reloading.ask) as (stop, hurry):
             jobs = Jobs(host, intake)
             api = Api(jobs, self._settings, token)
             serving = asyncio.create_task(serve(api, listening, self._settings, stop_api, hurry))
@@ -140,12 +139,13 @@ class App:
             started = False
             try:
                 if started := await _before(host.start(), stop, serving):
-                    self._serves = True
                     self._announce(host, url, everywhere)
+                    reloading.start()
                     await _before(host.gave_up.wait(), stop, serving)
                     _say_what_runs(host, host.settings.workers.shutdown_grace)
             finally:
                 jobs.stopping = True
+                await reloading.close()
                 await self._close(host, hurry)
                 stop_api.set()
                 await serving
@@ -153,26 +153,6 @@ class App:
                 await _say_what_waits(host)
             if host.gave_up.is_set():
                 raise host.why_it_gave_up()
-
-    async def _reload(self, host: Host) -> None:
-        """Read settings and code again; whatever is wrong with them, the server goes on as before."""
-        if not self._serves:
-            log.warning("nothing was reloaded, since the server is still starting; try again in a moment")
-            return
-        try:
-            settings = self._read_again()
-            check_counts(settings)
-            # Aside, because modules of plugins that are new in [plugins] are imported to be checked.
-            plugins = await asyncio.to_thread(resettled, host.hooks.plugins, settings)
-            await host.reload(settings, worker_refs(plugins), self._environment())
-        except WorkerkitError as error:
-            log.error("nothing was reloaded: %s", error)
-            return
-        if changed := read_at_start(self._settings, settings, host.hooks.plugins):
-            log.warning("changed, and read at the next start only: %s", ", ".join(changed))
-        for sentence in without_effect(settings):
-            log.warning("%s", sentence)
-        log.info("reloaded %s; workers are replaced one by one", shown(self._target))
 
     def _announce(self, host: Host, url: str, everywhere: bool) -> None:
         settings = self._settings
@@ -218,16 +198,13 @@ async def _before(
 
 
 @contextlib.contextmanager
-def _signals(
-    reload: Callable[[], Coroutine[Any, Any, None]],
-) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+def _signals(reload: Callable[[], None]) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
     """Two events: one for the first SIGTERM or SIGINT, one for the second. SIGHUP calls `reload`.
 
     A SIGHUP because the terminal has gone is one of the former.
     """
     loop, stop, hurry = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     had_terminal = _has_terminal()
-    reloading: set[asyncio.Task[None]] = set()
 
     def received() -> None:
         (hurry if stop.is_set() else stop).set()
@@ -235,10 +212,8 @@ def _signals(
     def hung_up() -> None:
         if had_terminal and not _has_terminal():
             received()
-        elif not reloading and not stop.is_set():
-            task = background(reload(), "reloading")
-            reloading.add(task)
-            task.add_done_callback(reloading.discard)
+        elif not stop.is_set():
+            reload()
 
     handlers = {signal.SIGTERM: received, signal.SIGINT: received, signal.SIGHUP: hung_up}
     for number, handler in handlers.items():
@@ -246,8 +221,6 @@ def _signals(
     try:
         yield stop, hurry
     finally:
-        for task in reloading:
-            task.cancel()
         for number in handlers:
             loop.remove_signal_handler(number)
 

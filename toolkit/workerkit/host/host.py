@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
+import attrs
+
 from workerkit.errors import CannotServe
 from workerkit.handlers import shown
 from workerkit.hooks import Hooks
@@ -35,6 +37,17 @@ log = logging.getLogger(__name__)
 
 #: Seconds that deliveries under way have when the host stops.
 DELIVERY_GRACE = 5.0
+
+
+@attrs.frozen
+class Found:
+    """The target as it is now, and by which settings it shall be served."""
+
+    settings: Settings
+    plan: Plan
+    #: It has imported the target, which holds these functions.
+    worker: Worker
+    functions: Sequence[Descriptor]
 
 
 class Host:
@@ -120,16 +133,23 @@ class Host:
         if first is not None:
             first.kill("no workers are wanted")
 
-    async def reload(
+    async def look(
         self, settings: Settings, plugins: Sequence[PluginRef], environment: Mapping[str, str]
-    ) -> None:
-        """Serve the target as it is now, by new `[workers]`, `[limits]` and plugins of workers.
+    ) -> Found:
+        """Import the target as it is now, beside the workers that serve. Cancelling it leaves nothing behind.
 
-        Workers are replaced one by one, and no job is disturbed. When the target does not load any
-        more, this raises `CannotServe` or `SettingsError`, and everything stays as it was.
+        Raises `CannotServe` when it does not load any more.
         """
         plan = self._plan(settings, plugins, environment)
-        worker, functions = await self._discover(plan)
+        return Found(settings, plan, *await self._discover(plan))
+
+    async def reload(self, found: Found) -> None:
+        """Serve what was found, by new `[workers]`, `[limits]` and plugins of workers.
+
+        Workers are replaced one by one, and no job is disturbed. When there are not all functions that
+        the settings name, this raises `SettingsError`, and everything stays as it was.
+        """
+        settings, plan, worker, functions = found.settings, found.plan, found.worker, found.functions
         try:
             chosen = sizes(settings.workers.count, [function.name for function in functions])
             await self._register(functions)
