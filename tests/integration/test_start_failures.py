@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from waiting import until
 from workerkit.testing import Server
 
@@ -100,11 +102,14 @@ def test_an_unfit_worker_takes_no_job_and_is_tried_again_until_it_is_fit(tmp_pat
         assert "problem" not in server.get("/v2/work/health")[1]
 
 
-def test_one_function_that_cannot_start_takes_nothing_from_another(tmp_path: Path) -> None:
-    """The other still loads when it is clear that the first will not."""
+@pytest.mark.parametrize("other", ["still loads", "has none while it idles"])
+def test_one_function_that_cannot_start_takes_nothing_from_another(tmp_path: Path, other: str) -> None:
     (tmp_path / "fitness.py").write_text(ONE_BROKEN)
     both = HANDLER + "\n@worker_function\ndef other(job):\n    return 'fine'\n"
     settings = '[plugins]\nload = ["fitness:Fitness"]\n'
+    if other != "still loads":
+        (tmp_path / "open").touch()
+        settings += '[workers]\ncount = "work=1,other=0..1"\nidle_timeout = 0.2\n'
     with Server(tmp_path, both, settings=settings, ready=False) as server:
         until("the function is known", lambda: server.get("/v2/work/health")[0] == 200)
         until(
