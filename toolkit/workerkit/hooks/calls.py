@@ -12,7 +12,7 @@ import attrs
 import pluggy
 
 from workerkit.errors import JobFailed, PluginFailed, Refused, Retry, Unfit
-from workerkit.failures import message_of, sendable
+from workerkit.failures import message_of, sendable, writable
 from workerkit.hooks.faults import is_ctrl_c
 from workerkit.hooks.implementations import ARGUMENTS, PROJECT, LoadedPlugin
 from workerkit.redaction import Redactor, secrets_of
@@ -72,8 +72,9 @@ class Call:
         """
         if is_ctrl_c(error):
             raise error
-        fault = self.told(f"{type(error).__name__}: {message_of(error)}")
-        trace = self.told("".join(traceback.format_exception(error))).rstrip()
+        # Not cut yet: a job's own secrets are masked by whoever knows the job.
+        fault = writable(self.redactor.text(f"{type(error).__name__}: {message_of(error)}"))
+        trace = writable(self.redactor.text("".join(traceback.format_exception(error)))).rstrip()
         return PluginFailed(self.plugin, self.hook, fault, trace)
 
     def told(self, text: Any) -> str:

@@ -13,7 +13,7 @@ import attrs
 from workerkit.failures import readable
 from workerkit.host.printed import LATE_OUTPUT, Key, Logbook
 from workerkit.host.run import Run
-from workerkit.redaction import Redactor
+from workerkit.redaction import Redactor, cut
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +91,10 @@ class WorkerOutput:
     def failed(self, run: Run, error: str) -> None:
         """A run has raised: the log that is kept with its job ends with that. The server's log does not."""
         self._book.end_with((run.record.id, run.record.attempt), readable(run.clean(error)))
+
+    def cut(self, line: bytes, most: int, *, ended: bool) -> list[bytes]:
+        """A long line in pieces, in which no secret is cut in two."""
+        return cut(line, most, self._redactors.values(), ended=ended)
 
     def line(self, line: str) -> None:
         """The worker has printed a line; C code may have begun it, and a run of ours gone on."""

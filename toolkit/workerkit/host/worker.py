@@ -132,7 +132,7 @@ class Worker(asyncio.Protocol):
 
     async def launch(self, environment: Mapping[str, str]) -> None:
         """Start the process; it waits to be told what to load. Death is reported to the owner, once."""
-        self.process = await WorkerProcess.start(environment, self.output.line)
+        self.process = await WorkerProcess.start(environment, self.output.line, self.output.cut)
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self, sock=self.process.wire)
         self.process.ended.add_done_callback(self._died)

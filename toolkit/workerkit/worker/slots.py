@@ -20,6 +20,7 @@ from workerkit.bridge import Cancel
 from workerkit.errors import JobCancelled, WorkerkitError
 from workerkit.failures import sendable
 from workerkit.job import Job, Status
+from workerkit.redaction import secrets_of
 from workerkit.runner import NO_RETRY, Emit, Run, Runner
 from workerkit.wire import Chunk, Frame, JobEnd, Progress, Refresh, Resize, RunJob, Stop
 from workerkit.worker.interrupt import Interrupt
@@ -155,6 +156,8 @@ class Slots:
             )
         except (WorkerkitError, ValueError) as error:
             return Run(status=Status.FAILED, error=str(error))
+        if self._printing is not None and job.fields:
+            self._printing.hide(secrets_of(job.fields))
 
         def emit(number: int, value: bytes) -> None:
             tell(Chunk(*ask, number, value))
