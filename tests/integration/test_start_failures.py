@@ -130,3 +130,37 @@ def test_workers_that_fail_together_are_one_failure(tmp_path: Path) -> None:
         (tmp_path / "open").touch()
 
         assert server.run("work")["status"] == "COMPLETED"
+
+
+#: Each keeps a process from ending: a thread, if Python waited for it, and a child that an exit function waits for.
+LINGERING = {
+    "a thread": "import threading, time\nthreading.Thread(target=time.sleep, args=(300,)).start()\n",
+    "a child": "import multiprocessing, time\nmultiprocessing.Process(target=time.sleep, args=(300,)).start()\n",
+}
+
+
+@pytest.mark.parametrize("what", LINGERING)
+def test_what_a_target_has_begun_before_it_fails_holds_up_nobody(what: str, tmp_path: Path) -> None:
+    broken = LINGERING[what] + "import no_torch\n"
+    with Server(tmp_path, HANDLER) as server:
+        (tmp_path / "handler.py").write_text(broken)
+        os.kill(server.pid, signal.SIGHUP)
+        until("nothing is reloaded", lambda: "nothing was reloaded: " in server.log(), seconds=60)
+        assert "No module named 'no_torch'" in server.log()
+        server.stop()
+    with Server(tmp_path, broken, ready=False) as server:
+        assert server.process is not None
+        assert server.process.wait(60) == 3
+
+
+def test_what_a_plugin_has_begun_before_its_worker_is_unfit_holds_up_nobody(tmp_path: Path) -> None:
+    begin = LINGERING["a child"].replace("\n", "\n        ").rstrip()
+    (tmp_path / "fitness.py").write_text(UNFIT.replace("if os.path", f"{begin}\n        if os.path"))
+    (tmp_path / "busy").touch()
+    settings = '[plugins]\nload = ["fitness:Fitness"]\n'
+    with Server(tmp_path, HANDLER, settings=settings, ready=False) as server:
+        until("it is tried again", lambda: "as before" in server.log(), seconds=60)
+        assert "the GPU is busy" in server.get("/v2/work/health")[1]["problem"]
+        (tmp_path / "busy").unlink()
+
+        assert server.run("work")["status"] == "COMPLETED"

@@ -42,8 +42,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds to wait for the end of a dead worker's wire; a stray grandchild may hold it open.
 WIRE_END_WAIT = 0.5
-#: Seconds that a worker has for `worker_stop` before it is killed.
-LEAVE_GRACE = 10.0
+#: Seconds that a worker has to end before it is killed: for `worker_stop`, and for its exit functions
+#: when it cannot serve. One of those may wait for a child for ever.
+LEAVE_GRACE, UNFIT_GRACE = 10.0, 1.0
 
 
 class Worker(asyncio.Protocol):
@@ -181,12 +182,12 @@ class Worker(asyncio.Protocol):
         """Let it end in good order: it takes nothing more, and has a while for `worker_stop`."""
         self.leaving = self.drained = True
         self.send(Drain())
-        asyncio.get_running_loop().call_later(LEAVE_GRACE, self._overdue)
+        asyncio.get_running_loop().call_later(LEAVE_GRACE, self._overdue, LEAVE_GRACE)
 
-    def _overdue(self) -> None:
+    def _overdue(self, seconds: float) -> None:
         if not self.gone:
-            log.warning("%s did not leave within %g s and is killed", self.id, LEAVE_GRACE, extra=self.about)
-            self.kill(f"it did not leave within {LEAVE_GRACE:g} s")
+            log.warning("%s did not leave within %g s and is killed", self.id, seconds, extra=self.about)
+            self.kill(f"it did not leave within {seconds:g} s")
 
     def kill(self, reason: str) -> None:
         """End it at once, because of `reason`."""
@@ -286,6 +287,7 @@ class Worker(asyncio.Protocol):
                 self.owner.on_resize(self, frame)
             case Unfit():
                 self.unfit, self.passing = frame.reason, frame.passing
+                asyncio.get_running_loop().call_later(UNFIT_GRACE, self._overdue, UNFIT_GRACE)
 
     def _introduced(self, hello: Hello) -> None:
         if hello.protocol == PROTOCOL:
