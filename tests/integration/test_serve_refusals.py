@@ -139,6 +139,18 @@ def test_a_queue_file_that_is_no_database(tmp_path: Path) -> None:
     assert (tmp_path / "notes.db").read_text().startswith("shopping list")
 
 
+def test_a_queue_whose_lock_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(GOOD)
+    (tmp_path / "q.db.lock").mkdir()
+    code, output = serve(tmp_path, "handler.py", "--port", "0", "--queue", "sqlite:///q.db")
+
+    assert code == 1
+    assert refused(output).startswith(
+        f"workerkit: {tmp_path}/q.db.lock, the lock of the queue, cannot be opened"
+    )
+    assert "Traceback" not in output
+
+
 @pytest.mark.parametrize(
     ("settings", "parts"),
     [
