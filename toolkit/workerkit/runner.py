@@ -151,7 +151,7 @@ class Runner:
             case InvalidOutput():
                 return self._fail(job, chunks, _told(job, error))
             case PluginFailed():
-                return attrs.evolve(self._fail(job, chunks, _told(job, error)), retry=RETRY_FAILED)
+                return attrs.evolve(self._fail(job, chunks, _told(job, error.whole)), retry=RETRY_FAILED)
         fit = partial(_told, job)
         text = describe(error, worker_id=self.worker_id, tracebacks=self.tracebacks, fit=fit)
         return attrs.evolve(self._fail(job, chunks, text), retry=RETRY_FAILED)

@@ -72,10 +72,9 @@ class Call:
         """
         if is_ctrl_c(error):
             raise error
-        # Not cut yet: a job's own secrets are masked by whoever knows the job.
-        fault = writable(self.redactor.text(f"{type(error).__name__}: {message_of(error)}"))
-        trace = writable(self.redactor.text("".join(traceback.format_exception(error)))).rstrip()
-        return PluginFailed(self.plugin, self.hook, fault, trace)
+        whole = writable(self.redactor.text(f"{type(error).__name__}: {message_of(error)}"))
+        trace = self.told("".join(traceback.format_exception(error))).rstrip()
+        return PluginFailed(self.plugin, self.hook, sendable(whole), trace, whole)
 
     def told(self, text: Any) -> str:
         """What the plugin says, without its secrets, as it may be stored and logged."""

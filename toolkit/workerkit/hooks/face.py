@@ -24,7 +24,7 @@ import attrs
 from workerkit import hookspecs
 from workerkit.delivery import Delivery, Receipt
 from workerkit.errors import PluginError, PluginFailed, Unfit
-from workerkit.failures import message_of, sendable
+from workerkit.failures import message_of
 from workerkit.hooks import asked
 from workerkit.hooks.calls import Call, Compiler
 from workerkit.hooks.checks import check_fields
@@ -158,7 +158,7 @@ class Hooks:
             return _tried(self._deliver[delivery.plugin], delivery)
         except PluginFailed as failure:
             _log(failure, job=delivery.job)
-            return Receipt.retry(sendable(failure))
+            return Receipt.retry(str(failure))
 
     def pre_job(self, job: Job) -> None:
         """Prepare a run; raises `JobFailed`, `Retry` or `PluginFailed`."""
@@ -245,7 +245,7 @@ def _tried(call: Call, delivery: Delivery) -> Receipt:
 
 def _log(failure: PluginFailed, **about: str) -> None:
     """Log a failure with its traceback, in which the plugin's secrets are masked."""
-    log.error("%s\n%s", sendable(failure), sendable(failure.trace), extra=about)
+    log.error("%s\n%s", failure, failure.trace, extra=about)
 
 
 def _own(plugin: object, number: int) -> LoadedPlugin:
