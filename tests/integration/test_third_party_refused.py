@@ -17,7 +17,9 @@ HANDLER = (
     "from workerkit import worker_function\n\n@worker_function\ndef echo(job):\n    return job['input']\n"
 )
 DIST = "of workerkit-broken 0.0.1 (workerkit_broken."
-HOOKS = "accept, deliver, job_event, on_output, open_queue, post_job, pre_job, run_job, worker_start, worker_stop"
+HOOKS = (
+    "accept, deliver, job_event, on_output, open_queue, post_job, pre_job, run_job, worker_start, worker_stop"
+)
 #: Entry point -> the sentence with which it is refused.
 BROKEN = {
     "broken_import": (

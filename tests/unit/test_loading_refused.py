@@ -140,7 +140,11 @@ def install(tmp_path: Path, distribution: Callable[..., None]) -> Install:
             {},
             "have the same name; uninstall one of them, or choose: [plugins] use",
         ),
-        ({"bad": "acme_plugins:Greedy"}, {}, "asks for 'database', and is offered guard, log; give it a default"),
+        (
+            {"bad": "acme_plugins:Greedy"},
+            {},
+            "asks for 'database', and is offered guard, log; give it a default",
+        ),
         (
             {"bad": "acme_plugins:NoSettings"},
             {},
