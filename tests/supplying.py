@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from workerkit.host.owner import Owner
 from workerkit.host.printed import Logbook
 from workerkit.host.supply import Slot, Supply
-from workerkit.host.worker import Owner, Worker
+from workerkit.host.worker import Worker
 from workerkit.queue import Claim
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.settings import LogsSettings

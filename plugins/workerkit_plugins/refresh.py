@@ -28,9 +28,13 @@ class RefreshSettings:
     #: After this many jobs of one worker.
     max_jobs: int | None = attrs.field(default=None, validator=optional(ge(1)))
     #: After a job that leaves the worker with more memory in use than this; bytes.
-    max_rss: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    max_rss: int | None = attrs.field(
+        default=None, validator=optional(ge(1)), metadata={"unit": "bytes", "example": 4_000_000_000}
+    )
     #: When the worker is this old, a tenth more or less, busy or not; seconds.
-    max_age: float | None = attrs.field(default=None, validator=optional(gt(0)))
+    max_age: float | None = attrs.field(
+        default=None, validator=optional(gt(0)), metadata={"unit": "seconds", "example": 3600}
+    )
     #: After a job whose handler raised one of these exceptions or a subclass; `Name` or `module.Name`.
     on_errors: tuple[str, ...] = ()
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from faulting import NOTES, WatchedServer, gone, spread
-from waiting import until
+from waiting import alive, until
 
 ROUNDS = 8
 HANDLER = (
@@ -32,6 +35,17 @@ def work(job):
     return job.attempt
 """
 )
+#: The second process has its environment from nobody; it is known by the first, whose child it is.
+STRAYS = """
+import subprocess
+from workerkit import worker_function
+
+@worker_function
+def stray(job):
+    script = "echo $$; env -i sleep 600 & echo $!; setsid sleep 600 & echo $!; exec sleep 600"
+    process = subprocess.Popen(["sh", "-c", script], start_new_session=True, stdout=subprocess.PIPE, text=True)
+    return [int(process.stdout.readline()) for _ in range(3)]
+"""
 
 
 def test_workers_and_what_they_started_die_with_the_host(
@@ -55,3 +69,24 @@ def test_workers_and_what_they_started_die_with_the_host(
 
     figure(f"row 3: {ROUNDS} kills of the host: workers and their groups gone after {spread(took)}")
     assert max(took) < 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+def test_what_a_job_took_out_of_its_group_is_ended_by_the_next_host_of_its_queue(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("killed", "other")]
+    for folder in folders:
+        folder.mkdir()
+    killed, other = (WatchedServer(folder, STRAYS) for folder in folders)
+    with killed, other:
+        strays = [server.run("stray")["output"] for server in (killed, other)]
+        assert all(alive(pid) for group in strays for pid in group)
+
+        killed.kill()
+        until("the worker has gone", lambda: killed.processes() <= set(strays[0]))
+        assert all(alive(pid) for pid in strays[0]), "so that there is something to be ended"
+        killed.start()
+
+        assert not any(alive(pid) for pid in strays[0])
+        assert all(alive(pid) for pid in strays[1])
+        assert "an earlier run had left, and that were killed: 3" in killed.log()
+        assert "an earlier run" not in other.log()

@@ -45,15 +45,35 @@ def test_jobs_are_listed_and_shown_alike_through_the_server_and_from_the_file(tm
         first = server.post("/v2/echo/runsync", {"input": {"n": 1}})[1]["id"]
         server.post("/v2/echo/runsync", {"input": {"n": 2}})
         listed = rows(tmp_path, "jobs", "list")
-        shown = json.loads(workerkit(tmp_path, "jobs", "show", first).stdout)
+        shown = json.loads(workerkit(tmp_path, "jobs", "show", first, "--json").stdout)
 
     assert [row["status"] for row in listed] == ["COMPLETED", "COMPLETED"]
     assert listed[1]["id"] == first
     assert shown["job"]["output"] == {"n": 1}
     assert rows(tmp_path, "jobs", "list") == listed
-    assert json.loads(workerkit(tmp_path, "jobs", "show", first).stdout) == shown
+    assert json.loads(workerkit(tmp_path, "jobs", "show", first, "--json").stdout) == shown
     assert rows(tmp_path, "jobs", "list", "--status", "FAILED") == []
     assert rows(tmp_path, "jobs", "list", "--after", str(listed[0]["seq"])) == listed[1:]
+
+
+def test_a_job_is_shown_to_people_with_the_lines_of_its_error(tmp_path: Path) -> None:
+    with Server(tmp_path, HANDLER) as server:
+        failed = server.post("/v2/gated/runsync", {"input": {}, "webhook": FAR})[1]["id"]
+        done = server.post("/v2/echo/runsync", {"input": {"n": "ü"}})[1]["id"]
+        lines = workerkit(tmp_path, "jobs", "show", failed).stdout.splitlines()
+        shown = workerkit(tmp_path, "jobs", "show", done).stdout
+
+    assert lines[:4] == [
+        f"job       {failed}",
+        "function  gated",
+        "attempt   1",
+        "status    FAILED",
+    ]
+    error = lines.index("error:")
+    assert lines[error + 1] == "  Traceback (most recent call last):"
+    assert "  KeyError: 'gate'" in lines[error:]
+    assert f'    "target": "{FAR}",' in lines[lines.index("delivery:") :]
+    assert shown.endswith('\noutput:\n  {\n    "n": "ü"\n  }\n')
 
 
 def test_the_table_shows_whole_ids(tmp_path: Path) -> None:
@@ -102,7 +122,7 @@ def test_dead_deliveries_are_listed_with_the_reason(tmp_path: Path) -> None:
         id = server.post("/v2/echo/runsync", {"input": 1, "webhook": FAR})[1]["id"]
         dead = dead_deliveries(tmp_path, 1)
         shown = workerkit(tmp_path, "deliveries", "list").stdout
-        job = json.loads(workerkit(tmp_path, "jobs", "show", id).stdout)
+        job = json.loads(workerkit(tmp_path, "jobs", "show", id, "--json").stdout)
 
     assert [(row["job"], row["number"], row["attempts"]) for row in dead] == [(id, 2, 2)]
     assert dead[0]["detail"]

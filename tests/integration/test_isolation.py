@@ -61,6 +61,8 @@ from workerkit import hookimpl
 class Gate:
     @hookimpl
     def worker_start(self, worker):
+        if os.path.exists("slow"):
+            time.sleep(1.5)
         if os.path.exists("closed"):
             open("waits", "w").close()
         while os.path.exists("closed"):
@@ -218,3 +220,46 @@ def test_a_host_that_stops_meanwhile_keeps_the_job(crashed: tuple[Server, str]) 
 
     answer = server.wait("alone", id)
     assert answer["status"] == "COMPLETED"
+
+
+def crash_of_three(server: Server) -> list[str]:
+    """Three jobs that ran beside each other when one of them crashed; workers are slow to start from now on."""
+    ids = [server.submit("shared", {"name": name, "crashes": name == "x"}) for name in "xyz"]
+    for name in "xyz":
+        wait_for_run(server, name)
+    for file in ("slow", "crash"):
+        (server.folder / file).touch()
+    return ids
+
+
+def slow_server(folder: Path, count: str) -> Server:
+    (folder / "gate.py").write_text(GATE)
+    settings = (
+        '[plugins]\nload = ["gate:Gate"]\n[workers]\nscale_delay = 0.5\n'
+        f'count = "shared={count},alone=0,segfault=0,leave=0"\n'
+    )
+    return Server(folder, HANDLERS, settings=settings)
+
+
+def test_jobs_that_wait_for_fresh_workers_let_the_one_that_starts_get_ready(tmp_path: Path) -> None:
+    """It takes longer to start than it takes until they ask again."""
+    with slow_server(tmp_path, "1") as server:
+        ids = crash_of_three(server)
+        wait_for_run(server, "y", 2)
+        (tmp_path / "go").touch()
+
+        ends = [server.wait("shared", id) for id in ids]
+        assert [(end["status"], end["retries"]) for end in ends] == [("COMPLETED", 1)] * 3
+        assert len({end["output"] for end in ends}) == 3
+        assert server.log().count("is refreshed: isolation") == 2
+
+
+def test_jobs_that_wait_for_fresh_workers_count_as_waiting_where_workers_are_a_range(tmp_path: Path) -> None:
+    with slow_server(tmp_path, "1..3") as server:
+        ids = crash_of_three(server)
+        for name in "xyz":
+            wait_for_run(server, name, 2)
+        assert "shared: jobs wait, so there will be 2 workers" in server.log()
+        (tmp_path / "go").touch()
+
+        assert {server.wait("shared", id)["status"] for id in ids} == {"COMPLETED"}

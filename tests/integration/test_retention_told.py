@@ -16,6 +16,6 @@ def test_an_unknown_job_is_told_the_retention_of_its_kind(tmp_path: Path) -> Non
         told = [server.get(f"/v2/hello/status/{id}") for id in ("0190-u1", "sync-0190-u1")]
 
     assert [(status, answer["error"].partition("; ")[2]) for status, answer in told] == [
-        (404, "results are kept for 1800 s after a job's end"),
-        (404, "results are kept for 60 s after a job's end"),
+        (404, "results are kept for 30 min after a job's end"),
+        (404, "results are kept for 1 min after a job's end"),
     ]

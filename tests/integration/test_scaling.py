@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 from waiting import alive, until
@@ -115,3 +117,19 @@ def test_a_replacement_gets_the_gpu_of_the_worker_that_it_replaces(tmp_path: Pat
         assert set(gpus) <= {"3", "5"}
         ids = [server.submit("fickle") for _ in range(2)]
         assert {server.wait("fickle", id)["status"] for id in ids} == {"COMPLETED"}
+
+
+def test_after_a_reload_workers_have_the_gpus_that_are_listed_then(tmp_path: Path) -> None:
+    def settings(gpus: str) -> str:
+        return f'[workers]\ncount = "work=2,fickle=0"\ngpus = "{gpus}"\n'
+
+    with Server(tmp_path, HANDLERS, settings=settings("0,1")) as server:
+        until("both are ready", lambda: workers(server)["ready"] == 2)
+        (tmp_path / "workerkit.toml").write_text(settings("2,3"))
+        os.kill(server.pid, signal.SIGHUP)
+        until("both are replaced", lambda: server.log().count("is ready for work") == 4)
+        ids = [server.submit("work", "go") for _ in range(2)]
+        until("both run", lambda: workers(server)["running"] == 2)
+        (tmp_path / "go").touch()
+
+        assert sorted(server.wait("work", id)["output"][1] for id in ids) == ["2", "3"]

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from waiting import until
 from workerkit.testing import Receiver, Server
 
 SECRET = "canary/7f3+q Zr=9x?Lk"
@@ -122,3 +123,31 @@ def test_what_an_earlier_job_printed_is_not_in_another_jobs_error(server: Server
 def test_a_planted_leak_is_found() -> None:
     assert leaks(f"so {SECRET} is here".encode())
     assert leaks(b"x" + base64.b64encode(SECRET.encode()))
+
+
+LONG = """
+import os
+from workerkit import worker_function
+
+@worker_function
+def leak(job):
+    secret = job["s3Config"]["accessSecret"]
+    print("x" * (63 * 1024 - 12) + secret)
+    print("x" * (63 * 1024 - 12) + secret, end="")
+    print("x" * 100)
+    os.write(1, b"x" * (64 * 1024 - 12) + secret.encode() + b"\\n")
+    raise Exception("x" * (100_000 - 12) + secret)
+"""
+
+
+def test_no_half_of_a_secret_is_left_where_what_is_long_is_cut(tmp_path: Path) -> None:
+    with Server(tmp_path, LONG, settings="[logs]\ntail = 1000000\n") as server:
+        id = server.submit("leak", s3Config=config())
+        error = server.wait("leak", id)["error"]
+        until("all of it is there", lambda: server.get(f"/jobs/{id}/logs")[1]["over"])
+        printed = server.get(f"/jobs/{id}/logs")[1]["text"]
+
+        for text in (error, printed, server.log()):
+            assert SECRET[:6] not in text
+            assert SECRET[-6:] not in text
+        assert printed.count("***") >= 3

@@ -50,7 +50,7 @@ def refused(output: str) -> str:
             "from workerkit import worker_function\n\n@worker_function\ndef f(a, b):\n    return 1\n",
             ["'a'", "job"],
         ),
-        ("import os\nos._exit(9)\n", ["exited with code 9"]),
+        ("import os\nos._exit(9)\n", ["the worker exited with code 9 while it imported handler.py"]),
     ],
     ids=[
         "import error",
@@ -139,6 +139,18 @@ def test_a_queue_file_that_is_no_database(tmp_path: Path) -> None:
     assert (tmp_path / "notes.db").read_text().startswith("shopping list")
 
 
+def test_a_queue_whose_lock_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(GOOD)
+    (tmp_path / "q.db.lock").mkdir()
+    code, output = serve(tmp_path, "handler.py", "--port", "0", "--queue", "sqlite:///q.db")
+
+    assert code == 1
+    assert refused(output).startswith(
+        f"workerkit: {tmp_path}/q.db.lock, the lock of the queue, cannot be opened"
+    )
+    assert "Traceback" not in output
+
+
 @pytest.mark.parametrize(
     ("settings", "parts"),
     [
@@ -191,6 +203,25 @@ def test_workers_for_a_function_that_is_not_there(tmp_path: Path) -> None:
 
     assert code == 1
     assert "'hello'" in refused(output)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "source"),
+    [(("--workers", "1-4"), "", "--workers"), ((), '[workers]\ncount = "1-4"\n', "workerkit.toml")],
+)
+def test_a_number_of_workers_that_is_none_names_its_source_before_anything_listens(
+    tmp_path: Path, arguments: tuple[str, ...], settings: str, source: str
+) -> None:
+    (tmp_path / "handler.py").write_text(GOOD)
+    (tmp_path / "workerkit.toml").write_text(settings)
+
+    code, output = serve(tmp_path, "handler.py", "--port", "0", *arguments)
+
+    assert code == 1
+    assert output.startswith("workerkit: ")
+    assert f"{source}: workers: '1-4' is not a number of workers" in output
+    assert output == refused(output) + "\n"
+    assert not (tmp_path / ".workerkit").exists()
 
 
 def test_a_known_endpoint_takes_jobs_while_its_worker_loads_and_a_removed_one_is_named(

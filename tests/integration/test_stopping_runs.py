@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +210,19 @@ def test_without_a_signal_a_plain_handler_ends_with_its_process(tmp_path: Path) 
 
         assert GRACE <= time.monotonic() - before < GRACE + 1.5
         assert next_run(server, "sleep") != pid
+
+
+def test_a_handler_whose_time_is_over_is_stopped_while_the_queue_refuses_writes(server: Server) -> None:
+    with closing(sqlite3.connect(server.folder / ".workerkit/queue.db", isolation_level=None)) as other:
+        id = server.submit("sleep", "overtime", policy={"executionTimeout": 5000})
+        path = server.folder / "pid-overtime"
+        pid = int(until("it runs", lambda: path.exists() and path.read_text()))
+        until(
+            "its start is stored", lambda: server.get(f"/v2/sleep/status/{id}")[1]["status"] == "IN_PROGRESS"
+        )
+        other.execute("BEGIN IMMEDIATE")
+        until("the process has gone", lambda: not alive(pid), 5 + GRACE + 1.5)
+        other.execute("ROLLBACK")
+
+    answer = server.wait("sleep", id)
+    assert (answer["status"], answer.get("retries")) == ("TIMED_OUT", None)

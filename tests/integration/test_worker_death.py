@@ -11,6 +11,39 @@ import pytest
 from worker_host import WAIT, Host, prepare, worker_in
 from workerkit.wire import RunJob
 
+LEAVING = """
+import atexit, os, signal, threading, time
+from workerkit import worker_function
+
+def never_ends():
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+
+@worker_function
+def leaves_a_thread(job):
+    never_ends()
+    atexit.register(os.write, 1, b"exit function\\n")
+    print("printed", end="", flush=False)
+
+@worker_function
+def signalled(job):
+    print("begun", flush=True)
+    time.sleep(0.2)
+    return "done"
+
+@worker_function
+def forks(job):
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+    os.kill(child, signal.SIGTERM)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+THREADED_IMPORT = """
+import threading, time
+threading.Thread(target=time.sleep, args=(3600,)).start()
+raise RuntimeError("no model")
+"""
+
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
@@ -34,6 +67,40 @@ def test_a_dead_process_is_the_end_of_the_wire(host: Host) -> None:
     host.send(RunJob(0, "j", 1, b"1"))
     assert host.wire.recv(1) == b""
     assert host.process.wait(WAIT) == 9
+
+
+@pytest.fixture
+def leaving(tmp_path: Path, host: Host) -> Host:
+    (tmp_path / "leaving.py").write_text(LEAVING)
+    (tmp_path / "threaded.py").write_text(THREADED_IMPORT)
+    return host
+
+
+def test_a_worker_that_leaves_calls_exit_functions_and_waits_for_no_thread(leaving: Host) -> None:
+    leaving.serve("leaves_a_thread", target="leaving.py")
+    assert leaving.run().status == "COMPLETED"
+    assert leaving.drain() == (0, "printed" + "exit function\n")
+
+
+def test_one_that_cannot_serve_waits_for_no_thread_either(leaving: Host) -> None:
+    leaving.start("threaded.py")
+    assert "no model" in leaving.receive().reason
+    assert leaving.process.wait(WAIT) == 3
+
+
+def test_a_signal_to_the_whole_group_ends_no_worker(leaving: Host) -> None:
+    leaving.serve("signalled", target="leaving.py")
+    leaving.send(RunJob(0, "j", 1, b"1"))
+    assert leaving.line() == "begun"
+    leaving.process.terminate()
+    assert leaving.receive_end().output == b'"done"'
+    leaving.process.terminate()
+    assert leaving.drain()[0] == 0
+
+
+def test_a_child_that_a_handler_forks_can_be_terminated(leaving: Host) -> None:
+    leaving.serve("forks", target="leaving.py")
+    assert leaving.run().output == str(-signal.SIGTERM).encode()
 
 
 PARENT = """

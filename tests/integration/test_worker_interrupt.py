@@ -21,11 +21,11 @@ def begun():
 
 @worker_function
 def stops(job):
-    begun()
     how = job["input"]
-    if how == "quick":
-        return "done"
     try:
+        begun()
+        if how == "quick":
+            return "done"
         if how == "sleep":
             time.sleep(600)
         elif how == "lock":

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
@@ -102,6 +102,22 @@ def test_a_coroutine_that_was_cancelled_before_it_began_does_not_run(bridge: Bri
     with pytest.raises(asyncio.CancelledError):
         bridge.run(runs(), cancel)
     assert ran == []
+
+
+def test_a_cancel_that_comes_when_the_coroutine_is_over_is_none(
+    bridge: Bridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Late(Cancel):
+        """Is requested between the end of the coroutine and the moment when that is seen."""
+
+        def watch(self, act: Callable[[], object] | None) -> None:
+            if act is None:
+                self.request()
+            super().watch(act)
+
+    assert bridge.run(doubled(1), Late()) == 2
+    assert bridge.run(doubled(2)) == 4  # what was handed to the loop before has been done
+    assert caplog.records == []
 
 
 async def counting(closed: list[bool], upto: int = 3) -> AsyncGenerator[int, None]:

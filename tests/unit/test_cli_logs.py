@@ -17,6 +17,10 @@ def record(text: str) -> logging.LogRecord:
     return logging.LogRecord("workerkit", logging.INFO, __file__, 1, "%s", (text,), None)
 
 
+def dropped(count: int) -> str:
+    return f"log lines dropped, because they came faster than stderr took them: {count}"
+
+
 def test_what_does_not_fit_is_dropped_and_counted_once_there_is_room() -> None:
     waiting: Records = Queue(2)
     handler = Dropping(waiting)
@@ -28,7 +32,32 @@ def test_what_does_not_fit_is_dropped_and_counted_once_there_is_room() -> None:
     second = [waiting.get(), waiting.get()]
 
     said = [line.getMessage() for line in (*first, *second) if line is not None]
-    assert said == ["a", "b", "log lines dropped, because nobody read them in time: 2", "e"]
+    assert said == ["a", "b", dropped(2), "e"]
+
+
+def test_in_a_flood_what_was_dropped_is_told_once_a_second_and_at_the_end() -> None:
+    waiting: Records = Queue(2)
+    now = 0.0
+    handler = Dropping(waiting, lambda: now)
+    said: list[str] = []
+
+    def read() -> None:
+        while not waiting.empty():
+            line = waiting.get()
+            assert line is not None
+            said.append(line.getMessage())
+
+    for tenth in range(25):  # of a second
+        now = tenth / 10
+        for _ in range(10):
+            handler.handle(record("flood"))
+        read()
+    said += [line.getMessage() for line in handler.rest()]
+
+    told = [line for line in said if line != "flood"]
+    assert len(told) == 4
+    assert told[0] == dropped(8)
+    assert sum(int(line.rpartition(" ")[2]) for line in told) + said.count("flood") == 250
 
 
 def written(logger: str, code: str) -> list[dict[str, Any]]:

@@ -158,3 +158,8 @@ print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
     )
 
     assert done.stderr == "[]\n"
+
+
+def test_the_help_of_serve_names_the_command_that_reloads(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["serve", "--help"]) == 0
+    assert "`workerkit reload`, or SIGHUP, has it read its code" in capsys.readouterr().out

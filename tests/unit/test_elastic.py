@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -41,3 +42,15 @@ def test_each_fault_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
         "the nearest that can be is used",
         "the concurrency function of 'render' returned str instead of an int, and it stays as it is",
     ]
+
+
+def test_a_function_that_raises_is_told_with_its_line_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        Elastic("render", raises).wanted(4)
+
+    line = raises.__code__.co_firstlineno + 1
+    [record] = caplog.records
+    assert (
+        f"raised OSError at {os.path.relpath(__file__)}:{line}, and it stays as it is" in record.getMessage()
+    )
+    assert record.exc_info is None

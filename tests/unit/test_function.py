@@ -271,3 +271,10 @@ def test_start_without_a_file_says_what_to_do() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     assert "save it and run `workerkit serve FILE.py`" in done.stderr
+
+
+def test_an_option_that_there_is_none_of_is_answered_with_the_nearest() -> None:
+    options: dict[str, Any] = {"timout": 3}
+
+    with pytest.raises(TargetError, match=r"has no option .timout.; did you mean .timeout.\?"):
+        worker_function(**options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workerkit.host.status import body_of, ended_body, joined, stream_body
+from workerkit.host.status import body_of, ended_body, joined, lasting, stream_body
 from workerkit.job import Result, Status
 from workerkit.queue import Record, View
 
@@ -56,3 +56,15 @@ def test_chunks_are_joined_without_being_read() -> None:
     assert joined([b"1", b'{"a": 2}']) == b'[1,{"a": 2}]'
     assert joined([]) == b"[]"
     assert stream_body(Status.COMPLETED, [b"1"]) == b'{"status":"COMPLETED","stream":[{"output":1}]}'
+
+
+def test_a_length_of_time_is_told_in_the_unit_that_fits_it() -> None:
+    assert [lasting(seconds) for seconds in (86_400, 5_400, 7_200, 90, 60, 0.5, 0)] == [
+        "1 d",
+        "90 min",
+        "2 h",
+        "90 s",
+        "1 min",
+        "0.5 s",
+        "0 s",
+    ]

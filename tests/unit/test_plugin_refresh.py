@@ -8,6 +8,7 @@ import pytest
 
 from workerkit import Job, Output, Status, WorkerInfo, hookimpl
 from workerkit.errors import SettingsError
+from workerkit.settings import build
 from workerkit.testing import run_job
 from workerkit_plugins.refresh import Refresh, RefreshSettings, memory_in_use
 
@@ -184,3 +185,17 @@ def test_an_error_of_a_plugin_inside_is_not_the_handlers() -> None:
 def test_a_setting_that_cannot_be_is_refused_by_name(setting: str, value: object) -> None:
     with pytest.raises(SettingsError, match=setting):
         running(**{setting: value})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "cure"),
+    [
+        ("max_rss", "1GB", "write bytes as a whole number, such as 4000000000"),
+        ("max_age", "1h", "write seconds as a number, such as 3600"),
+    ],
+)
+def test_a_number_with_a_unit_is_answered_with_the_unit_that_is_meant(
+    setting: str, value: str, cure: str
+) -> None:
+    with pytest.raises(SettingsError, match=cure):
+        build(RefreshSettings, {setting: value}, "workerkit.toml")

@@ -132,6 +132,27 @@ def test_a_line_that_is_too_long_is_cut_and_each_part_is_marked() -> None:
     assert sum(line.count("x") for line in lines) == 200_000
 
 
+def test_a_secret_is_masked_where_a_line_is_cut_also_when_another_run_prints_it() -> None:
+    lines = lines_of("""
+        printing.install()
+        before = "x" * (63 * 1024 - 12)
+        with printing.job("a", 1):
+            printing.hide(["open sesame, please"])
+            print(before + "open sesame, please")
+            print(before + "open ses", end="")
+            print("ame, please", "y" * 70_000)
+            with printing.job("b", 1):
+                print(before + "open sesame, please")
+    """)
+
+    text = "".join(lines)
+    assert "open" not in text
+    assert "please" not in text
+    assert text.count("***") == 3
+    assert text.count("x") == 3 * (63 * 1024 - 12)
+    assert text.count("y") == 70_000
+
+
 def test_handlers_may_replace_close_or_redirect_the_streams_and_fork() -> None:
     lines = lines_of("""
         import io

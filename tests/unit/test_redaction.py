@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workerkit.job import Secret
-from workerkit.redaction import Redactor, secrets_of
+from workerkit.redaction import Redactor, cut, secrets_of
 
 SECRET = 'wJalr/XUtn+FEMI "K7" ümlaut\\'
 
@@ -105,3 +105,35 @@ def test_secrets_are_collected_wherever_a_typed_value_holds_them() -> None:
     assert secrets_of(value) == ["a", "b", "c", "d"]
     assert secrets_of(Secret("e")) == ["e"]
     assert secrets_of("plain") == []
+
+
+def parts(text: bytes) -> list[bytes]:
+    """Parts of the secret that are there; two of its characters may be so by accident."""
+    secret = b"0123456789abcdef"
+    return [secret[at : at + 3] for at in range(len(secret) - 2) if secret[at : at + 3] in text]
+
+
+@given(st.integers(0, 120), st.lists(st.integers(1, 90), max_size=12))
+def test_no_part_of_a_secret_is_left_where_a_long_line_is_cut(place: int, steps: list[int]) -> None:
+    """The line comes in steps, as a pipe is read; what has come is cut to 40 bytes."""
+    redactor = Redactor(["0123456789abcdef"])
+    line = b"x" * place + b"0123456789abcdef" + b"y" * 70
+    pieces: list[bytes] = []
+    begun, at = b"", 0
+    for step in steps:
+        *more, begun = cut(begun + line[at : at + step], 40, [redactor], ended=False)
+        pieces, at = pieces + more, at + step
+    pieces += cut(begun + line[at:], 40, [redactor], ended=True)
+    shown = [redactor.line(piece) for piece in pieces]
+
+    assert [piece for piece in shown if parts(piece)] == []
+    assert all(len(piece) <= 40 for piece in pieces)
+    assert b"".join(shown).count(b"x") == place
+    assert b"".join(shown).count(b"y") == 70
+
+
+def test_where_there_is_no_secret_a_long_line_is_cut_at_once() -> None:
+    assert cut(b"x" * 40, 40, ended=False) == [b"x" * 40]
+    assert cut(b"x" * 41, 40, ended=False) == [b"x" * 40, b"x"]
+    assert cut(b"x" * 80, 40, ended=True) == [b"x" * 40, b"x" * 40]
+    assert cut(b"", 40, ended=True) == [b""]

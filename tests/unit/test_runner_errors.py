@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench import Bench, raising, returning
-from workerkit import Job, JobFailed, Status, __version__
+from workerkit import Job, JobFailed, Status, __version__, hookimpl
 from workerkit.runner import Limits
 
 
@@ -116,3 +116,38 @@ def test_a_chunk_above_its_limit_fails_and_closes_the_generator(bench: Bench) ->
     assert run.error is not None
     assert run.error.startswith("chunk 1 is 101 bytes of JSON, and 100 are allowed")
     assert (closed, run.chunks, bench.chunks) == ([True], 1, [(0, b"1")])
+
+
+def test_what_a_run_failed_of_is_said_without_a_word_of_what_it_says(bench: Bench) -> None:
+    def unlucky(job: Job) -> None:
+        raise KeyError(f'  File "{job["input"]}", line 1')
+
+    def verdict(job: Job) -> None:
+        raise JobFailed("the prompt is bad")
+
+    here = os.path.relpath(__file__)
+    for handler in (unlucky, verdict):
+        line = handler.__code__.co_firstlineno + 1
+        kind = "KeyError" if handler is unlucky else "JobFailed"
+        assert bench.run(handler).cause == f"{kind} at {here}:{line}"
+
+
+def test_the_cause_names_the_handlers_line_also_when_a_library_raised(bench: Bench) -> None:
+    def parsing(job: Job) -> object:
+        return json.loads("{")
+
+    run = bench.run(parsing)
+    assert (
+        run.cause == f"JSONDecodeError at {os.path.relpath(__file__)}:{parsing.__code__.co_firstlineno + 1}"
+    )
+
+
+def test_the_cause_is_the_plugin_where_one_failed(bench: Bench) -> None:
+    class Strict:
+        @hookimpl
+        def pre_job(self, job: Job) -> None:
+            raise ValueError("a secret")
+
+    assert bench.run(returning(1), Strict()).cause == "plugin 'Strict' failed in pre_job"
+    assert bench.run(returning({1})).cause == "InvalidOutput"
+    assert bench.run(returning(1)).cause == ""

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 
 from bench import Bench, Tracer, returning
@@ -15,6 +16,7 @@ from workerkit import (
     Output,
     PluginError,
     Refused,
+    Retry,
     Secret,
     Status,
     hookimpl,
@@ -151,3 +153,41 @@ def test_fields_are_typed_for_plugins_and_plain_for_handlers(bridge: Bridge) -> 
 def test_a_field_that_does_not_fit_is_refused_by_name(bridge: Bridge) -> None:
     with pytest.raises(Refused, match=r"s3Config\.accessSecret is missing"):
         with_storage(bridge).job(id="j", input=b"{}", fields={"s3Config": b'{"accessId":"a"}'})
+
+
+class Careless:
+    @hookimpl
+    def pre_job(self, job: Job) -> None:
+        if job.input == "in a plugin":
+            raise ValueError("x" * (99_990 - len("plugin 'careless' failed in pre_job: ValueError: ")) + KEY)
+
+
+@worker_function
+def careless(job: Job) -> None:
+    text = "x" * 99_990 + KEY
+    if job.input == "as a verdict":
+        raise JobFailed(text)
+    if job.input == "as a retry":
+        raise Retry(text)
+    job.refresh_worker(text)
+    raise ValueError(text)
+
+
+KEY = "open/sesame+please"
+
+
+@pytest.mark.parametrize("how", ["as an error", "as a verdict", "as a retry", "in a plugin"])
+def test_a_secret_is_masked_before_a_text_is_cut(how: str, bridge: Bridge) -> None:
+    loaded = [
+        LoadedPlugin(name="storage", plugin=Storage(), dist="acme 1.2", fields=Storage.fields),
+        LoadedPlugin(name="careless", plugin=Careless(), dist="acme 1.2"),
+    ]
+    runner = Runner(careless, Hooks(loaded, bridge), bridge)
+    fields = {"s3Config": msgspec.json.encode({"accessId": "someone", "accessSecret": KEY})}
+    job = runner.job(id="1", input=msgspec.json.encode(how), fields=fields)
+
+    run = runner.run(job, lambda number, value: None)
+
+    for text in (run.error or "", *([run.refresh] if run.refresh else [])):
+        assert len(text) > 99_000
+        assert "open" not in text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 from supplying import a_store, a_worker
@@ -23,7 +25,7 @@ from workerkit.job import Status
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.settings import Settings
 from workerkit.testing.queue_contracts import submission
-from workerkit.wire import Descriptor, JobEnd
+from workerkit.wire import Chunk, Descriptor, JobEnd
 
 PATIENCE = 20.0
 
@@ -98,11 +100,13 @@ class Scene:
 
     def __init__(self, store: SQLiteStore, function: Descriptor) -> None:
         hooks = Hooks([], Bridge())
-        self.store, self.meter, self.boss = store, Counting(), Boss()
+        self.store, self.meter, self.boss, self.settings = store, Counting(), Boss(), Settings()
         self.ends = Ends(store, hooks)
         vault = Vault(Sealer([]), hooks)
         events = Events(hooks, nothing_is_sent, store.now)
-        self.runs = Runs(function, store, self.ends, events, vault, Settings(), "host", store.now, self.meter)
+        self.runs = Runs(
+            function, store, self.ends, events, vault, self.settings, "host", store.now, self.meter
+        )
         self.runs.work_for(self.boss)
         self.worker = a_worker(function.concurrency)
         self.worker.process = NoProcess()
@@ -204,6 +208,49 @@ def test_the_answer_to_a_stop_is_not_too_late(tmp_path: Path) -> None:
         assert scene.meter.counted == ["began"]
 
     play(tmp_path, scenario, Descriptor("render", "function"))
+
+
+def test_a_plain_handler_of_an_elastic_function_cannot_be_told_to_stop(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        id = await scene.begun()
+        scene.runs.stop(id, 1, "it was cancelled")
+        assert scene.boss.told == [("interrupted: a job was stopped in it", 0)]
+
+    play(tmp_path, scenario, Descriptor("render", "function", elastic=True))
+
+
+def test_a_run_with_too_much_output_is_stopped_and_kept_while_the_queue_refuses_writes(
+    tmp_path: Path,
+) -> None:
+    async def scenario(scene: Scene) -> None:
+        id = await scene.begun()
+        with closing(sqlite3.connect(tmp_path / "queue.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            scene.runs.on_chunk(Chunk(id, 1, 0, bytes(scene.settings.limits.output + 1)))
+            assert scene.boss.told == [("interrupted: a job was stopped in it", 0)]
+            assert scene.runs.held == [(id, 1)], "its lease would end before the job does"
+
+        with scene.store.watch(id) as watch:
+            assert await watch.changed(PATIENCE)
+        assert await scene.status(id) == "FAILED"
+        await scene.runs.give_back()
+        assert scene.runs.held == []
+
+    play(tmp_path, scenario, Descriptor("render", "generator", concurrency=2))
+
+
+def test_a_worker_that_dies_while_the_host_stops_is_not_to_blame(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        id = await scene.begun()
+        await scene.runs.wait_idle(0)
+        scene.runs.lost(scene.worker)
+
+        await scene.meter.wait("returned: none")
+        record = await scene.store.record(id)
+        assert record is not None
+        assert (record.status, record.crashes, record.returns) == ("IN_QUEUE", 0, 1)
+
+    play(tmp_path, scenario, Descriptor("render", "function", max_starts=1))
 
 
 def test_a_run_that_failed_goes_back_and_is_counted(tmp_path: Path) -> None:

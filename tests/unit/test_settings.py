@@ -147,6 +147,30 @@ def test_a_number_out_of_its_range_is_named_with_the_range(
     assert str(caught.value).startswith(f"flags: {sentence}")
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "sentence"),
+    [
+        (
+            "workers.scale_delay",
+            "4s",
+            "expected `float`, got `str`; write seconds as a number, such as 4",
+        ),
+        (
+            "limits.output",
+            "20MB",
+            "expected `int`, got `str`; write bytes as a whole number, such as 20000000",
+        ),
+        ("server.port", "http", "expected `int`, got `str`; write a whole number, such as 8000"),
+    ],
+)
+def test_a_number_that_is_none_is_answered_with_its_unit_and_one(
+    tmp_path: Path, flag: str, value: str, sentence: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, flags={flag: value})
+    assert str(caught.value) == f"flags: {flag}: {sentence}"
+
+
 def test_a_value_out_of_range_names_the_source_that_set_it(tmp_path: Path) -> None:
     (tmp_path / "workerkit.toml").write_text("[server]\nhost = '::1'")
     with pytest.raises(SettingsError, match=r"^WORKERKIT_SERVER__PORT: server\.port is -1; it must be"):

@@ -121,6 +121,37 @@ def test_secrets_are_masked_in_what_is_kept_logged_and_said_of_a_death(
     assert caplog.messages == ["w a | the secret is ***", "w a | late: ***"]
 
 
+def test_a_long_runs_secret_is_masked_however_many_others_have_had_theirs() -> None:
+    async def play(scene: Scene) -> None:
+        long, short = (
+            run("long", secret="open sesame"),
+            [run(f"{n}", secret=f"word {n:04}") for n in range(200)],
+        )
+        scene.output.began(long, alone=True)
+        for each in short:
+            scene.output.began(each, alone=False)
+            scene.output.ended(each)
+        scene.says("long", "the secret is open sesame")
+        scene.output.ended(long)
+        scene.says("0", "late: word 0000")
+        scene.says("long", "late: open sesame, word 0000")
+
+    kept = played(play).kept
+
+    assert kept == {("long", 1): "the secret is ***\nlate: ***, ***\n", ("0", 1): "late: ***\n"}
+
+
+def test_what_is_not_marked_belongs_to_no_run_while_a_worker_that_shrank_still_runs_another() -> None:
+    async def play(scene: Scene) -> None:
+        scene.output.began(run("a"), alone=True, only=False)
+        scene.output.began(run("b"), alone=False, only=True)
+        scene.output.line("from a child process of one of them")
+        for id in "ab":
+            scene.output.ended(run(id))
+
+    assert played(play).kept == {}
+
+
 def test_the_last_words_of_a_run_are_not_its_neighbours() -> None:
     async def play(scene: Scene) -> None:
         for id in "ab":
@@ -183,3 +214,26 @@ def test_a_line_that_comes_after_all_was_stored_is_added_to_it() -> None:
             scene.says("a", "second")
 
     assert played(play).kept == {("a", 1): "first\nsecond\n"}
+
+
+def test_what_a_worker_warns_of_has_its_level_and_is_said_once_for_all(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def play(scene: Scene) -> None:
+        scene.output.line("WARNING workerkit.elastic - it returned str")
+        WorkerOutput("w2", scene.book).line("WARNING workerkit.elastic - it returned str")
+        scene.output.line("WARNING of my own")
+        scene.output.began(run("a"), alone=True)
+        for _ in range(2):
+            scene.says("a", "ERROR workerkit.job a odd")
+
+    with caplog.at_level(logging.INFO, "workerkit"):
+        scene = played(play)
+
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "w | workerkit.elastic - it returned str"),
+        ("INFO", "w | WARNING of my own"),
+        ("ERROR", "w a | workerkit.job a odd"),
+        ("ERROR", "w a | workerkit.job a odd"),
+    ]
+    assert scene.text("a") == "ERROR workerkit.job a odd\n" * 2

@@ -11,7 +11,8 @@ from workerkit.errors import SettingsError
 from workerkit.host.gpus import gpus
 from workerkit.host.interrupt import number_of
 from workerkit.host.sizes import Size, sizes
-from workerkit.settings import load_settings
+from workerkit.rereading import without_effect
+from workerkit.settings import Settings, WorkersSettings, load_settings
 
 TWO, ONE = Size(2, 2), Size(1, 1)
 
@@ -103,3 +104,21 @@ def test_a_signal_that_cannot_be_used_is_named(name: str) -> None:
 def test_a_word_that_is_no_choice_is_answered_with_the_choices() -> None:
     with pytest.raises(SettingsError, match="prewarm is 'all'; it must be one of toolkit, module, off"):
         load_settings(flags={"workers.prewarm": "all"}, environ={})
+
+
+def test_numbers_of_workers_and_gpus_may_be_written_as_numbers(tmp_path: Path) -> None:
+    (tmp_path / "workerkit.toml").write_text("[workers]\ncount = 2\ngpus = 0\n")
+
+    workers = load_settings(environ={}, cwd=tmp_path).workers
+    assert (workers.count, workers.gpus) == ("2", "0")
+    with pytest.raises(SettingsError, match=r"workers\.count: expected `str`, got `bool`"):
+        load_settings(flags={"workers.count": True}, environ={})
+
+
+def test_a_setting_that_does_nothing_beside_others_is_named() -> None:
+    def told(**workers: str) -> list[str]:
+        return list(without_effect(Settings(workers=WorkersSettings(**workers))))
+
+    [sentence] = told(prewarm="module", gpus="0,1")
+    assert sentence.startswith("workers.prewarm is 'module', but standbys import nothing where several GPUs")
+    assert told(prewarm="module", gpus="0") == told(prewarm="toolkit", gpus="0,1") == []

@@ -13,13 +13,12 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import attrs
 
 from workerkit.bridge import Bridge
-from workerkit.errors import QueueError, SettingsError, WorkerkitError
+from workerkit.errors import QueueError, SettingsError
 from workerkit.handlers import shown
 from workerkit.hooks import Hooks, LoadedPlugin
 from workerkit.host.host import Host
@@ -27,10 +26,11 @@ from workerkit.host.intake import Intake
 from workerkit.host.jobs import Jobs
 from workerkit.host.metrics import PrometheusMeter
 from workerkit.host.sealing import Sealer
-from workerkit.host.tasks import background
-from workerkit.host.tree import become_subreaper
-from workerkit.loading import load_plugins, resettled, worker_refs
+from workerkit.host.tree import become_subreaper, end_leftovers, marks
+from workerkit.loading import load_plugins, worker_refs
 from workerkit.opening import file_of, publish, rival_on, store_of
+from workerkit.reloading import Reloading
+from workerkit.rereading import check_counts, without_effect
 from workerkit.server import Api, bind, serve
 from workerkit.settings import Settings, worker_environment
 from workerkit.target import check_file
@@ -41,8 +41,6 @@ log = logging.getLogger(__name__)
 #: A waiting thread gets the interpreter after this many seconds. The default of 5 ms would be added
 #: to a commit whenever the event loop is busy.
 SWITCH_INTERVAL = 0.0005
-#: Sections that a running server does not read again.
-FIXED = ("server", "queue", "policy", "plugins", "logs")
 
 
 @attrs.frozen
@@ -89,14 +87,16 @@ class App:
         become_subreaper()
         settings, bridge = self._settings, Bridge()
         check_file(self._target)
+        check_counts(settings)
         plugins = load_plugins(settings)
         hooks = Hooks(plugins, bridge)
-        for sentence in hooks.retired:
+        for sentence in (*hooks.retired, *without_effect(settings)):
             log.warning("%s", sentence)
         with _bound(settings) as listening:
             meter = PrometheusMeter()
             store = store_of(settings, hooks, self._holder, meter.batch)
             await store.open()
+            await self._end_leftovers()
             sealer = Sealer.from_settings(settings.queue, file_of(settings.queue))
             host = Host(
                 settings=settings,
@@ -105,7 +105,7 @@ class App:
                 hooks=hooks,
                 sealer=sealer,
                 worker_plugins=worker_refs(plugins),
-                environment=worker_environment(),
+                environment=self._environment(),
                 holder=self._holder,
                 meter=meter,
             )
@@ -116,22 +116,36 @@ class App:
                 await store.close()
                 bridge.close()
 
+    def _environment(self) -> dict[str, str]:
+        return worker_environment() | marks(file_of(self._settings.queue))
+
+    async def _end_leftovers(self) -> None:
+        """The queue is ours; before its jobs run again, what an earlier host could not end any more is ended."""
+        queue = file_of(self._settings.queue)
+        if queue is not None and (left := await asyncio.to_thread(end_leftovers, queue)):
+            log.warning("processes that jobs of an earlier run had left, and that were killed: %d", left)
+
     async def _serve(self, host: Host, intake: Intake, listening: socket.socket) -> None:
         """The API answers from the first moment; the workers follow."""
         token, stop_api = secrets.token_urlsafe(32), asyncio.Event()
         url, everywhere = _address(listening)
-        with _signals(partial(self._reload, host)) as (stop, hurry):
-            api = Api(Jobs(host, intake), self._settings, token)
+        reloading = Reloading(host, self._target, self._settings, self._read_again, self._environment)
+        with _signals(reloading.ask) as (stop, hurry):
+            jobs = Jobs(host, intake)
+            api = Api(jobs, self._settings, token)
             serving = asyncio.create_task(serve(api, listening, self._settings, stop_api, hurry))
             publish(host.store, url, token)
-            log.info("listening on %s, loading %s", url, shown(self._target))
+            log.info("process %d listens on %s, and loads %s", os.getpid(), url, shown(self._target))
             started = False
             try:
                 if started := await _before(host.start(), stop, serving):
                     self._announce(host, url, everywhere)
+                    reloading.start()
                     await _before(host.gave_up.wait(), stop, serving)
-                    _say_what_runs(host, self._settings.workers.shutdown_grace)
+                    _say_what_runs(host, host.settings.workers.shutdown_grace)
             finally:
+                jobs.stopping = True
+                await reloading.close()
                 await self._close(host, hurry)
                 stop_api.set()
                 await serving
@@ -139,20 +153,6 @@ class App:
                 await _say_what_waits(host)
             if host.gave_up.is_set():
                 raise host.why_it_gave_up()
-
-    async def _reload(self, host: Host) -> None:
-        """Read settings and code again; whatever is wrong with them, the server goes on as before."""
-        try:
-            settings = self._read_again()
-            plugins = resettled(host.hooks.plugins, settings)
-            await host.reload(settings, worker_refs(plugins), worker_environment())
-        except WorkerkitError as error:
-            log.error("nothing was reloaded: %s", error)
-            return
-        changed = [f"[{name}]" for name in FIXED if getattr(settings, name) != getattr(self._settings, name)]
-        if changed:
-            log.warning("changed, and read at the next start only: %s", ", ".join(changed))
-        log.info("reloaded %s; workers are replaced one by one", shown(self._target))
 
     def _announce(self, host: Host, url: str, everywhere: bool) -> None:
         settings = self._settings
@@ -171,14 +171,14 @@ class App:
 
     async def _close(self, host: Host, hurry: asyncio.Event) -> None:
         """Within the grace, or at once when a second signal comes."""
-        closing = asyncio.create_task(host.close(self._settings.workers.shutdown_grace))
+        closing = asyncio.create_task(host.close(host.settings.workers.shutdown_grace))
         hurried = asyncio.create_task(hurry.wait())
         await asyncio.wait({closing, hurried}, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
         if not closing.done():
             closing.cancel()
             await asyncio.wait({closing})
-            closing = asyncio.create_task(host.close(0))
+            closing = asyncio.create_task(host.close(0, hurry=True))
         await closing
 
 
@@ -198,16 +198,13 @@ async def _before(
 
 
 @contextlib.contextmanager
-def _signals(
-    reload: Callable[[], Coroutine[Any, Any, None]],
-) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+def _signals(reload: Callable[[], None]) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
     """Two events: one for the first SIGTERM or SIGINT, one for the second. SIGHUP calls `reload`.
 
     A SIGHUP because the terminal has gone is one of the former.
     """
     loop, stop, hurry = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     had_terminal = _has_terminal()
-    reloading: set[asyncio.Task[None]] = set()
 
     def received() -> None:
         (hurry if stop.is_set() else stop).set()
@@ -215,10 +212,8 @@ def _signals(
     def hung_up() -> None:
         if had_terminal and not _has_terminal():
             received()
-        elif not reloading and not stop.is_set():
-            task = background(reload(), "reloading")
-            reloading.add(task)
-            task.add_done_callback(reloading.discard)
+        elif not stop.is_set():
+            reload()
 
     handlers = {signal.SIGTERM: received, signal.SIGINT: received, signal.SIGHUP: hung_up}
     for number, handler in handlers.items():
@@ -226,8 +221,6 @@ def _signals(
     try:
         yield stop, hurry
     finally:
-        for task in reloading:
-            task.cancel()
         for number in handlers:
             loop.remove_signal_handler(number)
 
@@ -250,7 +243,7 @@ def _bound(settings: Settings) -> socket.socket:
 
 
 def _say_what_runs(host: Host, grace: float) -> None:
-    running = sum(len(worker.busy) for pool in host.pools.values() for worker in pool.workers)
+    running = sum(len(worker.busy) for pool in host.pools.values() for worker in pool.staff.workers)
     if running:
         have = "1 running job has" if running == 1 else f"{running} running jobs have"
         them = "it" if running == 1 else "them"

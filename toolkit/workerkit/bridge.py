@@ -173,9 +173,9 @@ class _Task:
         self.soon(self._cancel)
 
     def _cancel(self) -> None:
-        # `begin` was handed to the loop before, so the task is there.
-        assert self._task is not None
-        self._task.cancel()
+        # `begin` was handed to the loop before; so when there is no task, it is over.
+        if self._task is not None:
+            self._task.cancel()
 
     async def _run(self) -> None:
         try:

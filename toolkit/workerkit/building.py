@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -23,12 +24,15 @@ from workerkit.job import Secret
 T = TypeVar("T")
 #: Metadata of an attrs field that nobody may set from outside.
 NO_SETTING: Mapping[str, bool] = MappingProxyType({"setting": False})
+#: Metadata of a text field that takes a whole number, too, as in `count = 2`.
+OR_NUMBER: Mapping[str, bool] = MappingProxyType({"number": True})
 #: Where a secret may say that it is: a variable, or a file.
 PLACES = ("env", "file")
 #: What is shown in the place of a secret.
 MASK = "***"
 #: What msgspec says of one word where a list is wanted.
 _NO_LIST = re.compile(r"^expected `(?:bool \| )?array`, got `str`$")
+_NO_NUMBER = re.compile(r"^expected `(?P<kind>int|float)(?: \| null)?`, got `\w+`$")
 _MISSING = re.compile(r"^object missing required field `(.+)`$")
 _PLACE = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<path>.*)`$", re.DOTALL)
 
@@ -72,13 +76,15 @@ def build(
         return msgspec.convert(value, hint, strict=False, dec_hook=decode)
 
     try:
-        return cast("T", convert(values, cls))
+        return cast("T", convert(_with_texts(cls, values), cls))
     except msgspec.ValidationError as exc:
         found = _PLACE.match(str(exc))
         what, path = (found["what"], found["path"]) if found else (str(exc), "")
         what = hints.listed(what, hints.at(cls, path))
         path = hints.named(cls, values, path, convert)
-        raise SettingsError(_sentence(what, path, exc.__cause__, where, as_list)) from exc
+        raise SettingsError(
+            _sentence(what, path, exc.__cause__, where, as_list, partial(_as_number, cls))
+        ) from exc
 
 
 def plain(value: Any, *, reveal: bool = False) -> Any:
@@ -197,12 +203,45 @@ def _tables(hint: Any, value: Any) -> Iterator[tuple[Any, str, Mapping[str, Any]
             yield from ((cls, f"{number}", table) for cls, _, table in _tables(inside(hint), nested))
 
 
+def _with_texts(cls: Any, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same with numbers as text where a field takes either."""
+    hints, changed = get_type_hints(cls), dict(values)
+    for field in attrs.fields(cls):
+        value = values.get(field.name)
+        if isinstance(value, Mapping) and attrs.has(hints[field.name]):
+            changed[field.name] = _with_texts(hints[field.name], value)
+        elif field.metadata.get("number") and isinstance(value, int) and not isinstance(value, bool):
+            changed[field.name] = str(value)
+    return changed
+
+
+def _as_number(cls: Any, path: str, kind: str) -> str:
+    """How the number at a dotted path is written: in which unit, and one for an example."""
+    *sections, name = path.split(".")
+    whole = "whole " if kind == "int" else ""
+    for section in sections:
+        cls = get_type_hints(cls).get(section) if attrs.has(cls) else None
+    field = getattr(attrs.fields(cls), name, None) if attrs.has(cls) else None
+    if field is None:
+        return f"write a {whole}number"
+    unit = field.metadata.get("unit") or getattr(field.validator, "unit", "")
+    example = field.metadata.get("example", field.default)
+    what = f"{unit} as a {whole}number" if unit else f"a {whole}number"
+    such = f", such as {example if kind == 'int' else format(example, 'g')}" if _is_number(example) else ""
+    return f"write {what}{such}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _sentence(
     what: str,
     path: str,
     cause: BaseException | None,
     where: Callable[[str], str],
     as_list: Callable[[str], str],
+    as_number: Callable[[str, str], str],
 ) -> str:
     if isinstance(cause, OutOfRange):
         section = f"{path}." if path else ""
@@ -211,4 +250,6 @@ def _sentence(
     what = _MISSING.sub(r"the setting '\1' is missing; give it a value", what)
     if _NO_LIST.match(what):
         what += f"; write a list: {as_list(path)}"
+    if path and (number := _NO_NUMBER.match(what)):
+        what += f"; {as_number(path, number['kind'])}"
     return f"{where(path)}: {path}: {what}" if path else f"{where(path)}: {what}"

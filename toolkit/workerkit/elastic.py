@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from workerkit.failures import cause
+
 log = logging.getLogger(__name__)
 
 #: A worker has no more slots than this.
@@ -17,6 +19,7 @@ class Elastic:
     def __init__(self, name: str, function: Callable[[int], int]) -> None:
         self._name = name
         self._function = function
+        self._file: str = getattr(getattr(function, "__code__", None), "co_filename", "")
         self._warned: set[str] = set()
 
     def wanted(self, current: int) -> int:
@@ -24,7 +27,7 @@ class Elastic:
         try:
             answer = self._function(current)
         except (Exception, SystemExit) as error:
-            self._warn(f"raised {type(error).__name__}, and it stays as it is", error)
+            self._warn(f"raised {cause(error, self._file)}, and it stays as it is")
             return current
         if isinstance(answer, bool) or not isinstance(answer, int):
             self._warn(f"returned {type(answer).__name__} instead of an int, and it stays as it is")
@@ -33,8 +36,8 @@ class Elastic:
             self._warn(f"returned a number below 1 or above {MOST}; the nearest that can be is used")
         return min(max(answer, 1), MOST)
 
-    def _warn(self, what: str, error: BaseException | None = None) -> None:
+    def _warn(self, what: str) -> None:
         """Once for each thing that it does wrong: it is asked every second."""
         if what not in self._warned:
             self._warned.add(what)
-            log.warning("the concurrency function of %r %s", self._name, what, exc_info=error)
+            log.warning("the concurrency function of %r %s", self._name, what)

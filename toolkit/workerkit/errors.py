@@ -67,11 +67,13 @@ class PluginFailed(PluginError):
     `fault` is what it raised, as text, and `trace` its traceback; the plugin's secrets are masked in both.
     """
 
-    def __init__(self, plugin: str, hook: str, fault: str, trace: str = "") -> None:
+    def __init__(self, plugin: str, hook: str, fault: str, trace: str = "", whole: str = "") -> None:
         super().__init__(f"plugin {plugin!r} failed in {hook}: {fault}")
         self.plugin = plugin
         self.hook = hook
         self.trace = trace
+        #: The same sentence at any length, for whoever knows of more secrets: those of the job.
+        self.whole = f"plugin {plugin!r} failed in {hook}: {whole or fault}"
 
 
 class TargetError(WorkerkitError):

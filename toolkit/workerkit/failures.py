@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -17,8 +19,10 @@ OURS = ("workerkit", "workerkit_plugins", "importlib")
 MOST = 100_000
 
 
-def describe(error: BaseException, *, worker_id: str, tracebacks: bool) -> str:
-    """A handler's exception as the `error` of its job.
+def describe(
+    error: BaseException, *, worker_id: str, tracebacks: bool, fit: Callable[[str], str] | None = None
+) -> str:
+    """A handler's exception as the `error` of its job; `fit` makes each text in it `sendable`.
 
     The traceback begins in code that is not ours: our own frames say nothing to its author.
     """
@@ -27,7 +31,19 @@ def describe(error: BaseException, *, worker_id: str, tracebacks: bool) -> str:
         first = _from_handler(error.__traceback__) or error.__traceback__
         facts["error_traceback"] = "".join(traceback.format_exception(type(error), error, first))
     facts |= {"hostname": os.uname().nodename, "worker_id": worker_id, "workerkit_version": __version__}
-    return msgspec.json.encode({name: sendable(text) for name, text in facts.items()}).decode()
+    return msgspec.json.encode({name: (fit or sendable)(text) for name, text in facts.items()}).decode()
+
+
+def cause(error: BaseException, file: str) -> str:
+    """The type of an exception, and the last line of `file` that it went through: `KeyError at handler.py:12`.
+
+    It quotes nothing that the exception says, so it is fit for a log.
+    """
+    lines = [
+        line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file
+    ]
+    kind = sendable(type(error).__qualname__)
+    return f"{kind} at {_shown(file)}:{lines[-1]}" if lines else kind
 
 
 def theirs(error: BaseException) -> str:
@@ -47,9 +63,14 @@ def readable(error: str) -> str:
     return str(text).rstrip()
 
 
+def writable(text: Any) -> str:
+    """A text that UTF-8 can hold, whatever was given."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
 def sendable(text: Any) -> str:
-    """A text of reasonable length that UTF-8 can hold, whatever was given."""
-    clean = str(text).encode("utf-8", "backslashreplace").decode()
+    """The same, of reasonable length. What must not be in it is masked before: here, it may be cut in two."""
+    clean = writable(text)
     left_out = len(clean) - MOST
     return clean if left_out <= 0 else f"{clean[:MOST]}… ({left_out} more characters)"
 
@@ -60,6 +81,14 @@ def message_of(error: BaseException) -> str:
         return str(error)
     except BaseException as fault:
         return f"(its text cannot be had: {type(fault).__name__} in __str__)"
+
+
+def _shown(file: str) -> str:
+    """A path from the working directory when it is in there."""
+    with suppress(OSError, ValueError):
+        near = os.path.relpath(file)
+        return file if near.startswith(os.pardir) else near
+    return file
 
 
 def _from_handler(trace: TracebackType | None) -> TracebackType | None:

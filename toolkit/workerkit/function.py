@@ -18,7 +18,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 import attrs
 
 from workerkit.elastic import Elastic
-from workerkit.errors import TargetError
+from workerkit.errors import TargetError, suggest
 from workerkit.job import EMPTY, Job
 from workerkit.signature import filling
 from workerkit.wire import Descriptor
@@ -88,6 +88,7 @@ class WorkerFunction(Generic[P, R]):
             name=self.name,
             kind=self.kind,
             concurrency=self.elastic.wanted(1) if self.elastic else self._slots,
+            elastic=self.elastic is not None,
             timeout=None if timeout is None else round(timeout * 1000),
             max_starts=self.options.max_starts,
             retries=self.options.retries,
@@ -130,6 +131,7 @@ def worker_function(
     aggregate: bool = True,
     plugins: Sequence[object] = (),
     version: str = "",
+    **unknown: Any,
 ) -> Any:
     """Make a function servable by workers, under its own name or under `name`.
 
@@ -147,6 +149,9 @@ def worker_function(
 
     Raises `TargetError` when the function or an option cannot be used.
     """
+    if unknown:
+        wrong = next(iter(unknown))
+        raise TargetError(f"@worker_function has no option {wrong!r}{suggest(wrong, OPTIONS)}")
     options = Options(
         timeout=timeout,
         concurrency=concurrency,
@@ -212,6 +217,10 @@ def _checked_name(name: str) -> str:
             'with @worker_function(name="...")'
         )
     return name
+
+
+#: What the decorator takes.
+OPTIONS = ("name", *(field.name for field in attrs.fields(Options)), "plugins")
 
 
 def _is_whole(value: object, least: int, most: float = inf) -> bool:

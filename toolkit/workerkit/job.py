@@ -182,7 +182,7 @@ class WorkerInfo:
         """Ask for a fresh process in place of this worker, when it is its turn.
 
         One worker of a function is replaced at a time, and between jobs. It goes on until the other
-        has loaded; with `last`, it takes nothing more once it is its turn. May be called at any time
+        has loaded; with `last`, it takes nothing more from now on. May be called at any time
         until `worker_stop`, from any thread; the first reason counts. `job.refresh_worker` is for
         what cannot wait.
         """

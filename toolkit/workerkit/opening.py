@@ -72,6 +72,16 @@ def server_of(queue: QueueSettings) -> tuple[str, str] | None:
     return owner["url"], owner["token"]
 
 
+def process_of(queue: QueueSettings) -> int:
+    """The process that serves the queue. Raises `QueueError` when there is none, or it is still starting."""
+    if server_of(queue) is None or (owner := find_owner(_required_file(queue))) is None:
+        raise QueueError(
+            f"no server has the queue {_required_file(queue)} open; start one with `workerkit serve`, "
+            "or say with --queue or --config which one is meant"
+        )
+    return int(owner["pid"])
+
+
 def rival_on(queue: QueueSettings, port: int) -> QueueOwned | None:
     """The error that says that the server of this very queue has `port`, when it is so."""
     path = file_of(queue)

@@ -13,7 +13,7 @@ import base64
 import builtins
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -39,6 +39,11 @@ class Redactor:
         self._forms = sorted(forms, key=lambda form: (-len(form), form))
         self.hits = 0
 
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest form that is searched for."""
+        return len(self._forms[0]) if self._forms else 0
+
     def bytes(self, data: builtins.bytes) -> builtins.bytes:
         """Mask in JSON; the answer is valid JSON again, even where a secret looked like a number."""
         before = self.hits
@@ -47,6 +52,10 @@ class Redactor:
             return masked
         self.hits = before
         return msgspec.json.encode(self.tree(msgspec.json.decode(data)))
+
+    def line(self, data: builtins.bytes) -> builtins.bytes:
+        """Mask in bytes, whatever they are."""
+        return self._masked(data)
 
     def text(self, text: str) -> str:
         """Mask in text."""
@@ -75,6 +84,21 @@ class Redactor:
                 self.hits += data.count(form)
                 data = data.replace(form, MASK.encode())
         return data
+
+
+def cut(line: bytes, most: int, redactors: Collection[Redactor] = (), *, ended: bool) -> list[bytes]:
+    """A line in pieces of `most` bytes; masked before, if there are several: nobody finds half of a secret.
+
+    When the line has not `ended`, the last piece is what the rest of it is to be joined to. It is as
+    long as it must be to hold whatever may be the beginning of a secret.
+    """
+    kept = 1 if ended else max([1, *(redactor.longest - 1 for redactor in redactors)])
+    if len(line) < most + kept:
+        return [line]
+    for redactor in redactors:
+        line = redactor.line(line)
+    last = max(len(line) - kept, 0) // most * most
+    return [*(line[at : at + most] for at in range(0, last, most)), line[last:]]
 
 
 def secrets_of(value: Any) -> list[str]:

@@ -6,6 +6,7 @@ lines serve a worker process and `workerkit run`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from functools import partial
@@ -16,9 +17,10 @@ import msgspec
 
 from workerkit.bridge import Bridge, Cancel
 from workerkit.errors import InvalidOutput, JobCancelled, JobFailed, PluginFailed, Retry
-from workerkit.failures import describe, sendable
+from workerkit.failures import MOST, cause, describe, sendable, writable
 from workerkit.job import EMPTY, Job, Output, Status
 from workerkit.payload import convert_field, encode
+from workerkit.redaction import Redactor, secrets_of
 
 if TYPE_CHECKING:
     from workerkit.function import WorkerFunction
@@ -55,6 +57,8 @@ class Run:
     retry: str = NO_RETRY
     #: Seconds that `Retry` wants to wait.
     retry_after: float | None = None
+    #: What it failed of, in words that quote neither input nor output, and so are fit for a log.
+    cause: str = ""
 
 
 class Runner:
@@ -80,6 +84,8 @@ class Runner:
         self.limits = limits or Limits()
         self.worker_id = worker_id
         self.tracebacks = tracebacks
+        code = getattr(inspect.unwrap(function.function), "__code__", None)
+        self._file: str = "" if code is None else code.co_filename
 
     def job(
         self,
@@ -131,27 +137,37 @@ class Runner:
             output = self.hooks.run_job(job, partial(self._handle, job, chunks, cancel))
             last = chunks.finish(output)
             return self._end(job, chunks, Status.COMPLETED, output=last)
-        except JobFailed as verdict:
-            return self._fail(job, chunks, sendable(verdict.message), verdict.output)
-        except Retry as verdict:
-            return self._again(job, chunks, verdict)
-        except InvalidOutput as error:
-            return self._fail(job, chunks, sendable(error))
-        except PluginFailed as error:
-            return attrs.evolve(self._fail(job, chunks, sendable(error)), retry=RETRY_FAILED)
         except BaseException as error:
             if cancel.requested and _is_cancellation(error):
                 return self._end(job, chunks, Status.CANCELLED)
-            text = describe(error, worker_id=self.worker_id, tracebacks=self.tracebacks)
-            return attrs.evolve(self._fail(job, chunks, text), retry=RETRY_FAILED)
+            return attrs.evolve(self._failed(job, chunks, error), cause=self._cause(error))
+
+    def _failed(self, job: Job, chunks: _Chunks, error: BaseException) -> Run:
+        match error:
+            case JobFailed():
+                return self._fail(job, chunks, _told(job, error.message), error.output)
+            case Retry():
+                return self._again(job, chunks, error)
+            case InvalidOutput():
+                return self._fail(job, chunks, _told(job, error))
+            case PluginFailed():
+                return attrs.evolve(self._fail(job, chunks, _told(job, error.whole)), retry=RETRY_FAILED)
+        fit = partial(_told, job)
+        text = describe(error, worker_id=self.worker_id, tracebacks=self.tracebacks, fit=fit)
+        return attrs.evolve(self._fail(job, chunks, text), retry=RETRY_FAILED)
+
+    def _cause(self, error: BaseException) -> str:
+        if isinstance(error, PluginFailed):
+            return sendable(f"plugin {error.plugin!r} failed in {error.hook}")
+        return cause(error, self._file)
 
     def _again(self, job: Job, chunks: _Chunks, verdict: Retry) -> Run:
         """FAILED, unless the host may run it another time."""
         after = verdict.after
         if after is not None and not _is_wait(after):
             text = f"Retry(after={after!r}) cannot be; it must be a number of seconds from 0 to {MOST_WAIT:,}"
-            return self._fail(job, chunks, sendable(text))
-        ended = self._fail(job, chunks, sendable(verdict.message))
+            return self._fail(job, chunks, _told(job, text))
+        ended = self._fail(job, chunks, _told(job, verdict.message))
         return attrs.evolve(ended, retry=RETRY_ASKED, retry_after=None if after is None else float(after))
 
     def _handle(self, job: Job, chunks: _Chunks, cancel: Cancel) -> Output:
@@ -182,13 +198,13 @@ class Runner:
             try:
                 notes = msgspec.json.decode(self._sized("notes", job.notes, self.limits.chunk))
             except InvalidOutput as fault:
-                status, output, error = Status.FAILED, None, error or sendable(fault)
+                status, output, error = Status.FAILED, None, error or _told(job, fault)
         return Run(
             status=status,
             output=output,
             error=error,
             notes=notes,
-            refresh=None if job.refresh_reason is None else sendable(job.refresh_reason),
+            refresh=None if job.refresh_reason is None else _told(job, job.refresh_reason),
             chunks=chunks.count if chunks.streams else None,
         )
 
@@ -241,6 +257,14 @@ class _Chunks:
         body = runner._sized(f"chunk {self.count}", value, runner.limits.chunk)
         self._emit(self.count, body)
         self.count += 1
+
+
+def _told(job: Job, text: Any) -> str:
+    """A text that leaves the job. The host masks its secrets, but could not find one that was cut in two here."""
+    text = writable(text)
+    if len(text) > MOST and job.fields:
+        text = Redactor(secrets_of(job.fields)).text(text)
+    return sendable(text)
 
 
 def _is_wait(after: object) -> bool:

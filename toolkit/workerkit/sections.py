@@ -19,15 +19,21 @@ Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 DAY, YEAR = 86_400, 31_536_000
 
 
-def _within(least: float, most: float, unit: str = "") -> Validator:
-    """A validator for a number with bounds; a sentence says both."""
+@attrs.frozen
+class _within:
+    """A validator for a number with bounds; a sentence says both, and in which unit they are."""
 
-    def check(instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:
-        if not least <= value <= most:
-            bare, low, high = (format(number, "," if unit else "") for number in (value, least, most))
+    least: float
+    most: float
+    unit: str = ""
+    more: str = ""
+
+    def __call__(self, instance: Any, attribute: attrs.Attribute[Any], value: float) -> None:
+        if not self.least <= value <= self.most:
+            numbers = (value, self.least, self.most)
+            bare, low, high = (format(number, "," if self.unit else "") for number in numbers)
+            unit = f" {self.unit}{self.more}" if self.unit else ""
             raise OutOfRange(attribute.name, f"is {bare}; it must be from {low} to {high}{unit}")
-
-    return check
 
 
 def _fit_one_frame(limits: LimitsSettings, attribute: attrs.Attribute[Any], chunk: int) -> None:
@@ -60,9 +66,9 @@ def _places(instance: Any, attribute: attrs.Attribute[Any], items: tuple[str, ..
         raise OutOfRange(attribute.name, f"cannot be used: {text}") from None
 
 
-_time = _within(0.001, 7 * DAY, " seconds")
-_grace = _within(0, 7 * DAY, " seconds")
-_payload = _within(1, MAX_PAYLOAD, " bytes, which a worker can be sent")
+_time = _within(0.001, 7 * DAY, "seconds")
+_grace = _within(0, 7 * DAY, "seconds")
+_payload = _within(1, MAX_PAYLOAD, "bytes", ", which a worker can be sent")
 
 
 @attrs.frozen(kw_only=True)
@@ -100,15 +106,15 @@ class QueueSettings:
     #: `sqlite:///FILE`, relative to the working directory; other schemes are plugins'.
     url: str = "sqlite:///.workerkit/queue.db"
     #: How long a run lives without a sign of its host, which gives one three times in that time.
-    lease: float = attrs.field(default=30.0, validator=_within(1, DAY, " seconds"))
+    lease: float = attrs.field(default=30.0, validator=_within(1, DAY, "seconds"))
     #: How long results are kept after a job's end.
-    keep: float = attrs.field(default=86_400.0, validator=_within(1, 10 * YEAR, " seconds"))
+    keep: float = attrs.field(default=86_400.0, validator=_within(1, 10 * YEAR, "seconds"))
     #: How long the result of a `/runsync` job is kept; `keep` when not given.
     keep_sync: float | None = attrs.field(
-        default=None, validator=attrs.validators.optional(_within(1, 10 * YEAR, " seconds"))
+        default=None, validator=attrs.validators.optional(_within(1, 10 * YEAR, "seconds"))
     )
     #: How long a dead delivery is kept to be sent again, also when the result of its job is gone.
-    keep_dead: float = attrs.field(default=7 * DAY, validator=_within(0, 10 * YEAR, " seconds"))
+    keep_dead: float = attrs.field(default=7 * DAY, validator=_within(0, 10 * YEAR, "seconds"))
     #: Base64 of 32 random bytes, several with commas; the first seals. `WORKERKIT_SECRET_KEY`.
     secret_key: Secret | None = None
 
@@ -122,7 +128,7 @@ class WorkersSettings:
     """`[workers]`: the processes that run handlers. Times are seconds."""
 
     #: How many for each function: a number, a range such as 1..4, or `name=number` pairs joined by commas.
-    count: str = "1"
+    count: str = attrs.field(default="1", metadata=building.OR_NUMBER)
     #: With a range: how long a job waits before a worker is added. The first starts at once.
     scale_delay: float = attrs.field(default=4.0, validator=_grace)
     #: With a range: how long a worker has nothing to do before it is let go.
@@ -137,7 +143,7 @@ class WorkersSettings:
     #: How long a refreshed worker's other jobs may go on before they return to the queue.
     refresh_grace: float = attrs.field(default=30.0, validator=_grace)
     #: GPUs to share out, one to a worker: "auto" for all there are, "0,1" for these; "none" leaves them alone.
-    gpus: str = "none"
+    gpus: str = attrs.field(default="none", metadata=building.OR_NUMBER)
     #: From a cancel or timeout until the worker is killed.
     stop_grace: float = attrs.field(default=5.0, validator=_grace)
     #: The signal that raises `JobCancelled` in a plain handler; empty for none.
@@ -171,9 +177,9 @@ class PolicySettings:
     """`[policy]`: what holds for a request without a `policy` of its own. Times are seconds."""
 
     #: How long one run may take.
-    execution_timeout: float = attrs.field(default=600.0, validator=_within(5, 7 * DAY, " seconds"))
+    execution_timeout: float = attrs.field(default=600.0, validator=_within(5, 7 * DAY, "seconds"))
     #: How long a job may take in all, from its submit on, waiting included.
-    ttl: float = attrs.field(default=86_400.0, validator=_within(10, 7 * DAY, " seconds"))
+    ttl: float = attrs.field(default=86_400.0, validator=_within(10, 7 * DAY, "seconds"))
 
 
 @attrs.frozen(kw_only=True)

@@ -94,6 +94,8 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     kind: str
     concurrency: int = 1
+    #: How many it takes at a time changes.
+    elastic: bool = False
     timeout: int | None = None
     max_starts: int | None = None
     #: Runs after a failed one; None: none for an exception, a few for `Retry`.
@@ -127,9 +129,9 @@ class Unfit(Frame, tag="unfit", frozen=True):
 
 
 class Refresh(Frame, tag="refresh", frozen=True):
-    """The worker asks to be replaced when it is its turn; until then it goes on.
+    """The worker asks to be replaced when it is its turn; until its successor is there it goes on.
 
-    `last` says that it takes nothing more from then on; else it goes on until the other is there.
+    `last` says that it takes nothing more from now on.
     """
 
     reason: str
@@ -182,6 +184,8 @@ class JobEnd(Frame, tag="result", frozen=True):
     retry_after: float | None = None
     #: The stop signal was raised in it: the process is not to be trusted any more.
     interrupted: bool = False
+    #: What it failed of, in words that quote neither input nor output.
+    cause: str = ""
 
 
 ToWorker = Start | Assign | RunJob | Stop | Drain

@@ -15,6 +15,7 @@ from workerkit.errors import WorkerkitError, suggest
 #: Command -> its line in the list. The modules are imported when they are needed.
 COMMANDS = {
     "serve": "Serve the functions of HANDLER: job API, queue and workers.",
+    "reload": "Have the running server read its code and settings again.",
     "run": "Run one job of HANDLER in this process and print its output.",
     "jobs": "List, show, cancel and retry jobs, and read what they print.",
     "deliveries": "List, show, repeat or watch what plugins send when jobs end, such as webhooks.",

@@ -9,14 +9,18 @@ from typing import Any
 import click
 
 from workerkit.cli import Suggesting
-from workerkit.cli.looking import View, looking
+from workerkit.cli.looking import ServerGone, View, looking
 from workerkit.cli.options import queue_option, settings_of, settings_options
+from workerkit.cli.paragraphs import paragraphs
 from workerkit.cli.parameters import OneOf, Whole
 from workerkit.cli.tables import Columns, age, show, with_times
+from workerkit.errors import WorkerkitError
 
 #: Seconds that one request for more of what a job prints may take.
 FOLLOW_WAIT = 10
 STATUSES = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT")
+#: Of them those that are followed by another.
+WAITING = ("IN_QUEUE", "IN_PROGRESS")
 COLUMNS: Columns = {
     "id": lambda row: row["id"],
     "function": lambda row: row["endpoint"],
@@ -62,12 +66,14 @@ def list_(
 
 @command.command("show")
 @click.argument("id")
+@click.option("--json", "as_json", is_flag=True, help="As /status shows it, in one JSON object.")
 @queue_option
 @settings_options
-def show_(id: str, queue: str | None, config: str | None, assignments: Sequence[str]) -> None:
-    """A job as /status shows it, and its deliveries."""
+def show_(id: str, as_json: bool, queue: str | None, config: str | None, assignments: Sequence[str]) -> None:
+    """A job, its error or output, and its deliveries."""
     with looking(settings_of(config, assignments, queue__url=queue)) as view:
-        click.echo(json.dumps(with_times(view.job(id)), indent=2, ensure_ascii=False))
+        job = view.job(id)
+    click.echo(json.dumps(with_times(job), indent=2, ensure_ascii=False) if as_json else paragraphs(job))
 
 
 @command.command("logs")
@@ -84,7 +90,7 @@ def logs(
     config: str | None,
     assignments: Sequence[str],
 ) -> None:
-    """What the handler has printed: the end of it, as long as `[logs] tail` is."""
+    """What the handler has printed, and raised: the end of it, as long as `[logs] tail` is."""
     printed = False
     with looking(settings_of(config, assignments, queue__url=queue)) as view:
         for page in pages(view, id, attempt, follow=follow):
@@ -94,6 +100,8 @@ def logs(
             printed = printed or bool(page["text"] or page["dropped"])
     if not printed:
         click.echo(silence(page), err=True)
+    if follow and page["status"] in WAITING and (attempt is None or not page["over"]):
+        raise WorkerkitError(unended(page))
 
 
 def pages(view: View, id: str, attempt: int | None, *, follow: bool) -> Iterator[dict[str, Any]]:
@@ -105,7 +113,10 @@ def pages(view: View, id: str, attempt: int | None, *, follow: bool) -> Iterator
         if page["over"] and not later:
             return
         wanted, place = (later[0], 0) if page["over"] else (page["attempt"], page["after"])
-        page = view.logs(id, wanted, place, FOLLOW_WAIT)
+        try:
+            page = view.logs(id, wanted, place, FOLLOW_WAIT)
+        except ServerGone:  # what it knew last has been shown
+            return
         yield page
 
 
@@ -116,6 +127,14 @@ def silence(page: Mapping[str, Any]) -> str:
         return f"the job is {page['status']} and has not run yet"
     return f"attempt {page['attempt']} has printed nothing" + (
         f"; there is --attempt {others}, too" if others else ""
+    )
+
+
+def unended(page: Mapping[str, Any]) -> str:
+    """Why nobody follows a job that has not ended."""
+    return (
+        f"no server runs now, and the job is {page['status']}, not over; "
+        "follow it again once `workerkit serve` runs"
     )
 
 

@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from logging.handlers import QueueHandler
@@ -15,6 +16,8 @@ from queue import Full, Queue
 
 #: Lines that wait for a slow reader of stderr; seconds that they have when the command ends.
 MOST_WAITING, LAST_WAIT = 1_000, 1.0
+#: Seconds between two lines that say how many were dropped.
+TOLD_EVERY = 1.0
 #: What a record may say beside its message.
 KNOWN = ("worker", "job", "endpoint")
 
@@ -41,11 +44,14 @@ def logs_aside(format: str = "human", most: int = MOST_WAITING) -> Iterator[None
         target=_print, args=(records, _form(format)), name="workerkit-log", daemon=True
     )
     printer.start()
+    handler = Dropping(records)
     try:
-        with _handled_by(Dropping(records)):
+        with _handled_by(handler):
             yield
     finally:
         try:
+            for rest in handler.rest():
+                records.put(rest, timeout=LAST_WAIT)
             records.put(None, timeout=LAST_WAIT)
             printer.join(LAST_WAIT)
         except Full:
@@ -55,10 +61,12 @@ def logs_aside(format: str = "human", most: int = MOST_WAITING) -> Iterator[None
 class Dropping(QueueHandler):
     """Puts records into a bounded queue and never waits for room."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(records)
         self._records = records
+        self._clock = clock
         self._dropped = 0
+        self._told = float("-inf")
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         """The record as it is now: what it names may change before it is printed."""
@@ -69,14 +77,19 @@ class Dropping(QueueHandler):
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Queue a record; before it, how many there was no room for."""
+        """Queue a record; before it, now and then, how many there was no room for."""
         try:
-            if self._dropped:
+            if self._dropped and self._clock() - self._told >= TOLD_EVERY:
                 self._records.put_nowait(_told(self._dropped))
-                self._dropped = 0
+                self._dropped, self._told = 0, self._clock()
             self._records.put_nowait(record)
         except Full:
             self._dropped += 1
+
+    def rest(self) -> Iterator[logging.LogRecord]:
+        """What is still to be said when no record comes any more."""
+        if self._dropped:
+            yield _told(self._dropped)
 
 
 def _clone(record: logging.LogRecord) -> logging.LogRecord:
@@ -87,7 +100,7 @@ def _clone(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def _told(dropped: int) -> logging.LogRecord:
-    sentence = f"log lines dropped, because nobody read them in time: {dropped}"
+    sentence = f"log lines dropped, because they came faster than stderr took them: {dropped:,}"
     return logging.LogRecord(__name__, logging.WARNING, __file__, 0, sentence, None, None)
 
 
@@ -103,9 +116,9 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record: when, how serious, from where, what, and whom it is about."""
-        time = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")
+        moment = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")
         line = {
-            "time": time.replace("+00:00", "Z"),
+            "time": moment.replace("+00:00", "Z"),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),

@@ -6,10 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from workerkit.errors import WorkerkitError
+
 if TYPE_CHECKING:
     from workerkit.settings import Settings
 
 Filters = Mapping[str, Any]
+
+
+class ServerGone(WorkerkitError):
+    """The server that was asked is not there, or is about to go."""
 
 
 class View(Protocol):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import urllib3
 
-from workerkit.cli.looking import Filters
+from workerkit.cli.looking import Filters, ServerGone
 from workerkit.errors import WorkerkitError
 
 TIMEOUT = 30.0
@@ -94,7 +94,9 @@ class ServerView:
             answer = self._http.request(method, self._url + path, **more)
             body: dict[str, Any] = answer.json()
         except (urllib3.exceptions.HTTPError, ValueError) as error:
-            raise WorkerkitError(f"the server at {self._url} does not answer: {error}") from error
+            raise ServerGone(f"the server at {self._url} does not answer: {error}") from error
+        if body.get("code") == "stopping":
+            raise ServerGone(_sentence(body))
         return answer.status, body
 
     @staticmethod

@@ -56,7 +56,8 @@ def command(
     With --installed, serve functions that installed distributions offer in place of it.
 
     Ctrl-C stops it in good order: running jobs may finish, waiting ones are there after a restart.
-    SIGHUP reads the code and the settings again, and replaces the workers one by one.
+    `workerkit reload`, or SIGHUP, has it read its code and its settings again, and replace the workers
+    one by one.
     """
     read = partial(
         settings_of,

@@ -12,7 +12,7 @@ import attrs
 import pluggy
 
 from workerkit.errors import JobFailed, PluginFailed, Refused, Retry, Unfit
-from workerkit.failures import message_of, sendable
+from workerkit.failures import message_of, sendable, writable
 from workerkit.hooks.faults import is_ctrl_c
 from workerkit.hooks.implementations import ARGUMENTS, PROJECT, LoadedPlugin
 from workerkit.redaction import Redactor, secrets_of
@@ -79,9 +79,9 @@ class Call:
         """
         if is_ctrl_c(error):
             raise error
-        fault = self.told(f"{type(error).__name__}: {message_of(error)}")
+        whole = writable(self.redactor.text(f"{type(error).__name__}: {message_of(error)}"))
         trace = self.told("".join(traceback.format_exception(error))).rstrip()
-        return PluginFailed(self.plugin, self.hook, fault, trace)
+        return PluginFailed(self.plugin, self.hook, sendable(whole), trace, whole)
 
     def told(self, text: Any) -> str:
         """What the plugin says, without its secrets, as it may be stored and logged."""

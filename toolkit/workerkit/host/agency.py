@@ -13,10 +13,11 @@ import attrs
 import msgspec
 
 from workerkit.host.gpus import VISIBLE
+from workerkit.host.owner import Owner
 from workerkit.host.printed import Logbook
 from workerkit.host.starts import Starts
 from workerkit.host.tasks import background
-from workerkit.host.worker import Owner, Worker
+from workerkit.host.worker import Worker
 from workerkit.wire import Descriptor, Start
 
 log = logging.getLogger(__name__)
@@ -37,9 +38,14 @@ class Plan:
     warm: int = 1
 
     @property
+    def shares_out(self) -> bool:
+        """Whether a worker that has imported the target may have the wrong one of several GPUs."""
+        return len(self.devices) > 1
+
+    @property
     def imports_ahead(self) -> bool:
-        """Whether a standby imports the target. With several GPUs it cannot know which will be its own."""
-        return self.prewarm == "module" and len(self.devices) < 2
+        """Whether a standby imports the target."""
+        return self.prewarm == "module" and not self.shares_out
 
     @property
     def standbys(self) -> int:
@@ -66,21 +72,32 @@ class Agency:
     async def hire(self, owner: Owner, device: str | None = None) -> Worker:
         """A worker process that loads the target, a standby if there is one; `owner` hears of it.
 
-        `device` is the GPU that it gets; without one, that which the fewest have.
+        `device` is the GPU that it gets; without one that is there, that which the fewest have.
         """
         worker = self._take()
         if worker is None:
-            worker = await self._launch(owner)
+            worker = await self._launch(owner, self.plan)
         worker.owner = owner
-        if not worker.told:
-            self._tell(worker, device)
+        if worker.plan is None:
+            self._tell(worker, self.plan, device)
         self._refill_after(REFILL_AFTER)
         return worker
+
+    async def discover(self, owner: Owner, plan: Plan) -> Worker:
+        """A new worker process that loads the target by a plan which may not be that of the others."""
+        worker = await self._launch(owner, plan)
+        self._tell(worker, plan)
+        return worker
+
+    def outdated(self, worker: Worker) -> bool:
+        """Whether what it was told to load has been reloaded since."""
+        return worker.plan is not self.plan
 
     def keep(self, worker: Worker) -> None:
         """Make a standby of a worker that has imported the target and has nothing to serve."""
         worker.owner = self._bench
-        if worker.gone or self._closing or not self.plan.standbys:
+        useful = self.plan.standbys and not self.plan.shares_out and not self.outdated(worker)
+        if worker.gone or self._closing or not useful:
             worker.kill("nobody needs it")
         else:
             self._standbys.appendleft(worker)
@@ -136,19 +153,19 @@ class Agency:
     async def _make(self) -> None:
         plan = self.plan
         try:
-            worker = await self._launch(self._bench)
+            worker = await self._launch(self._bench, plan)
         finally:
             self._launching -= 1
         if plan is not self.plan or self._closing:
             worker.kill("it is a standby for what has been reloaded since")
             return
         if plan.imports_ahead:
-            self._tell(worker)
+            self._tell(worker, plan)
         self._standbys.append(worker)
 
-    async def _launch(self, owner: Owner) -> Worker:
+    async def _launch(self, owner: Owner, plan: Plan) -> Worker:
         worker = Worker(f"worker-{uuid.uuid4().hex[:8]}", owner, self._book)
-        launching = asyncio.ensure_future(worker.launch(self.plan.environment))
+        launching = asyncio.ensure_future(worker.launch(plan.environment))
         try:
             await asyncio.shield(launching)
         except asyncio.CancelledError:  # a process that is being started must not be left behind
@@ -158,16 +175,17 @@ class Agency:
             raise
         return worker
 
-    def _tell(self, worker: Worker, device: str | None = None) -> None:
+    def _tell(self, worker: Worker, plan: Plan, device: str | None = None) -> None:
         """Say what it shall load."""
-        first, environ = self.plan.first, {}
-        if self.plan.devices:
-            chosen = device or min(self.plan.devices, key=lambda known: self._devices[known])
+        worker.plan, environ = plan, {}
+        if plan.devices:
+            fits = device if device in plan.devices else None
+            chosen = fits or min(plan.devices, key=lambda known: self._devices[known])
             worker.device = environ[VISIBLE] = chosen
             self._devices[chosen] += 1
             worker.process.ended.add_done_callback(lambda _: self._devices.subtract([chosen]))
         tag = secrets.token_hex(8)
-        worker.begin(msgspec.structs.replace(first, worker_id=worker.id, environ=environ, tag=tag))
+        worker.begin(msgspec.structs.replace(plan.first, worker_id=worker.id, environ=environ, tag=tag))
 
     def _refill_after(self, seconds: float) -> None:
         if self._refilling is None and not self._closing and self.plan.standbys:
@@ -178,7 +196,7 @@ class Agency:
         if worker not in self._standbys:
             return
         self._standbys.remove(worker)
-        if self._starts.failed(worker.unfit or worker.how_it_ended, passing=False):
+        if self._starts.failed(worker.why_not_ready(), self._starts.round, passing=False):
             log.warning("standby %s is gone: %s", worker.id, self._starts.problem)
         self._refill_after(self._starts.pause)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from workerkit.errors import CannotServe
-from workerkit.host.worker import Owner, Worker
+from workerkit.host.owner import Owner
+from workerkit.host.worker import Worker
 from workerkit.wire import Descriptor
 
 
@@ -36,7 +37,11 @@ class Discovery(Owner):
         if not self._found.done():
             self._found.set_result(functions)
 
+    def _why(self, worker: Worker) -> str:
+        why = worker.why_not_ready(self._target)
+        return why if worker.unfit else f"the worker {why}"
+
     def on_death(self, worker: Worker) -> None:
         """It could not."""
         if not self._found.done():
-            self._found.set_exception(CannotServe(worker.unfit or f"the worker {worker.how_it_ended}"))
+            self._found.set_exception(CannotServe(self._why(worker)))

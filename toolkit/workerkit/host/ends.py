@@ -49,10 +49,17 @@ class Ends:
         """End a job as it was seen in `record`. False when it has moved on since; nothing is stored."""
         return await self._finish(record, result, await self._decided(record, result, request))
 
-    async def end_stubbornly(self, record: Record, result: Result, request: Request | None = None) -> bool:
-        """The same for a result that must not be lost: repeated while the queue cannot take it."""
+    async def end_stubbornly(
+        self, record: Record, result: Result, request: Request | None = None, *, cause: str = ""
+    ) -> bool:
+        """The same for a result that must not be lost: repeated while the queue cannot take it.
+
+        `cause` is why, for the log: words that quote neither input nor output.
+        """
         end = await self._decided(record, result, request)
-        return await stubbornly(f"the end of job {record.id}", lambda: self._finish(record, result, end))
+        return await stubbornly(
+            f"the end of job {record.id}", lambda: self._finish(record, result, end, cause)
+        )
 
     async def _decided(self, record: Record, result: Result, request: Request | None) -> End:
         """The end with what follows it: `post_job` is asked once, however often it must be stored."""
@@ -66,13 +73,13 @@ class Ends:
             deliveries=deliveries,
         )
 
-    async def _finish(self, record: Record, result: Result, end: End) -> bool:
+    async def _finish(self, record: Record, result: Result, end: End, cause: str = "") -> bool:
         stored = await self._feed.finish(end)
         if stored and self._is_news(end):
             self._meter.job_ended(record.endpoint, result.status.value, result.execution_time)
             bad = result.status in (Status.FAILED, Status.TIMED_OUT)
             if bad or self._tell:
-                _say(record, result, logging.WARNING if bad else logging.INFO)
+                _say(record, result, cause, logging.WARNING if bad else logging.INFO)
         return stored
 
     def _is_news(self, end: End) -> bool:
@@ -110,14 +117,17 @@ class Ends:
         return fields
 
 
-def _say(record: Record, result: Result, level: int) -> None:
+def _say(record: Record, result: Result, cause: str, level: int) -> None:
     """One line. Not what it said: an error or an output may quote the job's input."""
+    if not cause and result.status is Status.TIMED_OUT and result.error is not None:
+        cause = result.error  # which is ours
     log.log(
         level,
-        "job %s of %s is %s (attempt %d, %s ms, %s)",
+        "job %s of %s is %s%s (attempt %d, %s ms, %s)",
         record.id,
         record.endpoint,
         result.status.value,
+        cause and f": {cause}",
         result.attempt,
         "-" if result.execution_time is None else result.execution_time,
         result.worker_id or "no worker",
@@ -125,7 +135,7 @@ def _say(record: Record, result: Result, level: int) -> None:
     )
 
 
-def timed_out(record: Record, now: int, *, expired: bool) -> Result:
+def timed_out(record: Record, now: int, worker: str | None = None, *, expired: bool) -> Result:
     """The result of a job that ran, or waited, too long."""
     started = record.started_at if record.status is Status.IN_PROGRESS else None
     limit = record.policy.execution_timeout
@@ -133,17 +143,19 @@ def timed_out(record: Record, now: int, *, expired: bool) -> Result:
         status=Status.TIMED_OUT,
         attempt=record.attempt,
         error="expired" if expired else f"the job ran longer than its execution timeout of {limit} ms",
+        worker_id=worker,
         delay_time=(started or now) - record.submitted_at,
         execution_time=None if started is None else now - started,
     )
 
 
-def cancelled(record: Record, now: int) -> Result:
+def cancelled(record: Record, now: int, worker: str | None = None) -> Result:
     """The result of a job that a client took back."""
     started = record.started_at if record.status is Status.IN_PROGRESS else None
     return Result(
         status=Status.CANCELLED,
         attempt=record.attempt,
+        worker_id=worker,
         delay_time=(started or now) - record.submitted_at,
         execution_time=None if started is None else now - started,
     )

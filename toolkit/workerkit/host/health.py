@@ -15,12 +15,12 @@ CENSUS = ("idle", "initializing", "ready", "running", "throttled", "unhealthy")
 
 def census(pool: Pool) -> dict[str, int]:
     """RunPod's six worker counters; a worker that is leaving is not among them."""
-    ready = pool.ready
-    running = sum(bool(worker.busy) for worker in pool.staying if worker.ready)
-    pausing = pool.hiring.pausing
-    return dict(
-        zip(CENSUS, (ready - running, pool.starting - pausing, ready, running, 0, pausing), strict=True)
-    )
+    staff, pausing = pool.staff, pool.hiring.pausing
+    ready = staff.ready
+    running = sum(bool(worker.busy) for worker in staff.staying if worker.ready)
+    # One that takes nothing more and waits for its turn to be replaced is as good as replaced.
+    coming = len(staff.staying) + pool.hiring.count - pausing - ready
+    return dict(zip(CENSUS, (ready - running, coming, ready, running, 0, pausing), strict=True))
 
 
 def health(counts: Counts, pool: Pool | None) -> bytes:
@@ -43,9 +43,13 @@ def health(counts: Counts, pool: Pool | None) -> bytes:
 def readiness(pools: Mapping[str, Pool]) -> tuple[bool, bytes]:
     """Whether every function has a worker that is ready or needs none now, and which have none.
 
-    It names those whose workers fail to start, and not why: anybody may ask.
+    One that has none because its last is being refreshed is as ready as ever. It names those whose workers fail to start, and not why: anybody may ask.
     """
-    waiting = [name for name, pool in pools.items() if pool.size.least and not pool.ready]
+    waiting = [name for name, pool in pools.items() if pool.size.least and _is_down(pool)]
     failing = [name for name, pool in pools.items() if pool.hiring.starts.problem]
     ready = bool(pools) and not waiting
     return ready, msgspec.json.encode({"ready": ready, "waiting_for": waiting, "failing": failing})
+
+
+def _is_down(pool: Pool) -> bool:
+    return not pool.staff.ready and (not pool.up or bool(pool.hiring.starts.problem))

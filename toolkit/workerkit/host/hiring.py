@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any
 
 from workerkit.host.agency import Agency
 from workerkit.host.meter import Meter
+from workerkit.host.owner import Owner
 from workerkit.host.starts import Starts
-from workerkit.host.worker import Owner, Worker
+from workerkit.host.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -54,16 +56,13 @@ class Hiring:
         for _ in range(missing if not self._closed else 0):
             self.count += 1
             predecessor = self.left.popleft() if self.left else None
-            task = asyncio.get_running_loop().create_task(self._hire(predecessor))
-            self._tasks.add(task)
-            task.add_done_callback(partial(self._hired, predecessor))
+            self._begin(self._hire(predecessor, self.starts.round), predecessor)
 
     def understudy(self, worker: Worker) -> None:
         """Hire one that takes over from `worker`, which goes on until the other has imported the target."""
-        self.rehearsing += 1
-        task = asyncio.get_running_loop().create_task(self._rehearse(worker))
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._hired, worker))
+        if not self._closed:
+            self.rehearsing += 1
+            self._begin(self._rehearse(worker, self.starts.round), worker)
 
     def forget(self, worker: Worker) -> None:
         """A worker is gone, and nobody took over from it before."""
@@ -76,21 +75,26 @@ class Hiring:
         for task in self._tasks:
             task.cancel()
 
-    async def _hire(self, predecessor: Worker | None) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None], predecessor: Worker | None) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._hired, predecessor, self.starts.round))
+
+    async def _hire(self, predecessor: Worker | None, round: int) -> None:
         try:
             await self._pause()
             worker = await self._agency.hire(self._owner, predecessor.device if predecessor else None)
         finally:
             self.count -= 1
-        worker.predecessor = predecessor
+        worker.predecessor, worker.round = predecessor, round
         self._adopt(worker)
 
-    async def _rehearse(self, worker: Worker) -> None:
+    async def _rehearse(self, worker: Worker, round: int) -> None:
         try:
             understudy = await self._agency.hire(self._owner, worker.device)
         finally:
             self.rehearsing -= 1
-        understudy.predecessor = worker
+        understudy.predecessor, understudy.round = worker, round
         self._adopt(understudy)
 
     async def _pause(self) -> None:
@@ -101,19 +105,28 @@ class Hiring:
             finally:
                 self.pausing -= 1
 
-    def _hired(self, predecessor: Worker | None, task: asyncio.Task[None]) -> None:
+    def _hired(self, predecessor: Worker | None, round: int, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s: a worker could not be started", self._endpoint, exc_info=error)
-            self.failed(f"a worker could not be started: {error}")
+            log.error(
+                "%s: a worker could not be started",
+                self._endpoint,
+                exc_info=error,
+                extra={"endpoint": self._endpoint},
+            )
+            self.failed(f"a worker could not be started: {error}", round)
             self._not_hired(predecessor)
 
-    def failed(self, why: str, *, passing: bool = False, who: str = "a worker") -> None:
+    def failed(self, why: str, round: int, *, passing: bool = False, who: str = "a worker") -> None:
         """A worker did not get as far as being ready."""
         self._meter.start_failed(self._endpoint)
-        news = self.starts.failed(why, passing=passing)
+        news = self.starts.failed(why, round, passing=passing)
         log.error(
-            "%s cannot serve: %s; next try in %g s", who, why if news else "as before", self.starts.pause
+            "%s cannot serve: %s; next try in %g s",
+            who,
+            why if news else "as before",
+            self.starts.pause,
+            extra={"endpoint": self._endpoint},
         )
 
 
@@ -139,7 +152,7 @@ def to_open(worker: Worker) -> list[int]:
     """Slots that can be offered now: those that are not yet, but for as many as its predecessor uses."""
     before = worker.predecessor
     used = len(before.busy) if before is not None and not before.gone else 0
-    if not worker.ready or worker.leaving:
+    if not worker.ready or worker.leaving or worker.retiring:
         return []
     first, worker.opened = worker.opened, max(worker.opened, worker.slots - used)
     # One that is busy is offered once its run is over.

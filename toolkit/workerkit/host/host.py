@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
+import attrs
+
 from workerkit.errors import CannotServe
 from workerkit.handlers import shown
 from workerkit.hooks import Hooks
@@ -40,6 +42,17 @@ log = logging.getLogger(__name__)
 DELIVERY_GRACE = 5.0
 
 
+@attrs.frozen
+class Found:
+    """The target as it is now, and by which settings it shall be served."""
+
+    settings: Settings
+    plan: Plan
+    #: It has imported the target, which holds these functions.
+    worker: Worker
+    functions: Sequence[Descriptor]
+
+
 class Host:
     """Runs jobs until it is stopped. It loads plugins, and never the handler's module."""
 
@@ -65,8 +78,11 @@ class Host:
         self.ends = Ends(store, hooks, self.meter, tell=settings.logs.jobs)
         self.pools: dict[str, Pool] = {}
         self.vault = Vault(sealer, hooks)
-        #: Set when no worker can be started any more, so that there is nothing to do but to end.
+        #: Set when no worker can be started any more, so that there is nothing to do but to end; and why.
         self.gave_up = asyncio.Event()
+        self._problem = ""
+        #: Of functions that are not served any more, until their last jobs are over.
+        self._closing: set[Pool] = set()
         self._holder = holder
         self._target = target
         self.printed = Logbook(settings.logs, store.keep_log)
@@ -114,7 +130,7 @@ class Host:
 
     async def start(self) -> None:
         """Find the functions and hire the workers. Raises `CannotServe` when the target does not load."""
-        worker, functions = await self._discover()
+        worker, functions = await self._discover(self._agency.plan)
         await self._register(functions)
         first: Worker | None = worker
         for name, size in self._sizes(self.settings).items():
@@ -124,32 +140,44 @@ class Host:
         if first is not None:
             first.kill("no workers are wanted")
 
-    async def reload(
+    async def look(
         self, settings: Settings, plugins: Sequence[PluginRef], environment: Mapping[str, str]
-    ) -> None:
-        """Serve the target as it is now, by new `[workers]`, `[limits]` and plugins of workers.
+    ) -> Found:
+        """Import the target as it is now, beside the workers that serve. Cancelling it leaves nothing behind.
 
-        Workers are replaced one by one, and no job is disturbed. When the target does not load any
-        more, this raises `CannotServe` or `SettingsError`, and everything stays as it was.
+        Raises `CannotServe` when it does not load any more.
         """
-        before = self._agency.plan
-        self._agency.renew(self._plan(settings, plugins, environment))
+        plan = self._plan(settings, plugins, environment)
+        return Found(settings, plan, *await self._discover(plan))
+
+    async def reload(self, found: Found) -> None:
+        """Serve what was found, by new `[workers]`, `[limits]` and plugins of workers.
+
+        Workers are replaced one by one, and no job is disturbed. When there are not all functions that
+        the settings name, this raises `SettingsError`, and everything stays as it was.
+        """
+        settings, plan, worker, functions = found.settings, found.plan, found.worker, found.functions
         try:
-            worker, functions = await self._discover()
             chosen = sizes(settings.workers.count, [function.name for function in functions])
+            await self._register(functions)
         except BaseException:
-            self._agency.renew(before)
+            worker.kill("nothing is reloaded")
             raise
+        self._agency.renew(plan)
         self._agency.keep(worker)
         self.settings = settings
-        await self._register(functions)
         for name in self.pools.keys() - chosen.keys():
             log.warning("%s is no longer served: the target does not hold it", name)
-            self._tasks.append(
-                background(self.pools.pop(name).close(settings.workers.shutdown_grace), f"closing {name}")
-            )
+            closing = self._close(self.pools.pop(name), settings.workers.shutdown_grace)
+            self._tasks.append(background(closing, f"closing {name}"))
         for name, size in chosen.items():
             self._reload(self.catalogue.find(name), size)
+
+    async def _close(self, pool: Pool, grace: float) -> None:
+        """Its jobs are looked after until they are over."""
+        self._closing.add(pool)
+        await pool.close(grace)
+        self._closing.discard(pool)
 
     def _reload(self, function: Descriptor, size: Size) -> None:
         if function.name in self.pools:
@@ -186,10 +214,10 @@ class Host:
             self._pool_gave_up,
         )
 
-    async def _discover(self) -> tuple[Worker, list[Descriptor]]:
+    async def _discover(self, plan: Plan) -> tuple[Worker, list[Descriptor]]:
         """Start a worker and learn from it which functions there are."""
         discovery = Discovery(shown(self._target))
-        worker = await self._agency.hire(discovery)
+        worker = await self._agency.discover(discovery, plan)
         return worker, await discovery.functions(worker, self.settings.workers.start_timeout)
 
     async def _register(self, functions: Sequence[Descriptor]) -> None:
@@ -203,16 +231,17 @@ class Host:
             log.warning("%s", sentence)
 
     def _pool_gave_up(self) -> None:
-        """A pool cannot start workers: there is nothing left to do when no other serves."""
-        if not any(pool.ready for pool in self.pools.values()):
+        """A pool cannot start workers: there is nothing left to do when no other does any better."""
+        wanted = [pool for pool in self.pools.values() if pool.size.most]
+        if all(pool.staff.hopeless for pool in wanted) and not self.gave_up.is_set():
+            self._problem = wanted[0].hiring.starts.problem
             self.gave_up.set()
 
     def why_it_gave_up(self) -> CannotServe:
         """What to say of it."""
-        [problem, *_] = [
-            pool.hiring.starts.problem for pool in self.pools.values() if pool.hiring.starts.hopeless
-        ]
-        return CannotServe(f"workers of {shown(self._target)} do not start, and none is left: {problem}")
+        return CannotServe(
+            f"workers of {shown(self._target)} do not start, and none is left: {self._problem}"
+        )
 
     @property
     def standbys(self) -> int:
@@ -227,9 +256,13 @@ class Host:
         """Stop a run whose job has ended otherwise."""
         self._housekeeping.stop(id, attempt, reason)
 
-    async def close(self, grace: float) -> None:
-        """Stop in good order: running jobs have `grace` seconds, then go back to the queue."""
-        await asyncio.gather(*(pool.close(grace) for pool in self.pools.values()))
+    async def close(self, grace: float, *, hurry: bool = False) -> None:
+        """Stop in good order: running jobs have `grace` seconds, then go back to the queue.
+
+        In a `hurry` workers are killed, and `worker_stop` is not run.
+        """
+        pools = [*self.pools.values(), *self._closing]
+        await asyncio.gather(*(pool.close(grace, hurry=hurry) for pool in pools))
         await self._agency.close()
         for task in self._tasks:
             task.cancel()
@@ -238,4 +271,4 @@ class Host:
         await self._deliveries.close(DELIVERY_GRACE)
 
     def _all_runs(self) -> Iterator[Runs]:
-        return (pool.runs for pool in self.pools.values())
+        return (pool.runs for pool in [*self.pools.values(), *self._closing])

@@ -20,7 +20,7 @@ from workerkit.host.health import health, readiness
 from workerkit.host.host import Host
 from workerkit.host.intake import Admission, Intake, idempotency
 from workerkit.host.outgoing import Outgoing
-from workerkit.host.status import body_of, brief, stream_body
+from workerkit.host.status import body_of, brief, lasting, stream_body
 from workerkit.job import Status
 from workerkit.queue import DeliveryFilter, Outcome, Record, Submitted, View
 from workerkit.queue.values import SYNC
@@ -52,6 +52,8 @@ class Jobs:
         self.outgoing = Outgoing(
             host.store, host.catalogue, host.journal, host.hooks, host.deliveries_resting
         )
+        #: The host is about to end, so nobody should send it jobs any more.
+        self.stopping = False
 
     async def submit(
         self, endpoint: str, body: bytes, *, sync: bool = False, idempotency_key: str | None = None
@@ -154,10 +156,16 @@ class Jobs:
                 raise ApiError(
                     409, "already_ended", f"the job is {record.status.value}; it cannot be cancelled any more"
                 )
-            if await self._host.ends.end(record, cancelled(record, self._store.now())):
+            if await self._host.ends.end(
+                record, cancelled(record, self._store.now(), self._worker_of(record))
+            ):
                 self._host.stop_run(id, record.attempt, "it was cancelled")
                 return brief(id, Status.CANCELLED)
         raise ApiError(503, "busy", "the job moves too fast to be cancelled; try again")
+
+    def _worker_of(self, record: Record) -> str | None:
+        pool = self._host.pools.get(record.endpoint)
+        return None if pool is None else pool.runs.worker_of(record.id, record.attempt)
 
     async def retry(self, endpoint: str, id: str) -> bytes:
         """Put a FAILED or TIMED_OUT job back in the queue."""
@@ -193,7 +201,9 @@ class Jobs:
         return health(await self._store.counts(endpoint), self._host.pools.get(endpoint))
 
     def readiness(self) -> tuple[bool, bytes]:
-        """Whether every function has the workers that it needs now, and which have none."""
+        """Whether every function has the workers that it needs now, and which have none; or that it stops."""
+        if self.stopping:
+            return False, b'{"ready":false,"stopping":true,"waiting_for":[],"failing":[]}'
         return readiness(self._host.pools)
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
@@ -251,7 +261,7 @@ class Jobs:
         return ApiError(
             404,
             "unknown_job",
-            f"there is no job {id[:100]!r}; results are kept for {kept:g} s after a job's end",
+            f"there is no job {id[:100]!r}; results are kept for {lasting(kept)} after a job's end",
         )
 
 

@@ -7,6 +7,7 @@ another job had done to the process gets a clean one.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ class Lonely:
 
     def __init__(self, needs_fresh: Callable[[], None]) -> None:
         self._needs_fresh = needs_fresh
-        self._waiting: dict[str, Claim] = {}
+        #: Each with the time when it came.
+        self._waiting: dict[str, tuple[float, Claim]] = {}
         #: Slots that are kept free beside such a job.
         self._beside: dict[Worker, list[Slot]] = {}
         self._asking: asyncio.Handle | None = None
@@ -36,29 +38,34 @@ class Lonely:
     @property
     def held(self) -> list[tuple[str, int]]:
         """The (id, attempt) of those that wait."""
-        return [(id, claim.record.attempt) for id, claim in self._waiting.items()]
+        return [(id, claim.record.attempt) for id, (_, claim) in self._waiting.items()]
+
+    @property
+    def waited(self) -> float:
+        """Seconds that the first of them has waited."""
+        since = next(iter(self._waiting.values()))[0] if self._waiting else time.monotonic()
+        return time.monotonic() - since
 
     def add(self, claim: Claim) -> None:
         """One more waits."""
-        self._waiting[claim.record.id] = claim
+        self._waiting[claim.record.id] = time.monotonic(), claim
         self._ask_soon()
 
     def forget(self, id: str, attempt: int) -> None:
         """Its job has ended, or is not ours any more."""
-        claim = self._waiting.get(id)
-        if claim is not None and claim.record.attempt == attempt:
+        if (id, attempt) in self.held:
             del self._waiting[id]
 
     def next(self) -> Claim:
         """The one that has waited longest; it waits no more."""
-        claim = self._waiting.pop(next(iter(self._waiting)))
+        _, claim = self._waiting.pop(next(iter(self._waiting)))
         if self._waiting:
             self._ask_soon()
         return claim
 
     def leave(self) -> list[Claim]:
         """All that wait; none does any more."""
-        claims = [*self._waiting.values()]
+        claims = [claim for _, claim in self._waiting.values()]
         self._waiting.clear()
         return claims
 

@@ -221,12 +221,12 @@ async def _levels(host: Host, endpoint: str) -> Levels:
 def _states(pool: Pool) -> dict[str, int]:
     """Each worker in one state, so that they can be added up; `/health` has RunPod's, which overlap."""
     counted = census(pool)
-    coming = sum(worker.understudy and not worker.leaving for worker in pool.workers)
+    coming = sum(worker.understudy and not worker.leaving for worker in pool.staff.workers)
     return {
         "initializing": counted["initializing"] + coming,
         "idle": counted["idle"],
         "running": counted["running"],
-        "leaving": sum(worker.leaving for worker in pool.workers),
+        "leaving": sum(worker.leaving for worker in pool.staff.workers),
         "unhealthy": counted["unhealthy"],
     }
 

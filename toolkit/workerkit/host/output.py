@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import re
 import time
 from collections import deque
 
 import attrs
 
+from workerkit.failures import readable
 from workerkit.host.printed import LATE_OUTPUT, Key, Logbook
 from workerkit.host.run import Run
-from workerkit.redaction import Redactor
+from workerkit.redaction import Redactor, cut
 
 log = logging.getLogger(__name__)
 
 #: How much of a worker's last words is kept for the error of the job that it ran.
-TAIL_LINES = 40
-#: How many ended runs of a worker may have lines on their way.
-LATE_RUNS = 64
+TAIL_LINES = 60
+#: How a worker of ours begins what it logs itself. A handler can forge it, to no end.
+LOGGED = re.compile(r"(?P<level>WARNING|ERROR|CRITICAL) (?=workerkit[\w.]* )")
 #: Bytes of one run that are logged.
 MOST_LOGGED = 10_000_000
+#: Seconds by which the loop's clock may be ahead of ours.
+CLOCKS = 0.1
 
 
 @attrs.define(eq=False)
@@ -29,6 +32,7 @@ class _Speaker:
     """A run that may print."""
 
     key: Key
+    redactor: Redactor | None
     ended: float = float("inf")
     logged: int = 0
 
@@ -50,38 +54,47 @@ class WorkerOutput:
         #: Its last lines, and who printed them.
         self._tail: deque[tuple[Key | None, str]] = deque(maxlen=TAIL_LINES)
         self._speakers: dict[Key, _Speaker] = {}
-        self._late: deque[Key] = deque()
+        #: Those whose runs are over, in that order. Lines come late: output is read beside the wire.
+        self._late: deque[_Speaker] = deque()
         #: The run that everything belongs to which is not marked.
         self._only: _Speaker | None = None
-        #: Lines come late: output is read beside the wire.
-        self._redactors: deque[Redactor] = deque(maxlen=LATE_RUNS)
+        #: What is masked: the secrets of every speaker, for as long as it is one.
+        self._redactors: dict[_Speaker, Redactor] = {}
 
     def marked_by(self, tag: str) -> None:
         """The worker marks what its runs print with `tag`."""
         self._mark = f"\x1e{tag}:" if tag else ""
 
     def began(self, run: Run, *, alone: bool, only: bool = False) -> None:
-        """A run has begun: `alone` when no other is there now, `only` when there can be no other."""
+        """A run has begun: `alone` when no other is there now, `only` when there is no room for another."""
         if alone:
             self._tail.clear()  # of what was printed before
         self._endpoint = run.record.endpoint
         key = run.record.id, run.record.attempt
-        speaker = self._speakers[key] = _Speaker(key)
-        self._only = speaker if only else None
+        speaker = self._speakers[key] = _Speaker(key, run.redactor)
+        # A worker that has become smaller may still run what it began when it was larger.
+        self._only = speaker if only and alone else None
         if run.redactor is not None:
-            self._redactors.append(run.redactor)
+            self._redactors[speaker] = run.redactor
 
     def ended(self, run: Run) -> None:
         """A run is over; what it printed may still be on its way."""
         key = run.record.id, run.record.attempt
         if (speaker := self._speakers.get(key)) is not None:
             speaker.ended = time.monotonic()
-            self._late.append(key)
+            self._late.append(speaker)
             self._book.over(key)
-        if len(self._late) > LATE_RUNS:
-            self._speakers.pop(self._late.popleft(), None)
-        if run.redactor is not None:
-            asyncio.get_running_loop().call_later(LATE_OUTPUT, self._forget, run.redactor)
+        self._forget()
+        if run.redactor is not None:  # a secret is not kept until the next run ends
+            asyncio.get_running_loop().call_later(LATE_OUTPUT + CLOCKS, self._forget)
+
+    def failed(self, run: Run, error: str) -> None:
+        """A run has raised: the log that is kept with its job ends with that. The server's log does not."""
+        self._book.end_with((run.record.id, run.record.attempt), readable(run.clean(error)))
+
+    def cut(self, line: bytes, most: int, *, ended: bool) -> list[bytes]:
+        """A long line in pieces, in which no secret is cut in two."""
+        return cut(line, most, self._redactors.values(), ended=ended)
 
     def line(self, line: str) -> None:
         """The worker has printed a line; C code may have begun it, and a run of ours gone on."""
@@ -106,7 +119,7 @@ class WorkerOutput:
 
     def _printed(self, speaker: _Speaker | None, text: str) -> None:
         text = text.rstrip("\r").rpartition("\r")[2]  # what a terminal shows in the end
-        for redactor in self._redactors:
+        for redactor in self._redactors.values():
             text = redactor.text(text)
         self._tail.append((None if speaker is None else speaker.key, text))
         if speaker is not None:
@@ -115,8 +128,12 @@ class WorkerOutput:
             self._log(speaker, text)
 
     def _log(self, speaker: _Speaker | None, text: str) -> None:
+        level = logging.INFO
+        if logged := LOGGED.match(text):
+            level, text = getattr(logging, logged["level"]), text[logged.end() :]
         if speaker is None:
-            log.info("%s | %s", self._worker, text, extra={"worker": self._worker})
+            if logged is None or self._book.is_news(text):
+                log.log(level, "%s | %s", self._worker, text, extra={"worker": self._worker})
             return
         if speaker.logged > MOST_LOGGED:
             return
@@ -125,8 +142,12 @@ class WorkerOutput:
             text = f"(it has printed {MOST_LOGGED:,} bytes; no more are logged, and the last are kept with the job)"
         id = speaker.key[0]
         known = {"worker": self._worker, "job": id, "endpoint": self._endpoint}
-        log.info("%s %s | %s", self._worker, id, text, extra=known)
+        log.log(level, "%s %s | %s", self._worker, id, text, extra=known)
 
-    def _forget(self, redactor: Redactor) -> None:
-        with contextlib.suppress(ValueError):  # pushed out by later ones
-            self._redactors.remove(redactor)
+    def _forget(self) -> None:
+        """Those that may say nothing any more. However many there are, a run's secrets are masked until then."""
+        while self._late and not self._late[0].heard:
+            speaker = self._late.popleft()
+            self._redactors.pop(speaker, None)
+            if self._speakers.get(speaker.key) is speaker:
+                del self._speakers[speaker.key]

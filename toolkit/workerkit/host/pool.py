@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
+from workerkit.host import telling
 from workerkit.host.agency import Agency
 from workerkit.host.hiring import Hiring, expect, may_start, to_open
 from workerkit.host.meter import Meter
-from workerkit.host.refreshing import RELOAD, Refreshing
+from workerkit.host.owner import Owner
+from workerkit.host.refreshing import Refreshing
 from workerkit.host.runs import Runs
 from workerkit.host.scaling import Scaling
 from workerkit.host.sizes import Size
+from workerkit.host.staff import Staff
 from workerkit.host.supply import Slot
 from workerkit.host.tasks import background
-from workerkit.host.worker import Owner, Worker
+from workerkit.host.worker import Worker
 from workerkit.queue import Store
 from workerkit.settings import WorkersSettings
 from workerkit.wire import Descriptor, Refresh, Resize
-
-log = logging.getLogger(__name__)
 
 
 class Pool(Owner):
@@ -43,40 +43,27 @@ class Pool(Owner):
         self.function = function
         self.size = size
         self.runs = runs
-        self.workers: set[Worker] = set()
         self.wanted = size.least
+        #: Whether it serves, or would but for a refresh.
+        self.up = False
         self.hiring = Hiring(function.name, self, agency, meter, self._adopt, self._not_hired)
+        self.staff = Staff(self.hiring)
         self._agency = agency
         self._settings = settings
         self._meter = meter
         self._gave_up = gave_up
         self._supplying: asyncio.Task[None] | None = None
-        self._scaling = Scaling(function.name, self, store)
-        self._refreshing = Refreshing(function.name, self, meter)
+        self._scaling = Scaling(function.name, self, self.staff, store)
+        self._refreshing = Refreshing(function.name, self, self.staff, meter)
         self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
         runs.work_for(self)
 
     @property
-    def staying(self) -> list[Worker]:
-        """Workers that are not leaving."""
-        return [worker for worker in self.workers if not worker.leaving and not worker.understudy]
-
-    @property
-    def ready(self) -> int:
-        """How many workers can take jobs, or have some."""
-        return sum(worker.ready for worker in self.staying)
-
-    @property
-    def starting(self) -> int:
-        """How many workers are on their way."""
-        return sum(not worker.ready for worker in self.staying) + self.hiring.count
-
-    @property
     def coming(self) -> int:
-        """Slots of workers that are on their way."""
-        return self.starting * self.function.concurrency
+        """Slots of workers that are on their way, less those of workers that jobs will have for themselves."""
+        return (self.staff.starting - self.runs.supply.lonely) * self.function.concurrency
 
     def start(self, first: Worker | None = None) -> None:
         """Begin to take jobs, with `first` as a worker that has loaded the target already."""
@@ -93,10 +80,11 @@ class Pool(Owner):
         self.function, self.size, self._settings = function, size, settings
         self.wanted = min(max(self.wanted, size.least), size.most)
         self.hiring.starts.succeeded()
-        for worker in self.staying[self.wanted :]:
+        for worker in self.staff.staying[self.wanted :]:
             self.let_go(worker)
-        for worker in self.staying:
-            self._refreshing.ask(worker, RELOAD)
+        for worker in [*self.staff.workers]:
+            if self._agency.outdated(worker) and not worker.leaving:
+                self._refreshing.renew(worker)
         self._fill()
         self._scaling.over(self.size, self._settings)
         self._refreshing.next_turn()
@@ -104,29 +92,30 @@ class Pool(Owner):
     def grow(self) -> None:
         """One worker more."""
         self.wanted += 1
-        log.info("%s: jobs wait, so there will be %d workers", self.function.name, self.wanted)
+        telling.grows(self.function.name, self.wanted)
         self._fill()
 
     def shrink(self, worker: Worker) -> None:
         """One worker less: this one, which has nothing to do."""
         self.wanted -= 1
-        log.info("%s has nothing to do and goes; of %s stay %d", worker.id, self.function.name, self.wanted)
+        telling.shrinks(worker, self.wanted)
         self.let_go(worker)
 
     # Hiring: a worker is adopted, assigned when it may start, and its slots are opened when it is ready.
 
     def _fill(self) -> None:
         """Hire until there are enough."""
-        missing = self.wanted - len(self.staying)
+        missing = self.wanted - len(self.staff.staying)
         if not self._settings.overlap:
             missing -= len(self.hiring.left)
         self.hiring.hire(missing)
 
     def _adopt(self, worker: Worker) -> None:
-        if len(self.staying) >= self.wanted and not worker.understudy:  # fewer are wanted since it was hired
+        surplus = len(self.staff.staying) >= self.wanted  # fewer are wanted since it was hired
+        if surplus and not worker.understudy:
             self._agency.keep(worker)
             return
-        self.workers.add(worker)
+        self.staff.workers.add(worker)
         self._empty.clear()
         worker.listener = self.runs
         expect(worker, self._settings.start_timeout)
@@ -141,6 +130,7 @@ class Pool(Owner):
         """The process could not be made."""
         if predecessor is not None:
             self._refreshing.not_taken_over(predecessor, self.hiring.starts.pause)
+            self.staff.wants_successor(predecessor)
         self._fill()
 
     def _assign(self, worker: Worker) -> None:
@@ -150,6 +140,8 @@ class Pool(Owner):
 
     def on_hello(self, worker: Worker, functions: list[Descriptor]) -> None:
         """It has imported the target; the function must still be there."""
+        if worker.leaving:
+            return
         if self.function.name not in {function.name for function in functions}:
             worker.unfit = f"the target holds no function {self.function.name!r} any more"
             worker.kill("it cannot serve")
@@ -160,12 +152,14 @@ class Pool(Owner):
         self._assign(worker)
         if not worker.slots:
             expect(worker, None)
+        self._refreshing.next_turn()
 
     def on_ready(self, worker: Worker) -> None:
         """Its slots are open."""
         self.hiring.starts.succeeded()
+        self.up = True
         expect(worker, None)
-        log.info("%s is ready for %s (pid %d)", worker.id, self.function.name, worker.process.pid)
+        telling.is_ready(worker)
         self._open(worker)
         self._fill()
         self._refreshing.next_turn()
@@ -177,15 +171,9 @@ class Pool(Owner):
 
     # Replacing.
 
-    @property
-    def replacing(self) -> int:
-        """How many leave, with nobody on the way who takes over."""
-        understudies = sum(worker.understudy for worker in self.workers)
-        return len(self.hiring.left) + self.hiring.rehearsing + understudies
-
     def on_refresh(self, worker: Worker, frame: Refresh) -> None:
         """It asks to be replaced when it is its turn."""
-        if worker in self.workers and not worker.leaving:
+        if worker in self.staff.workers and not worker.leaving:
             self._refreshing.ask(worker, frame.reason, last=frame.last)
 
     def replace(self, worker: Worker, reason: str) -> None:
@@ -194,9 +182,14 @@ class Pool(Owner):
 
     def needs_fresh(self) -> None:
         """A job that crashed a worker waits for one in which none has run."""
-        if not self.wanted:  # it shrank while they waited
-            self.grow()
-        self._refreshing.make_fresh(self.runs.supply.lonely)
+        supply = self.runs.supply
+        self._scaling.wait_alone(supply.lonely_for)
+        self._refreshing.make_fresh(supply.lonely)
+
+    def retire(self, worker: Worker) -> None:
+        """It takes nothing more, and stays until it is its turn to be replaced."""
+        worker.retiring, worker.opened = True, 0
+        self.runs.supply.withdraw(worker)
 
     def prepare(self, worker: Worker) -> None:
         """Hire one that takes over from it; until that is about to, it goes on."""
@@ -208,8 +201,8 @@ class Pool(Owner):
 
     def succeed(self, worker: Worker) -> None:
         """Let it go, and hire one that takes over from it."""
-        self.hiring.left.append(worker)
         self.let_go(worker)
+        self.staff.wants_successor(worker)
         self._fill()
 
     def let_go(self, worker: Worker) -> None:
@@ -222,23 +215,22 @@ class Pool(Owner):
         else:
             worker.drained = True
             worker.kill("it is not needed any more")
-        for understudy in [other for other in self.workers if other.predecessor is worker]:
-            if len(self.staying) > self.wanted:
+        for understudy in self.staff.successors(worker):
+            if len(self.staff.staying) > self.wanted:
                 self.let_go(understudy)
 
     def settled(self, worker: Worker) -> None:
         """The end of one of its runs is stored."""
         if worker.leaving and not worker.busy and not worker.unsettled and not worker.drained:
             worker.drain()
-        for successor in self.workers if worker.leaving else ():
-            if successor.predecessor is worker:
-                self._open(successor)
+        for successor in self.staff.successors(worker) if worker.leaving else ():
+            self._open(successor)
 
     # What workers say while they run.
 
     def on_resize(self, worker: Worker, frame: Resize) -> None:
         """It runs another number of jobs at a time from now on."""
-        log.info("%s runs %d jobs at a time", worker.id, frame.slots)
+        telling.resized(worker, frame.slots)
         worker.slots = frame.slots
         if frame.slots < worker.opened:
             worker.opened = frame.slots
@@ -247,23 +239,20 @@ class Pool(Owner):
 
     def on_death(self, worker: Worker) -> None:
         """A worker is gone: its jobs are seen to, and another takes its place."""
-        self.workers.discard(worker)
         self._refreshing.forget(worker)
-        self.hiring.forget(worker)
         self.runs.supply.withdraw(worker)
         expect(worker, None)
         self._say_how(worker)
         if worker.understudy and worker.predecessor is not None:
             self._refreshing.not_taken_over(worker.predecessor, max(self.hiring.starts.pause, 1.0))
+        heirs = self.staff.lost(worker)
         self.runs.lost(worker)
-        for successor in self.workers:
-            if successor.predecessor is worker:
-                successor.predecessor = None
-                self._assign(successor)
-                self._open(successor)
+        for heir in heirs:
+            self._assign(heir)
+            self._open(heir)
         self._fill()
         self._refreshing.next_turn()
-        if not self.workers:
+        if not self.staff.workers:
             self._empty.set()
 
     def _say_how(self, worker: Worker) -> None:
@@ -271,26 +260,32 @@ class Pool(Owner):
         if worker.drained or self._closing:
             return
         if worker.was_ready:
-            log.warning("%s %s", worker.id, worker.how_it_ended)
+            telling.has_died(worker)
             if not worker.killed_for:
                 self._meter.worker_died(self.function.name)
+                self.up = bool(self.staff.ready)
         else:
-            why = worker.unfit or worker.how_it_ended
-            self.hiring.failed(why, passing=worker.passing, who=worker.id)
-        if self.hiring.starts.hopeless and not self.ready:
+            why = worker.why_not_ready()
+            self.hiring.failed(why, worker.round, passing=worker.passing, who=worker.id)
+        if self.staff.hopeless:
             self._gave_up()
 
-    async def close(self, grace: float) -> None:
-        """Take no more jobs, let those that run end within `grace` seconds, then let the workers go."""
+    async def close(self, grace: float, *, hurry: bool = False) -> None:
+        """Take no more jobs, let those that run end within `grace` seconds, then let the workers go.
+
+        In a `hurry` they are killed, and `worker_stop` is not run.
+        """
         self._closing = True
         self._scaling.close()
+        self.hiring.close()
         if self._supplying is not None:
             self._supplying.cancel()
             await asyncio.wait({self._supplying})
         await self.runs.wait_idle(grace)
         await self.runs.give_back()
-        self.hiring.close()
-        for worker in list(self.workers):
-            if not worker.drained:
+        for worker in [*self.staff.workers]:
+            if hurry or not worker.was_ready:
+                worker.kill("the host is stopping")
+            elif not worker.drained:
                 worker.drain()
         await self._empty.wait()

@@ -19,6 +19,8 @@ Keep = Callable[[str, int, bytes], Awaitable[object]]
 #: Output is read beside the wire, so lines come late. Seconds after a run's end before what it printed is
 #: stored, and in which a line is still taken for its.
 SETTLE, LATE_OUTPUT = 0.2, 2.0
+#: Different warnings of workers that are remembered, so that they are said once.
+MOST_WARNINGS = 1_000
 #: Seconds that the last logs have to be stored when the host stops.
 LAST_WRITES = 5.0
 
@@ -31,6 +33,8 @@ class Printed:
         self.dropped = 0
         #: The run is over, and all of this is stored.
         self.settled = False
+        #: What comes behind all that it prints.
+        self.last = ""
         #: Stores it soon.
         self.timer: asyncio.TimerHandle | None = None
         self._most = most
@@ -75,7 +79,15 @@ class Logbook:
         self._keep = keep
         self._printed: dict[Key, Printed] = {}
         self._watchers: dict[str, set[asyncio.Event]] = {}
+        self._warnings: set[str] = set()
         self._writes: set[asyncio.Task[None]] = set()
+
+    def is_news(self, warning: str) -> bool:
+        """Whether no worker has said this before. Each finds out for itself what is wrong with the target."""
+        if warning in self._warnings or len(self._warnings) >= MOST_WARNINGS:
+            return warning not in self._warnings
+        self._warnings.add(warning)
+        return True
 
     def find(self, id: str, attempt: int) -> Printed | None:
         """What a run has printed, unless that is only in the queue."""
@@ -94,6 +106,13 @@ class Logbook:
         if late:
             self._store_soon(key, printed)
         self._wake(key[0])
+
+    def end_with(self, key: Key, text: str) -> None:
+        """What a run that is over has failed of: it stands behind what it printed, which may still be on its way."""
+        if self._tail:
+            printed = self._of(key)
+            printed.last = text
+            self._store_soon(key, printed)
 
     def over(self, key: Key) -> None:
         """A run is over: what it printed is stored soon."""
@@ -135,6 +154,10 @@ class Logbook:
 
     def _store(self, key: Key, printed: Printed) -> None:
         printed.timer = None
+        if printed.last:
+            printed.add(printed.last)
+            printed.last = ""
+            self._wake(key[0])
         task = background(self._write(key, printed), f"storing what job {key[0]} printed")
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)

@@ -12,9 +12,11 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from workerkit.host.tree import MARK, Tree
+from workerkit.redaction import cut
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +26,16 @@ LAST_WORDS_WAIT = 0.5
 MODULE = (
     ("-P", "-m", "workerkit.worker")
     if sys.version_info >= (3, 11)
-    else ("-c", "import sys; del sys.path[0]; from workerkit.worker.__main__ import main; sys.exit(main())")
+    else ("-c", "import sys; del sys.path[0]; from workerkit.worker.__main__ import main; main()")
 )
 LINE_LIMIT = 64 * 1024
+
+
+class Cut(Protocol):
+    """Takes long lines to pieces, as `redaction.cut` does."""
+
+    def __call__(self, line: bytes, most: int, *, ended: bool) -> list[bytes]:
+        """In pieces of `most` bytes; when it has not `ended`, the last is what the rest of it is to be joined to."""
 
 
 class WorkerProcess:
@@ -48,33 +57,42 @@ class WorkerProcess:
         self._lines: _Lines
 
     @classmethod
-    async def start(cls, environment: Mapping[str, str], on_line: Callable[[str], None]) -> WorkerProcess:
-        """Start a worker and watch it; each line that it prints goes to `on_line`."""
-        ours, theirs = socket.socketpair()
-        reading, writing = os.pipe()
-        command = [sys.executable, *MODULE, "--wire", str(theirs.fileno()), "--death", str(reading)]
-        try:
-            process, tree = await asyncio.to_thread(_start, command, environment, (theirs.fileno(), reading))
-        except OSError:
-            ours.close()
-            os.close(writing)
-            raise
-        finally:
-            theirs.close()
-            os.close(reading)
-        ours.setblocking(False)
-        self = cls(process, tree, ours, writing)
-        await self._watch(on_line)
+    async def start(
+        cls, environment: Mapping[str, str], on_line: Callable[[str], None], cut: Cut = cut
+    ) -> WorkerProcess:
+        """Start a worker and watch it; each line that it prints goes to `on_line`, a long one in pieces."""
+        with contextlib.ExitStack() as undo:
+            ours, theirs = socket.socketpair()
+            undo.callback(ours.close)
+            with theirs:
+                reading, writing = os.pipe()
+                undo.callback(os.close, writing)
+                command = [sys.executable, *MODULE, "--wire", str(theirs.fileno()), "--death", str(reading)]
+                try:
+                    process, tree = await asyncio.to_thread(
+                        _start, command, environment, (theirs.fileno(), reading)
+                    )
+                finally:
+                    os.close(reading)
+            undo.callback(_beside, _abandon, process, tree)
+            ours.setblocking(False)
+            self = cls(process, tree, ours, writing)
+            await self._watch(on_line, cut)
+            undo.pop_all()
         return self
 
-    async def _watch(self, on_line: Callable[[str], None]) -> None:
+    async def _watch(self, on_line: Callable[[str], None], cut: Cut) -> None:
         loop = asyncio.get_running_loop()
         assert self._process.stdout is not None
         # uvloop closes the descriptor and then the file object; only one of the two may do it, or the
         # second hits whoever was given the number in between.
         output = open(os.dup(self._process.stdout.fileno()), "rb", 0, closefd=False)  # noqa: SIM115, ASYNC230
         self._process.stdout.close()
-        _, self._lines = await loop.connect_read_pipe(lambda: _Lines(on_line, self._drained), output)
+        try:
+            _, self._lines = await loop.connect_read_pipe(lambda: _Lines(on_line, cut, self._drained), output)
+        except OSError:
+            os.close(output.fileno())
+            raise
         try:
             descriptor = os.pidfd_open(self.pid)
         except (AttributeError, OSError):  # another system, an old kernel or a sandbox
@@ -153,6 +171,13 @@ def _start(
     return process, Tree(process.pid, mark)
 
 
+def _abandon(process: subprocess.Popen[bytes], tree: Tree) -> None:
+    """End a process that cannot be watched."""
+    with process:  # closes its output, and waits for its end
+        tree.end(last=True)
+        process.kill()
+
+
 def _beside(work: Callable[..., object], *arguments: object) -> None:
     """Do what takes milliseconds in a thread, so that the event loop goes on."""
     try:
@@ -164,18 +189,19 @@ def _beside(work: Callable[..., object], *arguments: object) -> None:
 class _Lines(asyncio.Protocol):
     """Cuts what a worker prints into lines, so that a full pipe never blocks a handler."""
 
-    def __init__(self, on_line: Callable[[str], None], drained: asyncio.Future[None]) -> None:
+    def __init__(self, on_line: Callable[[str], None], cut: Cut, drained: asyncio.Future[None]) -> None:
         self._drained = drained
         self._on_line = on_line
+        self._cut = cut
         self._rest = b""
 
     def data_received(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > LINE_LIMIT:
-            lines.append(self._rest)
-            self._rest = b""
         for line in lines:
             self._emit(line)
+        if len(self._rest) > LINE_LIMIT:
+            *pieces, self._rest = self._cut(self._rest, LINE_LIMIT, ended=False)
+            self._say(pieces)
 
     def end_line(self) -> None:
         if self._rest:
@@ -188,5 +214,8 @@ class _Lines(asyncio.Protocol):
             self._drained.set_result(None)
 
     def _emit(self, line: bytes) -> None:
-        text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip("\r")
-        self._on_line(text)
+        self._say([line] if len(line) <= LINE_LIMIT else self._cut(line, LINE_LIMIT, ended=True))
+
+    def _say(self, pieces: Iterable[bytes]) -> None:
+        for piece in pieces:
+            self._on_line(piece.decode("utf-8", "replace").rstrip("\r"))

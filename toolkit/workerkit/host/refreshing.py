@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Protocol
 
 from workerkit.host.meter import Meter
+from workerkit.host.staff import Staff
 from workerkit.host.worker import Worker
 
 log = logging.getLogger(__name__)
 
 RELOAD = "reload: the code and the settings were read again"
-ISOLATION = "isolation: a job that crashed a worker runs alone in a fresh one"
+ISOLATION = "isolation: another job, which had crashed its worker, needs a fresh one"
 
 
 class Refreshable(Protocol):
     """The pool, as far as replacing goes."""
-
-    @property
-    def staying(self) -> Sequence[Worker]:
-        """Workers that are not leaving."""
-
-    @property
-    def starting(self) -> int:
-        """How many workers are on their way."""
-
-    @property
-    def replacing(self) -> int:
-        """How many leave, with nobody on the way who takes over."""
 
     def prepare(self, worker: Worker) -> None:
         """Hire one that takes over from it; until that is about to, it goes on."""
@@ -37,24 +25,44 @@ class Refreshable(Protocol):
     def succeed(self, worker: Worker) -> None:
         """Let it go, and hire one that takes over from it."""
 
+    def retire(self, worker: Worker) -> None:
+        """It takes nothing more, and stays until it is its turn to be replaced."""
+
+    def let_go(self, worker: Worker) -> None:
+        """It takes nothing more, and ends once it has nothing to do."""
+
 
 class Refreshing:
     """Decides when workers of one pool are replaced."""
 
-    def __init__(self, endpoint: str, pool: Refreshable, meter: Meter) -> None:
+    def __init__(self, endpoint: str, pool: Refreshable, staff: Staff, meter: Meter) -> None:
         self._endpoint = endpoint
         self._pool = pool
+        self._staff = staff
         self._meter = meter
-        #: Workers that ask to be replaced when it is their turn: why, and whether they go on meanwhile.
-        self._asked: dict[Worker, tuple[str, bool]] = {}
+        #: Workers that ask to be replaced when it is their turn, and why.
+        self._asked: dict[Worker, str] = {}
         #: Those whose successors get ready, and why.
         self._prepared: dict[Worker, str] = {}
 
     def ask(self, worker: Worker, reason: str, *, last: bool = False) -> None:
-        """Replace a worker when it is its turn; `last` says that it takes nothing more from then on."""
+        """Replace a worker when it is its turn; `last` says that it takes nothing more from now on."""
+        if last:
+            self._pool.retire(worker)
         if worker not in self._prepared:
-            self._asked.setdefault(worker, (reason, last))
+            self._asked.setdefault(worker, reason)
             self.next_turn()
+
+    def renew(self, worker: Worker) -> None:
+        """It runs what has been reloaded since. One that still loads that goes at once."""
+        before = worker.predecessor
+        if worker.was_ready:
+            self.ask(worker, RELOAD)
+        else:
+            self._pool.let_go(worker)
+            if before is not None and before.leaving:
+                worker.predecessor = None
+                self._staff.wants_successor(before)
 
     def forget(self, worker: Worker) -> None:
         """It goes anyway."""
@@ -62,11 +70,11 @@ class Refreshing:
         self._prepared.pop(worker, None)
 
     def next_turn(self) -> None:
-        """Replace the next one that asked, unless another is being replaced."""
-        while self._asked and not self._pool.starting and not self._pool.replacing:
-            worker = next(iter(self._asked))
-            reason, last = self._asked.pop(worker)
-            if last:
+        """Replace the next of those that asked, unless another is being replaced: first those that are idle."""
+        while self._asked and not self._staff.changing:
+            worker = min(self._asked, key=lambda asked: (bool(asked.busy), not asked.retiring))
+            reason = self._asked.pop(worker)
+            if worker.retiring:
                 self._replace(worker, reason)
             else:
                 self._prepared[worker] = reason
@@ -93,17 +101,19 @@ class Refreshing:
 
     def make_fresh(self, lonely: int) -> None:
         """See to it that as many workers as there are `lonely` jobs have run none, or will have."""
-        staying = self._pool.staying
-        fresh = sum(worker.fresh for worker in staying)
-        if staying and lonely > self._pool.starting + self._pool.replacing + fresh:
-            self._replace(min(staying, key=lambda worker: len(worker.busy)), ISOLATION)
+        coming = self._staff.starting + self._staff.replacing
+        ready = [worker for worker in self._staff.staying if worker.ready]
+        # One that works beside its predecessor stays, or they would be more and more.
+        used = [worker for worker in ready if worker.begun and worker.predecessor is None]
+        if used and lonely > coming + sum(worker.fresh for worker in ready):
+            self._replace(min(used, key=lambda worker: len(worker.busy)), ISOLATION)
 
     def _replace(self, worker: Worker, reason: str) -> None:
         self._say(worker, reason)
         self._pool.succeed(worker)
 
     def _say(self, worker: Worker, reason: str) -> None:
-        log.info("%s is refreshed: %s", worker.id, reason)
+        log.info("%s is refreshed: %s", worker.id, reason, extra=worker.about)
         self._meter.worker_refreshed(self._endpoint, reason)
 
     def _grace_is_over(self, worker: Worker, grace: float) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from workerkit.errors import WorkerkitError
+from workerkit.host import telling
 from workerkit.host.crash import worker_died
 from workerkit.host.employer import Employer
 from workerkit.host.ends import Ends, timed_out
@@ -28,8 +28,6 @@ from workerkit.job import Result, Status
 from workerkit.queue import Blame, Claim, Feed, Record
 from workerkit.settings import Settings
 from workerkit.wire import Chunk, Descriptor, JobEnd, Progress, RunJob
-
-log = logging.getLogger(__name__)
 
 #: Seconds that the last writes have when the host stops.
 LAST_WRITES = 10.0
@@ -62,6 +60,9 @@ class Runs:
         self._active: dict[str, Run] = {}
         #: Over in the worker, and their ends not stored yet.
         self._finishing: set[Run] = set()
+        #: Told to stop, and the ends of their jobs not stored yet.
+        self._cut_short: set[Run] = set()
+        self._closing = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._relay = Relay(feed, events, self._later)
         self._idle = asyncio.Event()
@@ -78,8 +79,8 @@ class Runs:
     @property
     def held(self) -> list[tuple[str, int]]:
         """The (id, attempt) of every run whose lease must be kept."""
-        runs = (*self._active.values(), *self._finishing)
-        return self.supply.held + [(run.record.id, run.record.attempt) for run in runs if not run.over]
+        runs = [run for run in (*self._active.values(), *self._finishing) if not run.over]
+        return self.supply.held + [(run.record.id, run.record.attempt) for run in (*runs, *self._cut_short)]
 
     def _begin(self, slot: Slot, claim: Claim) -> bool:
         """Hand a claimed job to a worker, perhaps while its claim is still being committed."""
@@ -106,7 +107,7 @@ class Runs:
     def _cannot_begin(self, record: Record, error: WorkerkitError) -> None:
         """It was started too often, or the key of its secrets is gone."""
         result = Result(status=Status.FAILED, attempt=record.attempt, error=str(error))
-        self._later(self._ends.end_stubbornly(record, result))
+        self._later(self._ends.end_stubbornly(record, result, cause=str(error)))
 
     def _claim_settled(self, run: Run, settled: asyncio.Future[None]) -> None:
         """A claim that could not be stored never was: its run is stopped."""
@@ -123,19 +124,17 @@ class Runs:
             return
         run.size += len(frame.value)
         if self._function.aggregate and run.size > self._settings.limits.output:
-            self._later(self._overflow(run))
+            self._overflow(run)
         else:
             self._relay.chunk(run, frame)
 
-    async def _overflow(self, run: Run) -> None:
+    def _overflow(self, run: Run) -> None:
         """The chunks add up to more than an output may be: the job fails now, not when it ends."""
-        run.over = True
         text = (
             f"the chunks add up to more than limits.output, {self._settings.limits.output:,} bytes; "
             "yield less, or use @worker_function(aggregate=False) to stream without collecting"
         )
-        await self._ends.end_stubbornly(run.record, run.result(Status.FAILED, error=text), run.request)
-        self._stop(run, "its output is too large")
+        self._cut(run, run.result(Status.FAILED, error=text), "its output is too large")
 
     def on_progress(self, frame: Progress) -> None:
         """A run has something to show."""
@@ -165,6 +164,8 @@ class Runs:
             self.supply.over(worker)
             if frame.slot < worker.opened:
                 self.supply.offer(Slot(worker, frame.slot))
+        if frame.error is not None:
+            worker.output.failed(run, frame.error)
         self._later(self._finish(run, frame))
 
     async def _finish(self, run: Run, frame: JobEnd) -> None:
@@ -186,14 +187,7 @@ class Runs:
             return await self._store(run, frame)
         stored = await self._give_back(run, Blame.FAILURE, wait)
         if stored:
-            log.warning(
-                "job %s of %s has failed, and runs again in %.1f s: retry %d of %d",
-                record.id,
-                record.endpoint,
-                wait / 1000,
-                record.failures + 1,
-                allowed(self._function, frame),
-            )
+            telling.runs_again(run, run.clean(frame.cause), wait / 1000, allowed(self._function, frame))
         return stored
 
     async def _give_back(self, run: Run, blame: Blame, after: int = 0) -> bool:
@@ -212,19 +206,27 @@ class Runs:
         if frame.chunks is not None:
             status, output, error = await self._relay.output(run, frame, whole=self._function.aggregate)
         result = run.result(status, output=output, error=error, notes=frame.notes, refresh=frame.refresh)
-        return await self._ends.end_stubbornly(run.record, result, run.request)
+        cause = run.clean(frame.cause)
+        return await self._ends.end_stubbornly(run.record, result, run.request, cause=cause)
 
     def _overtime(self, run: Run) -> None:
         if not run.over:
-            self._later(self._time_out(run))
+            now = self._clock()
+            result = timed_out(run.record, now, run.worker.id, expired=now >= run.record.expires_at)
+            self._cut(run, result, "its time is over")
 
-    async def _time_out(self, run: Run) -> None:
-        now = self._clock()
-        expired = now >= run.record.expires_at
-        if await self._ends.end_stubbornly(
-            run.record, timed_out(run.record, now, expired=expired), run.request
-        ):
-            self._stop(run, "its time is over")
+    def _cut(self, run: Run, result: Result, reason: str) -> None:
+        """End a job whose run is not over. The run is stopped now, however long the queue refuses writes."""
+        self._cut_short.add(run)
+        self._stop(run, reason)
+        cause = reason if result.status is Status.FAILED else ""
+        storing = self._later(self._ends.end_stubbornly(run.record, result, run.request, cause=cause))
+        storing.add_done_callback(lambda _: self._cut_short.discard(run))
+
+    def worker_of(self, id: str, attempt: int) -> str | None:
+        """Which worker runs a job; None when none does."""
+        run = self._active.get(id)
+        return run.worker.id if run is not None and run.record.attempt == attempt else None
 
     def stop(self, id: str, attempt: int, reason: str) -> None:
         """Stop a run whose job has ended already: cancelled, timed out or taken away."""
@@ -253,23 +255,25 @@ class Runs:
 
     async def _return(self, run: Run) -> None:
         record, worker, settings = run.record, run.worker, self._settings.workers
-        if worker.killed_for:
-            await self._give_back(run, Blame.NONE)
+        if worker.killed_for or self._closing:  # whoever stops the host may have killed more than that
+            if await self._give_back(run, Blame.NONE):
+                telling.goes_back(run, None)
         elif crashed_too_often(self._function, record, settings.max_starts):
             last_words = await worker.last_words(run) if settings.tracebacks else None
             error = worker_died(worker, last_words, record)
-            await self._ends.end_stubbornly(record, run.result(Status.FAILED, error=error), run.request)
-        else:
-            await self._give_back(run, Blame.CRASH)
+            result = run.result(Status.FAILED, error=error)
+            cause = f"its worker {worker.how_it_ended}, for the last time that it may"
+            await self._ends.end_stubbornly(record, result, run.request, cause=cause)
+        elif await self._give_back(run, Blame.CRASH):
+            telling.goes_back(run, self._function.max_starts or settings.max_starts)
 
     async def wait_idle(self, seconds: float) -> None:
-        """Wait until no job runs, at most `seconds`."""
+        """Wait until no job runs, at most `seconds`: this is the end, and workers that die are not to blame."""
+        self._closing = True
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._idle.wait(), seconds)
         if self._active:
-            log.warning(
-                "%s: jobs still run, and go back to the queue: %d", self._function.name, len(self._active)
-            )
+            telling.still_run(self._function.name, len(self._active))
 
     async def give_back(self) -> None:
         """Return what still runs to the queue, without blame, and wait for what is under way."""

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable
 from typing import Protocol
 
 from workerkit.errors import QueueError
 from workerkit.host.sizes import Size
+from workerkit.host.staff import Staff
 from workerkit.host.tasks import background
 from workerkit.host.worker import Worker
 from workerkit.queue import Store
@@ -29,11 +29,7 @@ class Scalable(Protocol):
 
     @property
     def coming(self) -> int:
-        """Slots of workers that are not ready yet."""
-
-    @property
-    def staying(self) -> Iterable[Worker]:
-        """Workers that are not leaving."""
+        """Slots of workers that are on their way, less those of workers that jobs will have for themselves."""
 
     def grow(self) -> None:
         """One more."""
@@ -45,9 +41,10 @@ class Scalable(Protocol):
 class Scaling:
     """Changes how many workers a pool wants, between `size.least` and `size.most`."""
 
-    def __init__(self, endpoint: str, pool: Scalable, store: Store) -> None:
+    def __init__(self, endpoint: str, pool: Scalable, staff: Staff, store: Store) -> None:
         self._endpoint = endpoint
         self._pool = pool
+        self._staff = staff
         self._store = store
         self._grown = 0.0
         #: None are left, and the next job must not wait for the next look.
@@ -77,6 +74,9 @@ class Scaling:
             except QueueError as error:
                 log.error("%s: how long jobs wait is not known: %s", self._endpoint, error)
                 pause = REFUSED_PAUSE
+            except Exception:  # or the pool would stay as it is for good
+                log.exception("%s: scaling has failed, and goes on", self._endpoint)
+                pause = REFUSED_PAUSE
             self._none_left.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._none_left.wait(), pause)
@@ -89,12 +89,23 @@ class Scaling:
         if self._pool.wanted >= self._size.most:
             return max(self._delay, REFUSED_PAUSE)
         waited = (self._store.now() - since) / 1000
-        left = self._delay - min(waited, time.monotonic() - self._grown)
-        if self._pool.wanted == 0 or (left <= 0 and await self._has_use()):
-            self._grown = time.monotonic()
-            self._pool.grow()
-            left = self._delay
-        return max(left, LEAST_PAUSE)
+        if self._pool.wanted == 0 or (self._left(waited) <= 0 and await self._has_use()):
+            self._grow()
+        return max(self._left(waited), LEAST_PAUSE)
+
+    def wait_alone(self, seconds: float) -> None:
+        """Claimed jobs wait for workers that each has for itself, the first for so long: they count as well."""
+        room = self._pool.wanted < self._size.most
+        if not self._pool.wanted or (room and self._left(seconds) <= 0 and self._pool.coming < 0):
+            self._grow()
+
+    def _left(self, waited: float) -> float:
+        """Seconds until it is time for one more, when the first in line has waited for so long."""
+        return self._delay - min(waited, time.monotonic() - self._grown)
+
+    def _grow(self) -> None:
+        self._grown = time.monotonic()
+        self._pool.grow()
 
     async def _has_use(self) -> bool:
         """Whether more jobs wait than the workers that are starting will take."""
@@ -104,12 +115,16 @@ class Scaling:
         pause = self._idle_timeout
         while True:
             await asyncio.sleep(pause)
-            pause = self._let_go()
+            try:
+                pause = self._let_go()
+            except Exception:
+                log.exception("%s: scaling has failed, and goes on", self._endpoint)
+                pause = self._idle_timeout
 
     def _let_go(self) -> float:
         """Let those go that have idled for too long; returns seconds until another may have."""
         now = time.monotonic()
-        idle = sorted((w for w in self._pool.staying if w.idle), key=lambda worker: worker.idle_since)
+        idle = sorted((w for w in self._staff.staying if w.idle), key=lambda worker: worker.idle_since)
         for worker in idle:
             left = worker.idle_since + self._idle_timeout - now
             if self._pool.wanted <= self._size.least or left > 0:

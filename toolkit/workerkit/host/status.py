@@ -84,5 +84,13 @@ def joined(chunks: list[bytes]) -> bytes:
     return b"[" + b",".join(chunks) + b"]"
 
 
+def lasting(seconds: float) -> str:
+    """A length of time in the largest unit of which it is a whole number."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds / length:g} {unit}"
+    return f"{seconds:g} s"
+
+
 def _or_unset(value: Any) -> Any | Literal[UnsetType.UNSET]:
     return UNSET if value is None else value

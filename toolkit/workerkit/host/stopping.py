@@ -16,11 +16,11 @@ def can_be_told(run: Run, function: Descriptor, settings: WorkersSettings) -> bo
     """Whether a run can be ended and leave its process alive.
 
     An async handler can be cancelled, and a signal reaches a plain one in the main thread. In a
-    thread beside others nothing reaches it.
+    thread beside others, or where there may be others, nothing reaches it.
     """
     if function.kind in ("coroutine", "async_generator"):
         return True
-    return run.worker.slots == 1 and bool(settings.stop_signal.strip())
+    return run.worker.slots == 1 and not function.elastic and bool(settings.stop_signal.strip())
 
 
 def tell(run: Run, reason: str, grace: float) -> None:

@@ -73,6 +73,11 @@ class Supply:
         return len(self._lonely)
 
     @property
+    def lonely_for(self) -> float:
+        """Seconds that the first of them has waited."""
+        return self._lonely.waited
+
+    @property
     def held(self) -> list[tuple[str, int]]:
         """The (id, attempt) of claimed jobs that may wait for longer than their leases last."""
         return self._lonely.held
@@ -112,15 +117,23 @@ class Supply:
         """Claim for ever. Cancelling it loses nothing: what was claimed ahead goes back."""
         try:
             while True:
-                while (wanted := self._wanted()) <= 0:
-                    self._room.clear()
-                    await self._room.wait()
-                pause, self._pause = self._pause, 0.0
-                if pause:
-                    await asyncio.sleep(pause)
-                await self._claim(wanted)
+                try:
+                    await self._take()
+                except Exception:  # whatever it was, a pool that takes no jobs any more looks well
+                    log.exception("taking jobs of %s has failed, and goes on", self._endpoint)
+                    self.refused()
         finally:
             self._give_back([*self._lonely.leave(), *self._unused()])
+
+    async def _take(self) -> None:
+        """Claim once there is a use for jobs."""
+        while (wanted := self._wanted()) <= 0:
+            self._room.clear()
+            await self._room.wait()
+        pause, self._pause = self._pause, 0.0
+        if pause:
+            await asyncio.sleep(pause)
+        await self._claim(wanted)
 
     async def drained(self) -> None:
         """Wait until what went back is stored."""
@@ -179,12 +192,24 @@ class Supply:
         while self._lonely and (fresh := self._fresh_slot()) is not None:
             self._begin_alone(fresh)
         while self._ahead and (slot := self._next_slot()) is not None:
-            if not self._begin(slot, self._ahead.popleft()[1]):
+            if not self._begins(slot, self._ahead.popleft()[1]):
                 self._free.append(slot)
         if self._wanted() > 0:
             self._room.set()
         if self._ahead and self._returning is None:
             self._look_again_after(UNUSED_AFTER)
+
+    def _begins(self, slot: Slot, claim: Claim) -> bool:
+        """`begin`; a job that nobody can make sense of goes back, which a job may only so often."""
+        try:
+            return self._begin(slot, claim)
+        except Exception:
+            log.exception("job %s of %s could not be begun", claim.record.id, self._endpoint)
+            self.refused()
+            if slot.number in slot.worker.busy:  # it has, and its end will be told
+                return True
+            self._give_back([claim], Blame.NONE)
+            return False
 
     def _next_slot(self) -> Slot | None:
         """A free slot that its worker still has."""
@@ -202,7 +227,7 @@ class Supply:
         return None
 
     def _begin_alone(self, slot: Slot) -> None:
-        if self._begin(slot, self._lonely.next()):
+        if self._begins(slot, self._lonely.next()):
             mine = [free for free in self._free if free.worker is slot.worker]
             self._free = [free for free in self._free if free.worker is not slot.worker]
             self._lonely.runs_in(slot.worker, (free for free in mine if free is not slot))
@@ -229,9 +254,9 @@ class Supply:
         self._ahead.clear()
         return claims
 
-    def _give_back(self, claims: Iterable[Claim]) -> None:
+    def _give_back(self, claims: Iterable[Claim], blame: Blame = Blame.UNUSED) -> None:
         for claim in claims:
             record = claim.record
-            task = asyncio.ensure_future(self._feed.release(record.id, record.attempt, Blame.UNUSED))
+            task = asyncio.ensure_future(self._feed.release(record.id, record.attempt, blame))
             self._returns.add(task)
             task.add_done_callback(self._returns.discard)

@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import attrs
 
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 #: Not among `WORKERKIT_` names: those are settings, and one that is unknown is refused.
 MARK = "IN_WORKERKIT_WORKER"
+#: Which queue's jobs a worker runs, by the queue's file.
+QUEUE_MARK = "IN_WORKERKIT_QUEUE"
 #: `RLIMIT_LOCKS`, for which Python has no name.
 LOCKS = 10
 PR_SET_CHILD_SUBREAPER = 36
@@ -100,17 +103,7 @@ class Tree:
 
     def _members(self) -> list[Process]:
         table = _table()
-        children: dict[int, list[Process]] = {}
-        for process in table:
-            children.setdefault(process.parent, []).append(process)
-        found: dict[int, Process] = {}
-        roots = [process for process in table if self._is_root(process)]
-        while roots:
-            process = roots.pop()
-            if process.pid not in found and process.pid != os.getpid():
-                found[process.pid] = process
-                roots += children.get(process.pid, ())
-        return list(found.values())
+        return _with_descendants([process for process in table if self._is_root(process)], table)
 
     def _is_root(self, process: Process) -> bool:
         """Whether it is the worker's, however it came to its parent."""
@@ -129,6 +122,62 @@ def become_subreaper() -> None:
     """
     if sys.platform == "linux" and ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         log.warning("not a subreaper: daemons that handlers start may outlive their worker")
+
+
+def marks(queue: Path | None) -> dict[str, str]:
+    """Variables for the workers of a queue, by which `end_leftovers` knows what they have started."""
+    return {} if queue is None else {QUEUE_MARK: _name(queue)}
+
+
+def end_leftovers(queue: Path) -> int:
+    """Kill what workers of an earlier host have started and left; returns how many processes that were.
+
+    Only the host that owns the queue may call this, before it has workers. Those of an earlier one died
+    with it, and with their groups; what has a session of its own did not.
+    """
+    mark = f"{QUEUE_MARK}={_name(queue)}\0".encode()
+    deadline = time.monotonic() + PATIENCE
+    killed: set[int] = set()
+    while living := _leftovers(mark):
+        for process in living:
+            _kill(process)
+            _wait(process, deadline)
+        killed.update(process.pid for process in living)
+        if time.monotonic() > deadline:
+            break
+    return len(killed)
+
+
+def _leftovers(mark: bytes) -> list[Process]:
+    table = _table()
+    spared, pid = set(), os.getpid()
+    parents = {process.pid: process.parent for process in table}
+    while pid in parents:  # one of them may have started this host
+        spared.add(pid)
+        pid = parents[pid]
+    roots = [p for p in table if p.pid not in spared and mark in _read(f"/proc/{p.pid}/environ")]
+    return [p for p in _with_descendants(roots, table) if p.pid not in spared and not p.gone]
+
+
+def _name(queue: Path) -> str:
+    """What a queue's file is called by whoever has it open, however they came to it."""
+    status = queue.stat()
+    return f"{status.st_dev:x}:{status.st_ino:x}"
+
+
+def _with_descendants(roots: list[Process], table: list[Process]) -> list[Process]:
+    """All but this process."""
+    children: dict[int, list[Process]] = {}
+    for process in table:
+        children.setdefault(process.parent, []).append(process)
+    found: dict[int, Process] = {}
+    roots = [*roots]
+    while roots:
+        process = roots.pop()
+        if process.pid not in found and process.pid != os.getpid():
+            found[process.pid] = process
+            roots += children.get(process.pid, ())
+    return list(found.values())
 
 
 async def reap_forever() -> None:

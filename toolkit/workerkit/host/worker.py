@@ -6,11 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from workerkit.host.output import WorkerOutput
+from workerkit.host.owner import Listener, Owner
 from workerkit.host.printed import Logbook
 from workerkit.host.process import WorkerProcess
 from workerkit.host.run import Run
@@ -34,44 +35,16 @@ from workerkit.wire import (
     pack,
 )
 
+if TYPE_CHECKING:
+    from workerkit.host.agency import Plan
+
 log = logging.getLogger(__name__)
 
 #: Seconds to wait for the end of a dead worker's wire; a stray grandchild may hold it open.
 WIRE_END_WAIT = 0.5
-#: Seconds that a worker has for `worker_stop` before it is killed.
-LEAVE_GRACE = 10.0
-
-
-class Owner:
-    """Who hears of a worker. What it does not care for is nothing to it."""
-
-    def on_hello(self, worker: Worker, functions: list[Descriptor]) -> None:
-        """It has imported the target, which holds these functions."""
-
-    def on_ready(self, worker: Worker) -> None:
-        """Its slots are open."""
-
-    def on_refresh(self, worker: Worker, frame: Refresh) -> None:
-        """It asks to be replaced when it is its turn."""
-
-    def on_resize(self, worker: Worker, frame: Resize) -> None:
-        """It has another number of slots from now on."""
-
-    def on_death(self, worker: Worker) -> None:
-        """The process is gone, and nothing more will come from it."""
-
-
-class Listener(Protocol):
-    """Who hears of the runs in a worker, once it serves a function."""
-
-    def on_chunk(self, frame: Chunk) -> None:
-        """A run has yielded."""
-
-    def on_progress(self, frame: Progress) -> None:
-        """A run has something to show."""
-
-    def on_end(self, worker: Worker, frame: JobEnd) -> None:
-        """A run is over, and its slot is free."""
+#: Seconds that a worker has to end before it is killed: for `worker_stop`, and for its exit functions
+#: when it cannot serve. One of those may wait for a child for ever.
+LEAVE_GRACE, UNFIT_GRACE = 10.0, 1.0
 
 
 class Worker(asyncio.Protocol):
@@ -88,6 +61,8 @@ class Worker(asyncio.Protocol):
         self.drained = False
         #: Set when it takes nothing more: it is being refreshed, drained or killed.
         self.leaving = False
+        #: Set when it takes nothing more, and goes when it is its turn to be refreshed.
+        self.retiring = False
         #: Why the host killed it; empty when it was not the host.
         self.killed_for = ""
         #: What it did wrong that it had to be killed for.
@@ -95,8 +70,9 @@ class Worker(asyncio.Protocol):
         #: Why it cannot serve, in its own words; and whether another try may do.
         self.unfit = ""
         self.passing = False
-        #: What it was told to load, and what it found there.
-        self.told = False
+        #: By what it was told what to load, and what it found there; in which round of starts that was.
+        self.plan: Plan | None = None
+        self.round = 0
         self.functions: list[Descriptor] | None = None
         #: The GPU that it has, and the worker that it takes over from.
         self.device: str | None = None
@@ -135,19 +111,35 @@ class Worker(asyncio.Protocol):
 
     @property
     def fresh(self) -> bool:
-        """Whether it is ready and no job has run in it."""
-        return self.ready and not self.begun
+        """Whether it can take jobs and none has run in it."""
+        return self.ready and not self.begun and not self.retiring
+
+    @property
+    def serves(self) -> bool:
+        """Whether it can take jobs, or has some."""
+        return self.ready and (bool(self.busy) or not (self.retiring or self.leaving))
+
+    @property
+    def full(self) -> bool:
+        """Whether it has a job in every slot."""
+        return len(self.busy) >= self.slots > 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has loaded, and cannot start before a job is over in the one that it takes over from."""
+        before = self.predecessor
+        loaded = self.functions is not None and not self.slots
+        return loaded and before is not None and before.leaving and bool(before.busy)
 
     async def launch(self, environment: Mapping[str, str]) -> None:
         """Start the process; it waits to be told what to load. Death is reported to the owner, once."""
-        self.process = await WorkerProcess.start(environment, self.output.line)
+        self.process = await WorkerProcess.start(environment, self.output.line, self.output.cut)
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self, sock=self.process.wire)
         self.process.ended.add_done_callback(self._died)
 
     def begin(self, start: Start) -> None:
         """Say what it shall load."""
-        self.told = True
         self.output.marked_by(start.tag)
         self.send(start)
 
@@ -190,11 +182,12 @@ class Worker(asyncio.Protocol):
         """Let it end in good order: it takes nothing more, and has a while for `worker_stop`."""
         self.leaving = self.drained = True
         self.send(Drain())
-        asyncio.get_running_loop().call_later(LEAVE_GRACE, self._overdue)
+        asyncio.get_running_loop().call_later(LEAVE_GRACE, self._overdue, LEAVE_GRACE)
 
-    def _overdue(self) -> None:
+    def _overdue(self, seconds: float) -> None:
         if not self.gone:
-            self.kill(f"it did not leave within {LEAVE_GRACE:g} s")
+            log.warning("%s did not leave within %g s and is killed", self.id, seconds, extra=self.about)
+            self.kill(f"it did not leave within {seconds:g} s")
 
     def kill(self, reason: str) -> None:
         """End it at once, because of `reason`."""
@@ -206,6 +199,18 @@ class Worker(asyncio.Protocol):
     def how_it_ended(self) -> str:
         """A phrase for the log and for the error of the job that it ran."""
         return self.killed_for or self.fault or self.process.how_it_ended()
+
+    def why_not_ready(self, target: str = "the target") -> str:
+        """Why it never got ready, and how far it got when it just died."""
+        how = self.how_it_ended
+        if self.functions is None and not self.killed_for:
+            how = f"{how} while it imported {target}"
+        return self.unfit or how
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What a log record says of it beside its message."""
+        return {"worker": self.id, "endpoint": self.endpoint} if self.endpoint else {"worker": self.id}
 
     async def last_words(self, run: Run) -> str:
         """What it printed last, without what other runs did, once that has arrived."""
@@ -224,6 +229,8 @@ class Worker(asyncio.Protocol):
     def _report(self) -> None:
         if not self.gone:
             self.gone = True
+            if self.drained and not self.killed_for and self.process.ended.result():
+                log.warning("%s %s as it left", self.id, self.how_it_ended, extra=self.about)
             if self._transport is not None:
                 self._transport.close()
             self.owner.on_death(self)
@@ -235,7 +242,7 @@ class Worker(asyncio.Protocol):
 
     def misbehaved(self, what: str) -> None:
         """It is killed, and unlike a worker that the host kills for its own ends, it is to blame."""
-        log.error("worker %s %s and is killed", self.id, what)
+        log.error("worker %s %s and is killed", self.id, what, extra=self.about)
         self.fault = self.fault or what
         self.leaving = True
         self.process.kill()
@@ -280,6 +287,7 @@ class Worker(asyncio.Protocol):
                 self.owner.on_resize(self, frame)
             case Unfit():
                 self.unfit, self.passing = frame.reason, frame.passing
+                asyncio.get_running_loop().call_later(UNFIT_GRACE, self._overdue, UNFIT_GRACE)
 
     def _introduced(self, hello: Hello) -> None:
         if hello.protocol == PROTOCOL:

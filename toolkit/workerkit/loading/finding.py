@@ -13,9 +13,9 @@ from workerkit.hooks import WORKER_HOOKS, LoadedPlugin
 from workerkit.installed import PLUGINS, installed
 from workerkit.loading import checks
 from workerkit.loading.candidates import LeftOut, by_name, candidates, refuse_namesake, without
-from workerkit.loading.choosing import choose, in_order
+from workerkit.loading.choosing import Choice, choose, in_order
 from workerkit.loading.construct import Candidate, MakeGuard, guard_by
-from workerkit.settings import Settings, build
+from workerkit.settings import PluginsSettings, Settings, build
 from workerkit.wire import GuardRules, PluginRef
 
 #: A guard that lets public addresses pass and no others.
@@ -42,6 +42,20 @@ def survey(settings: Settings, given: Sequence[Candidate] = (), broken: Collecti
     `given` are plugins that code names, imported already; `broken` ones are passed over. Raises
     `PluginError` or `SettingsError`: one sentence that names plugin, distribution and cure.
     """
+    chosen, passed_over, choice, active = _chosen(settings, given, broken)
+    guard = guard_by(settings.guard_rules)
+    return Survey(
+        [_built(candidate, settings, guard) for candidate in in_order(active, chosen.order)],
+        sorted([*passed_over, *choice.left_out]),
+        choice.moved,
+        sorted(broken),
+    )
+
+
+def _chosen(
+    settings: Settings, given: Sequence[Candidate], broken: Collection[LeftOut]
+) -> tuple[PluginsSettings, list[LeftOut], Choice, Mapping[str, Candidate]]:
+    """Who takes which place, imported and not built; whatever the settings have wrong there is refused."""
     everything = installed(PLUGINS)
     checks.check_trust(everything, settings.plugins)
     points, chosen = without({one.ref for one in broken}, everything, settings.plugins)
@@ -60,13 +74,8 @@ def survey(settings: Settings, given: Sequence[Candidate] = (), broken: Collecti
             checks.check_name(candidate)
     checks.check_lists(chosen, known, choice)
     checks.check_sections(settings, known, choice)
-    guard = guard_by(settings.guard_rules)
-    return Survey(
-        [_built(candidate, settings, guard) for candidate in in_order(active, chosen.order)],
-        sorted([*passed_over, *choice.left_out]),
-        choice.moved,
-        sorted(broken),
-    )
+    in_order(active, chosen.order)
+    return chosen, passed_over, choice, active
 
 
 def load_plugins(settings: Settings, given: Sequence[Candidate] = ()) -> list[LoadedPlugin]:
@@ -77,8 +86,9 @@ def load_plugins(settings: Settings, given: Sequence[Candidate] = ()) -> list[Lo
 def resettled(loaded: Sequence[LoadedPlugin], settings: Settings) -> list[LoadedPlugin]:
     """The same plugins, with what `settings` now say for their workers; nothing is built anew.
 
-    Raises `SettingsError` or `PluginError`.
+    Raises `SettingsError` or `PluginError`, also for what a start with these settings would refuse.
     """
+    _chosen(settings, (), ())
     return [
         plugin if plugin.schema is None else attrs.evolve(plugin, settings=_read(plugin, settings))
         for plugin in loaded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -24,15 +25,22 @@ class Owner:
         self._file: int | None = None
 
     def take(self) -> None:
-        """Become the owner; raises `QueueOwned` that names who is."""
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Become the owner; raises `QueueOwned` that names who is, and `QueueError` where nobody can be."""
+        try:
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise QueueError(_explained(self.path, "opened", error)) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(file)
             raise QueueOwned(self._sentence()) from None
         self._file = file
-        self._write({"pid": os.getpid()})
+        try:
+            self._write({"pid": os.getpid()})
+        except QueueError:
+            self.release()
+            raise
 
     def publish(self, url: str, token: str) -> None:
         """Write down where the owner's API is and the token that opens its operator routes."""
@@ -41,7 +49,8 @@ class Owner:
     def release(self) -> None:
         """Give the file up. May be called twice."""
         if self._file is not None:
-            os.ftruncate(self._file, 0)
+            with contextlib.suppress(OSError):  # what it says is nothing without the lock
+                os.ftruncate(self._file, 0)
             os.close(self._file)
             self._file = None
 
@@ -49,8 +58,11 @@ class Owner:
         if self._file is None:
             raise QueueError(f"the queue {self._database} is not open")
         data = json.dumps(note).encode()
-        os.pwrite(self._file, data, 0)
-        os.ftruncate(self._file, len(data))
+        try:
+            os.pwrite(self._file, data, 0)
+            os.ftruncate(self._file, len(data))
+        except OSError as error:
+            raise QueueError(_explained(self.path, "written", error)) from None
 
     def _sentence(self) -> str:
         note = read_note(self.path)
@@ -79,6 +91,8 @@ def find_owner(database: Path) -> dict[str, Any] | None:
         file = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise QueueError(_explained(lock, "opened", error)) from None
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -86,6 +100,15 @@ def find_owner(database: Path) -> dict[str, Any] | None:
     finally:
         os.close(file)
     return None
+
+
+def _explained(lock: Path, what: str, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk that holds {lock}, the lock of the queue, is full; free some space and try again"
+    return (
+        f"{lock}, the lock of the queue, cannot be {what}: {error.strerror}; "
+        "check its owner and mode, or choose another --queue, or [queue] url"
+    )
 
 
 def check_filesystem(folder: Path, mounts: str) -> None:

@@ -11,14 +11,25 @@ import os
 import signal
 import socket
 import sys
+import traceback
+from typing import NoReturn
 
-from workerkit.worker import deathpipe
+from workerkit.worker import deathpipe, termination
 from workerkit.worker.connection import Connection
 from workerkit.worker.process import serve
 
 
-def main() -> int:
-    """Serve the host at the other end of the two descriptors; returns the exit code."""
+def main() -> NoReturn:
+    """Serve the host at the other end of the two descriptors, and end."""
+    code = 1
+    try:
+        code = _serve()
+    except BaseException:
+        traceback.print_exc()
+    _leave(code)
+
+
+def _serve() -> int:
     options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
     wire, death = int(options["--wire"]), int(options["--death"])
     # What the handler imports and starts must see neither our arguments nor our descriptors.
@@ -29,28 +40,22 @@ def main() -> int:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     deathpipe.watch(death)
-    leaving = Leaving()
-    atexit.register(leaving.leave)
     _prepare_process()
-    code = serve(Connection(socket.socket(fileno=wire)))
-    leaving.in_good_order = code == 0
-    return code
+    return serve(Connection(socket.socket(fileno=wire)))
 
 
-class Leaving:
-    """The last thing at the exit of a worker that ends well: registered first, so called last."""
+def _leave(code: int) -> NoReturn:
+    """Call exit functions, and end here.
 
-    in_good_order = False
-
-    def leave(self) -> None:
-        """End here: to take the interpreter apart takes long, and a replacement waits for the end."""
-        if not self.in_good_order:
-            return
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError, AttributeError):  # a handler may have closed it
-                stream.flush()
-        ctypes.CDLL(None).fflush(None)
-        os._exit(0)
+    To wait for threads that a handler has left would take for ever, to take the interpreter apart takes
+    long, and a replacement waits for the end.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # a handler may have closed it
+            stream.flush()
+    ctypes.CDLL(None).fflush(None)
+    os._exit(code)
 
 
 def _interrupted(number: int, frame: object) -> None:
@@ -59,6 +64,7 @@ def _interrupted(number: int, frame: object) -> None:
 
 def _prepare_process() -> None:
     faulthandler.enable()
+    termination.leave_to_host()
     # As before, but a handler of ours: no Ctrl-C comes here, so hooks take an interrupt for a plugin's.
     signal.signal(signal.SIGINT, _interrupted)
     if hasattr(sys.stdout, "reconfigure"):
@@ -74,4 +80,4 @@ def _prepare_process() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

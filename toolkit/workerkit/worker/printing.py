@@ -13,10 +13,12 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from workerkit.redaction import Redactor, cut
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -33,6 +35,8 @@ class Printing:
         self._current: ContextVar[Printer | None] = ContextVar("workerkit_printing", default=None)
         #: A long line is several writes to the kernel. One thread at a time, and a signal handler may print.
         self._lock = threading.RLock()
+        #: Runs that have secrets. What one prints may come from a thread or a task of another.
+        self._guarded: set[Printer] = set()
 
     def install(self) -> None:
         """Replace `sys.stdout` and `sys.stderr`; without a tag nothing is marked."""
@@ -57,12 +61,28 @@ class Printing:
         """The run that prints now."""
         return self._current.get()
 
+    def hide(self, secrets: Sequence[str]) -> None:
+        """Mask what the current run must not tell where its lines are cut; in whole ones, the host does."""
+        if secrets and (printer := self._current.get()) is not None:
+            printer.secrets = secrets
+            self._guarded.add(printer)
+
+    def over(self, printer: Printer) -> None:
+        """A run is over."""
+        self._guarded.discard(printer)
+
+    def cut(self, printer: Printer, line: bytes, *, ended: bool) -> list[bytes]:
+        """What goes out in one piece each. Of a line that has not `ended`, the last piece does not yet."""
+        if len(line) <= LONGEST:
+            return [line]
+        secrets = {secret for each in (printer, *self._guarded) for secret in each.secrets}
+        return cut(line, LONGEST, [Redactor(secrets)] if secrets else [], ended=ended)
+
     def write(self, fd: int, mark: bytes, lines: Iterable[bytes]) -> None:
-        """Write whole lines, each behind `mark`."""
+        """Write lines, each behind `mark`."""
         for line in lines:
-            for start in range(0, len(line) or 1, LONGEST):
-                with self._lock:
-                    _write_all(fd, mark + line[start : start + LONGEST] + b"\n")
+            with self._lock:
+                _write_all(fd, mark + line + b"\n")
 
     def _forked(self) -> None:
         """In a child: the lock may be held by a thread that is not here, and begun lines are the parent's."""
@@ -79,6 +99,7 @@ class Printer:
         self._current = current
         self._mark = mark
         self._begun: dict[tuple[int, int], bytes] = {}
+        self.secrets: Sequence[str] = ()
         self._token: Token[Printer | None]
 
     def __enter__(self) -> None:
@@ -90,16 +111,15 @@ class Printer:
             (fd, _thread), rest = self._begun.popitem()
             with suppress(OSError):  # the handler has closed it
                 self._write(fd, [rest])
+        self._printing.over(self)
 
     def print(self, fd: int, data: bytes) -> None:
         """Write the lines that are whole now."""
         key = fd, threading.get_ident()
         *lines, rest = (self._begun.pop(key, b"") + data).split(b"\n")
         if rest:
-            rest = latest(rest)
-            cut = (len(rest) - 1) // LONGEST * LONGEST
-            self._begun[key] = rest[cut:]
-            lines += [rest[:cut]] if cut else []
+            *pieces, self._begun[key] = self._printing.cut(self, latest(rest), ended=False)
+            lines += pieces
         if lines:
             self._write(fd, lines)
 
@@ -108,7 +128,8 @@ class Printer:
         self._begun.clear()
 
     def _write(self, fd: int, lines: Iterable[bytes]) -> None:
-        self._printing.write(fd, self._mark.encode(), map(latest, lines))
+        pieces = (piece for line in lines for piece in self._printing.cut(self, latest(line), ended=True))
+        self._printing.write(fd, self._mark.encode(), pieces)
 
 
 class _Marked(io.BufferedIOBase):

@@ -10,7 +10,7 @@ from typing import Any
 from workerkit import wire
 from workerkit.bridge import Bridge
 from workerkit.errors import PluginFailed, TargetError, Unfit, WorkerkitError, suggest
-from workerkit.failures import theirs
+from workerkit.failures import sendable, theirs
 from workerkit.function import WorkerFunction
 from workerkit.handlers import shown
 from workerkit.hooks import Hooks
@@ -146,4 +146,4 @@ def _reason(error: WorkerkitError) -> str:
         trace = error.trace
     elif cause is not None:
         trace = theirs(cause)
-    return "\n".join([str(error), *trace.splitlines()[-TRACE_LINES:]])
+    return sendable("\n".join([str(error), *trace.splitlines()[-TRACE_LINES:]]))

@@ -20,6 +20,7 @@ from workerkit.bridge import Cancel
 from workerkit.errors import JobCancelled, WorkerkitError
 from workerkit.failures import sendable
 from workerkit.job import Job, Status
+from workerkit.redaction import secrets_of
 from workerkit.runner import NO_RETRY, Emit, Run, Runner
 from workerkit.wire import Chunk, Frame, JobEnd, Progress, Refresh, Resize, RunJob, Stop
 from workerkit.worker.interrupt import Interrupt
@@ -128,7 +129,9 @@ class Slots:
         seconds = time.monotonic() - began
         del self._cancels[frame.id, frame.attempt]
         if cancel.interrupted:  # whatever the handler made of it
-            run = attrs.evolve(run, status=Status.CANCELLED, output=None, error=None, retry=NO_RETRY)
+            run = attrs.evolve(
+                run, status=Status.CANCELLED, output=None, error=None, retry=NO_RETRY, cause=""
+            )
         self._report(frame, run, seconds, cancel.interrupted)
         if self._sizing is not None:
             self._sizing.job_ended()
@@ -153,6 +156,8 @@ class Slots:
             )
         except (WorkerkitError, ValueError) as error:
             return Run(status=Status.FAILED, error=str(error))
+        if self._printing is not None and job.fields:
+            self._printing.hide(secrets_of(job.fields))
 
         def emit(number: int, value: bytes) -> None:
             tell(Chunk(*ask, number, value))
@@ -188,4 +193,5 @@ def _ended(frame: RunJob, run: Run, seconds: float, interrupted: bool) -> JobEnd
         retry=run.retry,
         retry_after=run.retry_after,
         interrupted=interrupted,
+        cause=run.cause,
     )

@@ -1,0 +1,51 @@
+"""A worker that the host has started and cannot watch, for want of descriptors."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from waiting import until
+from workerkit.host.process import WorkerProcess
+
+
+class Crowded(asyncio.SelectorEventLoop):
+    """No descriptor is left by the time that the process is there."""
+
+    def run_in_executor(self, *arguments: Any) -> Any:
+        future = super().run_in_executor(*arguments)
+        future.add_done_callback(lambda _: limit_descriptors(3))
+        return future
+
+
+def limit_descriptors(most: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+def children() -> str:
+    found = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
+    )
+    return found.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_it_is_ended_and_nothing_of_it_stays_open() -> None:
+    limit, before = resource.getrlimit(resource.RLIMIT_NOFILE)[0], len(os.listdir("/proc/self/fd"))
+    loop = Crowded()
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            loop.run_until_complete(WorkerProcess.start(os.environ, print))
+    finally:
+        limit_descriptors(limit)
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+    until("it has ended", lambda: "workerkit.worker" not in children())
+    until("no descriptor is left", lambda: len(os.listdir("/proc/self/fd")) <= before)

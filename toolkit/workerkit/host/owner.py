@@ -1,0 +1,41 @@
+"""Who hears of a worker, and of the runs in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from workerkit.host.worker import Worker
+    from workerkit.wire import Chunk, Descriptor, JobEnd, Progress, Refresh, Resize
+
+
+class Owner:
+    """Who hears of a worker. What it does not care for is nothing to it."""
+
+    def on_hello(self, worker: Worker, functions: list[Descriptor]) -> None:
+        """It has imported the target, which holds these functions."""
+
+    def on_ready(self, worker: Worker) -> None:
+        """Its slots are open."""
+
+    def on_refresh(self, worker: Worker, frame: Refresh) -> None:
+        """It asks to be replaced when it is its turn."""
+
+    def on_resize(self, worker: Worker, frame: Resize) -> None:
+        """It has another number of slots from now on."""
+
+    def on_death(self, worker: Worker) -> None:
+        """The process is gone, and nothing more will come from it."""
+
+
+class Listener(Protocol):
+    """Who hears of the runs in a worker, once it serves a function."""
+
+    def on_chunk(self, frame: Chunk) -> None:
+        """A run has yielded."""
+
+    def on_progress(self, frame: Progress) -> None:
+        """A run has something to show."""
+
+    def on_end(self, worker: Worker, frame: JobEnd) -> None:
+        """A run is over, and its slot is free."""
