@@ -60,7 +60,7 @@ def test_all_installed_functions_are_served_and_start_up_says_from_where(site: P
         assert server.run("render", 1)["output"] == {"input": 1, "first": str(site)}
         log = server.log()
 
-    assert "loading acme 1.2 (caption) and studio 1.2 (render)\n" in log
+    assert "and loads acme 1.2 (caption) and studio 1.2 (render)\n" in log
     assert "  installed acme 1.2 (caption) and studio 1.2 (render)\n" in log
     assert "installed:" not in log
 

@@ -129,7 +129,7 @@ def test_those_that_ran_beside_a_crash_run_again_each_alone_in_a_fresh_process(t
         assert len(first) == 1
         others = [server.submit("shared", {"name": f"other{n}"}) for n in range(6)]
         (server.folder / "crash").touch()
-        wait_for_run(server, "other0")
+        until("the worker is gone", lambda: not any(map(alive, first)))
         (server.folder / "go").touch()
 
         ends = [server.wait("shared", id) for id in ids]
@@ -144,11 +144,13 @@ def test_those_that_ran_beside_a_crash_run_again_each_alone_in_a_fresh_process(t
 
 def test_a_job_that_crashes_every_time_is_given_up_and_disturbs_nobody_twice(tmp_path: Path) -> None:
     with Server(tmp_path, HANDLERS, arguments=["--workers", "shared=1,alone=0,segfault=0,leave=0"]) as server:
-        (server.folder / "crash").touch()
         poison = server.submit("shared", {"name": "poison", "crashes": 9})
         others = [server.submit("shared", {"name": f"other{n}"}) for n in range(4)]
-        end = server.wait("shared", poison)
+        pid = wait_for_run(server, "other1").pid
+        (server.folder / "crash").touch()
+        until("the worker is gone", lambda: not alive(pid))
         (server.folder / "go").touch()
+        end = server.wait("shared", poison)
         answers = [server.wait("shared", id) for id in others]
 
         assert end["status"] == "FAILED"
