@@ -86,7 +86,7 @@ class Hiring:
             worker = await self._agency.hire(self._owner, predecessor.device if predecessor else None)
         finally:
             self.count -= 1
-        worker.predecessor, worker.round = predecessor, round
+        worker.predecessor, worker.round = _still_there(predecessor), round
         self._adopt(worker)
 
     async def _rehearse(self, worker: Worker, round: int) -> None:
@@ -94,7 +94,7 @@ class Hiring:
             understudy = await self._agency.hire(self._owner, worker.device)
         finally:
             self.rehearsing -= 1
-        understudy.predecessor, understudy.round = worker, round
+        understudy.predecessor, understudy.round = _still_there(worker), round
         self._adopt(understudy)
 
     async def _pause(self) -> None:
@@ -128,6 +128,11 @@ class Hiring:
             self.starts.pause,
             extra={"endpoint": self._endpoint},
         )
+
+
+def _still_there(predecessor: Worker | None) -> Worker | None:
+    """Whom a new worker takes over from: it may have died while the process was made."""
+    return None if predecessor is None or predecessor.gone else predecessor
 
 
 def expect(worker: Worker, seconds: float | None) -> None:
