@@ -40,12 +40,18 @@ FAULTS = [
     ({"inner": {"colour": "green"}}, "inner.colour: 'green' is none of 'red', 'blue'"),
     ({"choice": "z"}, "choice: 'z' is none of 'x', 7"),
     ({"listed": [{}, {"colour": "green"}]}, "listed[1].colour: 'green' is none of 'red', 'blue'"),
-    ({"many": {"one": {}, "two": {"sizes": [1, "b"]}}}, "many.two.sizes[1]: expected `int`, got `str`; write a whole number"),
+    (
+        {"many": {"one": {}, "two": {"sizes": [1, "b"]}}},
+        "many.two.sizes[1]: expected `int`, got `str`; write a whole number",
+    ),
     (
         {"many": {"one": {}, "two": {"by_name": {"c": "a", "d": "e"}}}},
         "many.two.by_name.d: 'e' is none of 'a', 'b'",
     ),
-    ({"deep": {"a": {"b": 1}, "c": {"d": 2, "e": "f"}}}, "deep.c.e: expected `int`, got `str`; write a whole number"),
+    (
+        {"deep": {"a": {"b": 1}, "c": {"d": 2, "e": "f"}}},
+        "deep.c.e: expected `int`, got `str`; write a whole number",
+    ),
     ({"pair": ["r", "r"]}, "pair[0]: 'r' is none of 'l'"),
     ({"either": {"k": "t"}}, "either.k: 't' is none of 'm'"),
     ({"either": ["m"]}, "either[0]: 'm' is none of 't'"),

@@ -22,10 +22,10 @@ from workerkit.host.stubborn import stubbornly
 from workerkit.host.supply import Slot, Supply
 from workerkit.host.tasks import background
 from workerkit.host.vault import Vault
-from workerkit.host.verdict import allowed, crashed_too_often, may_begin, next_run
+from workerkit.host.verdict import allowed, crashed_too_often, may_begin, next_run, too_large
 from workerkit.host.worker import Worker
 from workerkit.job import Result, Status
-from workerkit.queue import Blame, Claim, Feed, Record
+from workerkit.queue import Blame, Claim, Feed
 from workerkit.settings import Settings
 from workerkit.wire import Chunk, Descriptor, JobEnd, Progress, RunJob
 
@@ -88,8 +88,9 @@ class Runs:
         try:
             may_begin(record)
             fields, redactor = self._vault.open(record)
-        except WorkerkitError as error:
-            self._cannot_begin(record, error)
+        except WorkerkitError as error:  # started too often, or the key of its secrets is gone
+            result = Result(status=Status.FAILED, attempt=record.attempt, error=str(error))
+            self._later(self._ends.end_stubbornly(record, result, cause=str(error)))
             return False
         run = Run(record, self._ends.request(record), slot.worker, time.monotonic(), redactor)
         slot.worker.take(slot.number, run)
@@ -103,11 +104,6 @@ class Runs:
         claim.committed.add_done_callback(lambda settled: self._claim_settled(run, settled))
         self._meter.job_began(record.endpoint, now - record.submitted_at)
         return True
-
-    def _cannot_begin(self, record: Record, error: WorkerkitError) -> None:
-        """It was started too often, or the key of its secrets is gone."""
-        result = Result(status=Status.FAILED, attempt=record.attempt, error=str(error))
-        self._later(self._ends.end_stubbornly(record, result, cause=str(error)))
 
     def _claim_settled(self, run: Run, settled: asyncio.Future[None]) -> None:
         """A claim that could not be stored never was: its run is stopped."""
@@ -130,11 +126,8 @@ class Runs:
 
     def _overflow(self, run: Run) -> None:
         """The chunks add up to more than an output may be: the job fails now, not when it ends."""
-        text = (
-            f"the chunks add up to more than limits.output, {self._settings.limits.output:,} bytes; "
-            "yield less, or use @worker_function(aggregate=False) to stream without collecting"
-        )
-        self._cut(run, run.result(Status.FAILED, error=text), "its output is too large")
+        error = too_large(self._settings.limits.output)
+        self._cut(run, run.result(Status.FAILED, error=error), "its output is too large")
 
     def on_progress(self, frame: Progress) -> None:
         """A run has something to show."""

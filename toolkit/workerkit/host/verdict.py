@@ -57,3 +57,11 @@ def _wait(function: Descriptor, record: Record, frame: JobEnd) -> float:
 def crashed_too_often(function: Descriptor, record: Record, most: int) -> bool:
     """Whether a job whose worker has just died is given up. `most` holds for functions that do not say."""
     return record.crashes + 1 >= (function.max_starts or most)
+
+
+def too_large(limit: int) -> str:
+    """Why a job fails whose chunks add up to more than an output may be."""
+    return (
+        f"the chunks add up to more than limits.output, {limit:,} bytes; "
+        "yield less, or use @worker_function(aggregate=False) to stream without collecting"
+    )
