@@ -5,7 +5,8 @@
 Receivers are one process of their own, which answers 200 as fast as it can. What is measured of workerkit
 is the whole way of a delivery: claimed in the queue's file, signed, posted, settled with a row of its log,
 every step on the disk. The loop does none of that: one thread, one pool, one post after another. Rounds
-alternate; medians and ratios are printed. At the end, what fifty receivers that hang cost a good one.
+alternate; medians and ratios are printed. At the end, what fifty receivers that hang cost a good one, and
+what they cost jobs.
 """
 
 from __future__ import annotations
@@ -36,10 +37,19 @@ from workerkit.job import Secret, Status
 from workerkit.queue import End, Submission
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.signing import new_secret
+from workerkit.testing import Server
 from workerkit_plugins.webhook import Webhook
 from workerkit_plugins.webhook.settings import WebhookSettings
 
 RECEIVERS, HANGING = 100, 50
+HANDLER = """
+from workerkit import worker_function
+
+
+@worker_function
+def echo(job):
+    return job["input"]
+"""
 BODY = json.dumps(
     {
         "delayTime": 3,
@@ -197,6 +207,24 @@ def stored(urls: Sequence[str], count: int, hanging: Sequence[str] = ()) -> floa
         return uvloop.run(main(folder))
 
 
+def jobs(hanging: Sequence[str], count: int = 1000) -> float:
+    """Jobs a second of a server, one after the other, while webhooks to these receivers hang."""
+    with tempfile.TemporaryDirectory() as folder, Server(Path(folder), HANDLER) as server:
+        for url in hanging:
+            for _ in range(3):
+                server.submit("echo", 0, webhook=url)
+        server.run("echo", 0)
+        began = time.perf_counter()
+        for number in range(count):
+            server.run("echo", number)
+        return count / (time.perf_counter() - began)
+
+
+def left(rates: dict[str, list[float]], alone: str, beside: str) -> float:
+    """What is left of a rate beside receivers that hang, round by round."""
+    return statistics.median(b / a for a, b in zip(rates[alone], rates[beside], strict=True))
+
+
 def main() -> None:
     logging.getLogger("workerkit").setLevel(logging.ERROR)  # what is held at the end is no news
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -213,6 +241,8 @@ def main() -> None:
                 "workerkit, one receiver": lambda: stored(good[:1], count),
                 "workerkit, 100 receivers": lambda: stored(good, count),
                 "workerkit, one receiver, 50 others hang": lambda: stored(good[:1], count, hanging),
+                "jobs, one at a time": lambda: jobs([]),
+                "jobs, one at a time, 50 receivers hang": lambda: jobs(hanging),
             }.items():
                 rates.setdefault(name, []).append(measured())
     plain = statistics.median(rates["a plain loop of urllib3"])
@@ -221,10 +251,9 @@ def main() -> None:
         print(
             f"{name:42} {median:8,.0f}/s   {median / plain:5.2f} of the loop   ({min(found):,.0f} to {max(found):,.0f})"
         )
-    alone = rates["workerkit, one receiver"]
-    beside = rates["workerkit, one receiver, 50 others hang"]
-    ratios = [b / a for a, b in zip(alone, beside, strict=True)]
-    print(f"what 50 receivers that hang leave of it: {statistics.median(ratios):.2f}")
+    deliveries = left(rates, "workerkit, one receiver", "workerkit, one receiver, 50 others hang")
+    of_jobs = left(rates, "jobs, one at a time", "jobs, one at a time, 50 receivers hang")
+    print(f"what 50 receivers that hang leave: {deliveries:.2f} of the deliveries, {of_jobs:.2f} of the jobs")
 
 
 if __name__ == "__main__":
