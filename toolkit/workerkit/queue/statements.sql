@@ -451,7 +451,7 @@ RETURNING lane;
 -- Before `recover_deliveries`: what was being sent of an end that was taken back meanwhile.
 UPDATE delivery
 SET state = 5, next_at = NULL, updated_at = {now}, detail = 'the job was retried'
-WHERE state IN (1, 2) AND EXISTS (
+WHERE state IN (1, 2) AND state = 1 AND EXISTS (
     SELECT 1 FROM job WHERE job.seq = delivery.job AND job.attempt <> delivery.job_attempt
 );
 
