@@ -93,7 +93,7 @@ def test_a_setting_of_the_wrong_type_is_named_with_the_file_that_holds_it(
 
     assert said == (
         f"plugin 'broken_settings' {DIST}unset:Unset): {tmp_path}/workerkit.toml: [plugin.broken_settings]: "
-        "most: expected `int`, got `str`"
+        "most: expected `int`, got `str`; write a whole number"
     )
 
 
