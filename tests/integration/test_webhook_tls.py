@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from certificates import certificate, server_context
 from peers import deliver, peer, says
 from workerkit import Verdict
 
@@ -27,11 +22,9 @@ def test_a_tls_handshake_that_stalls_is_cut_off_in_time() -> None:
 
 
 def test_a_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = _certificate(tmp_path, "127.0.0.1")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(files)
+    files = certificate(tmp_path, "127.0.0.1")
 
-    with peer(says("200 OK"), context) as receiver:
+    with peer(says("200 OK"), server_context(files)) as receiver:
         unknown = deliver(receiver.port, scheme="https")
         monkeypatch.setenv("SSL_CERT_FILE", str(files))
         trusted = deliver(receiver.port, scheme="https")
@@ -41,10 +34,9 @@ def test_a_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_tls_before_1_2_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = _certificate(tmp_path, "127.0.0.1")
+    files = certificate(tmp_path, "127.0.0.1")
     monkeypatch.setenv("SSL_CERT_FILE", str(files))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(files)
+    context = server_context(files)
     context.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
@@ -52,29 +44,3 @@ def test_tls_before_1_2_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with peer(says("200 OK"), context) as receiver:
         assert deliver(receiver.port, scheme="https").verdict is Verdict.RETRY
     assert receiver.requests == []
-
-
-def _certificate(folder: Path, address: str) -> Path:
-    """A self-signed certificate for a loopback address, with its key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
-    now = datetime.now(timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), False)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "certificate.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
