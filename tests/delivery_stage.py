@@ -81,7 +81,7 @@ def play(folder: Path, scenario: Scenario, left: Sequence[Delivery] = ()) -> Non
         hooks = Hooks([LoadedPlugin(name=name, plugin=plugin) for name, plugin in plugins.items()], bridge)
         engine = Deliveries(store, hooks)
         await ended(store, left)
-        await engine.hold_leftovers()
+        await engine.open()
         sending = asyncio.create_task(engine.run())
         try:
             await scenario(store, sender)

@@ -117,6 +117,13 @@ def test_new_ones_leave_room_for_those_that_answer_quickly(lanes: Lanes) -> None
     assert not lanes.admits("another")
 
 
+def test_room_is_kept_for_whom_an_earlier_host_has_reached(lanes: Lanes) -> None:
+    lanes.remember(["quick"])
+    take(lanes, MOST_UNPROVEN)
+
+    assert list(lanes.shares()) == [Share(MOST_TRIES - MOST_UNPROVEN, {"quick": 1})]
+
+
 def test_all_slow_lanes_have_their_turn(lanes: Lanes) -> None:
     for number in range(3 * ASKED):
         tries(lanes, f"x{number}", False)

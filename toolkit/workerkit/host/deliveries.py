@@ -17,7 +17,7 @@ from workerkit.errors import QueueError
 from workerkit.hooks import Hooks
 from workerkit.hooks.patience import Patience
 from workerkit.host.journal import Journal
-from workerkit.host.lanes import CLOSED_FOR, MOST_FAILURES, Lanes, Share, Turn
+from workerkit.host.lanes import CLOSED_FOR, MOST_FAILURES, MOST_QUICK_KEPT, Lanes, Share, Turn
 from workerkit.host.meter import Meter
 from workerkit.host.stubborn import stubbornly
 from workerkit.host.tasks import background
@@ -67,8 +67,12 @@ class Deliveries:
         #: One for each plugin, so that one that hangs uses up its own.
         self._patience: defaultdict[str, Patience] = defaultdict(lambda: Patience(TRY_DEADLINE))
 
-    async def hold_leftovers(self) -> None:
-        """Hold what an earlier run left for plugins that are gone, and say so once for each reason."""
+    async def open(self) -> None:
+        """Keep room for whom an earlier run has reached, and hold what it left for plugins that are gone.
+
+        That is said once for each reason.
+        """
+        self._lanes.remember(await self._store.reached_lanes(MOST_QUICK_KEPT))
         held = await self._store.hold_deliveries(self._hooks.undeliverable)
         for why, count in held.items():
             log.warning(

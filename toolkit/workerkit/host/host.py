@@ -121,7 +121,7 @@ class Host:
         if returned:
             log.info("jobs of an earlier run that are back in the queue: %d", returned)
         await self.catalogue.load()
-        await self._deliveries.hold_leftovers()
+        await self._deliveries.open()
         self._tasks = [
             background(self._deliveries.run(), "sending deliveries"),
             background(self._housekeeping.run(), "housekeeping"),

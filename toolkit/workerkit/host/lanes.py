@@ -97,6 +97,11 @@ class Lanes:
         """How many tries may begin, if they are of quick lanes."""
         return MOST_TRIES - sum(self._active.values())
 
+    def remember(self, names: Iterable[str]) -> None:
+        """Receivers that answered before this host was started, the latest last."""
+        for name in names:
+            self._remember(Lane(name, Kind.QUICK))
+
     def shares(self) -> Iterator[Share]:
         """What to claim, one after the other, each as it is when it is asked for.
 

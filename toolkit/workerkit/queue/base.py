@@ -246,6 +246,13 @@ class Store(Feed, Protocol):
         """How many deliveries are in each state but DELIVERED; those must not make it slow."""
         ...
 
+    async def reached_lanes(self, limit: int) -> list[str]:
+        """Up to `limit` lanes in which a delivery arrived not long ago, the latest last.
+
+        A host asks at its start, for whom to keep room; it may look at the latest deliveries only.
+        """
+        ...
+
     async def oldest_pending(self) -> int | None:
         """When the oldest pending delivery was stored, or None when none is pending."""
         ...

@@ -30,6 +30,8 @@ from workerkit.queue.sql import SQLITE, load, parse
 T = TypeVar("T")
 #: States of which there are few, with an index of their own.
 UNSENT = (DeliveryState.HELD, DeliveryState.DEAD, DeliveryState.CANCELLED)
+#: So many of the latest deliveries are looked at for the lanes that they have reached.
+LATEST = 10_000
 #: Behind every job: the largest number that SQLite has.
 LAST = 2**63 - 1
 
@@ -161,6 +163,11 @@ class Reader:
         """See `Store.delivery_counts`."""
         counts = {state: 0 for state in DeliveryState if state is not DeliveryState.DELIVERED}
         return counts | {rows.STATES[code]: count for code, count in self.rows("delivery_counts")}
+
+    def reached_lanes(self, limit: int) -> list[str]:
+        """See `Store.reached_lanes`."""
+        lanes = dict.fromkeys(lane for (lane,) in self.rows("reached_lanes", LATEST))
+        return [*lanes][:limit][::-1]
 
     def oldest_pending(self) -> int | None:
         """See `Store.oldest_pending`."""

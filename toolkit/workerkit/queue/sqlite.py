@@ -200,6 +200,10 @@ class SQLiteStore(Engine):
         """See `Store.delivery_counts`."""
         return await self._reader.aside(Reader.delivery_counts)
 
+    async def reached_lanes(self, limit: int) -> list[str]:
+        """See `Store.reached_lanes`."""
+        return await self._reader.aside(lambda reader: reader.reached_lanes(limit))
+
     async def oldest_pending(self) -> int | None:
         """See `Store.oldest_pending`."""
         return await self._reader.aside(Reader.oldest_pending)

@@ -507,6 +507,12 @@ SELECT seq, id, state FROM delivery
 WHERE seq IN ({of_job}) AND state >= 2 AND (state <> 3 OR :state = 3) AND seq > :after AND {filter}
 ORDER BY seq LIMIT :n;
 
+-- name: reached_lanes
+-- takes: latest
+-- Of the latest deliveries those that arrived, the last one first.
+SELECT lane FROM delivery WHERE seq > (SELECT max(seq) FROM delivery) - :latest AND state = 3
+ORDER BY seq DESC;
+
 -- name: delivery_counts
 -- By state, but for what was delivered: through the indexes of what was not, whatever there is beside it.
 SELECT 0, count(*) FROM delivery WHERE state = 0

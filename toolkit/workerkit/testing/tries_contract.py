@@ -125,6 +125,21 @@ class TriesContract(DeliveryContract):
 
         self.play(tmp_path, scenario)
 
+    def test_lanes_that_were_reached_lately_are_told_the_latest_last(self, tmp_path: Path) -> None:
+        """`reached_lanes`: each once, and only those in which something arrived."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            assert await store.reached_lanes(9) == []
+            for lane in "abcab":
+                await self.ended(store, delivery(lane, attempts=1))
+            for one in await store.claim_deliveries(9, {}, 9):
+                state = DEAD if one.lane == "c" else DELIVERED
+                await store.settle_delivery(one.id, 1, state, tried(1), None)
+            assert await store.reached_lanes(9) == ["a", "b"]
+            assert await store.reached_lanes(1) == ["b"]
+
+        self.play(tmp_path, scenario)
+
     def test_what_did_not_arrive_is_counted_by_state(self, tmp_path: Path) -> None:
         """`delivery_counts`, and since when `oldest_pending` is there; nothing of what was delivered."""
 
