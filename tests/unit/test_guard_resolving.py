@@ -11,7 +11,7 @@ import pytest
 
 from waiting import until
 from workerkit.guard import Address, Blocked, Busy, Guard, Unresolved, parse
-from workerkit.guard.resolving import MOST, Answers, Resolver
+from workerkit.guard.resolving import MOST, MOST_NEW, Answers, Resolver
 
 
 def answers(*addresses: str, port: int = 80) -> Answers:
@@ -60,7 +60,7 @@ def hanging() -> Iterator[Hanging]:
 
 def fill(guard: Guard) -> None:
     """Have so many look-ups hang that there is no room for another."""
-    for number in range(MOST):
+    for number in range(MOST_NEW):
         with pytest.raises(Unresolved, match="not resolved within"):
             guard.addresses(parse(f"http://slow{number}.example/"), 0.001)
 
@@ -177,21 +177,30 @@ def test_a_server_that_hangs_costs_a_thread_a_name_and_no_more_than_some(hanging
     guard = Guard(resolver=hanging)
     for _ in range(3):
         fill(guard)
-    assert len(hanging.asked) == len(set(hanging.asked)) == MOST
+    assert len(hanging.asked) == len(set(hanging.asked)) == MOST_NEW
 
     for room, within in ((None, " within 0.01 s"), (0, "")):
         with pytest.raises(Busy) as caught:
             guard.addresses(parse("http://quick/"), 0.01, room)
         assert str(caught.value) == (
-            f"the name 'quick' was not looked up{within}: {MOST} other look-ups are without an answer; check {DNS}"
+            f"the name 'quick' was not looked up{within}: {MOST_NEW} other look-ups are without an answer; check {DNS}"
         )
-    assert len(hanging.asked) == MOST
+    assert len(hanging.asked) == MOST_NEW
     guard.addresses(parse("http://8.8.8.8/"), 0.01)
+
+
+def test_some_places_are_left_to_names_that_have_resolved(hanging: Hanging) -> None:
+    guard = Guard(resolver=hanging)
+    guard.addresses(parse("http://quick/"), 60)
+    fill(guard)
+
+    assert [a.host for a in guard.addresses(parse("http://quick/"), 60, 0)] == ["8.8.8.8"]
+    assert MOST > MOST_NEW
 
 
 def test_the_ports_of_a_name_share_a_look_up(hanging: Hanging) -> None:
     guard = Guard(resolver=hanging)
-    for port in range(1, 2 * MOST):
+    for port in range(1, 2 * MOST_NEW):
         with pytest.raises(Unresolved, match="not resolved within"):
             guard.addresses(parse(f"http://slow.example:{port}/"), 0.001)
     assert hanging.asked == ["slow.example"]

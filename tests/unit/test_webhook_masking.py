@@ -90,3 +90,21 @@ def test_credentials_are_sent_to_the_hosts_that_are_named_only() -> None:
     for credential in (b"key-of-the-gateway", b"Bearer the-bearers-token"):
         assert credential in named
         assert credential not in other
+
+
+def test_a_long_token_that_is_echoed_until_nothing_more_is_read_is_masked_to_the_last() -> None:
+    token = "".join(f"{number:05}" for number in range(300))
+    settings = WebhookSettings(timeout=5, authorization=Secret(f"Bearer {token}"), credentials_to=("*",))
+    answer = f"HTTP/1.1 500 Oops\r\nContent-Length: {60 * len(token)}\r\n\r\n".encode() + 60 * token.encode()
+    with peer(lambda connection: connection.sendall(answer)) as receiver:
+        delivery = Delivery(
+            target=f"http://127.0.0.1:{receiver.port}/",
+            body=BODY,
+            headers={"webhook-id": "msg_j_1", "workerkit-event": "completed"},
+            endpoint="e",
+            number=1,
+        )
+        receipt = webhook(settings).deliver(delivery)
+
+    assert receipt.status == 500
+    assert not any(token[begin : begin + 16] in receipt.answer for begin in range(0, len(token), 8))

@@ -28,6 +28,8 @@ MOST_READ = 64 * 1024
 _STEP = 16 * 1024
 #: So many characters of an answer are reported.
 _SHOWN = 512
+#: More characters than a secret has.
+_TAIL = 8 * 1024
 Resolve = Callable[[Url, float], Sequence[Address]]
 
 
@@ -124,7 +126,7 @@ class Poster:
                 response.status,
                 _retry_after(response.headers.get("Retry-After")),
                 tried.address,
-                shown_text(tried.mask(answer.decode(errors="replace"))[:_SHOWN]),
+                _shown(tried, answer),
                 response.headers.get("webhook-delivery", "").strip().lower() == "abort-message",
                 tried.deadline.ms,
             )
@@ -133,6 +135,12 @@ class Poster:
                 self._idle.keep(connection)
             else:
                 connection.close()
+
+
+def _shown(tried: Try, answer: bytes) -> str:
+    """The beginning of an answer. What was cut off with its end may be a part of a secret, and is left out."""
+    told = tried.mask(answer.decode(errors="replace"))
+    return shown_text((told[:-_TAIL] if len(answer) >= MOST_READ else told)[:_SHOWN])
 
 
 def _sent(connection: Connection, tried: Try, body: bytes, headers: Mapping[str, str]) -> bool:

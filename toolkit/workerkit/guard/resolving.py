@@ -6,6 +6,7 @@ import queue
 import socket
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,8 +15,11 @@ import attrs
 #: As `socket.getaddrinfo` answers for a host and a port.
 Answers = Iterable[tuple[Any, Any, Any, Any, Any]]
 Resolve = Callable[[str, int], Answers]
-#: So many look-ups at a time; none can be ended from outside, and a DNS server may hang.
-MOST = 64
+#: So many look-ups at a time; none can be ended from outside, and a DNS server may hang. Some are left to
+#: names that have resolved before.
+MOST, MOST_NEW = 64, 48
+#: Names that have resolved, and are remembered.
+REMEMBERED = 1024
 #: Seconds that a thread waits for its next look-up.
 IDLE = 10.0
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -65,6 +69,7 @@ class Resolver:
         self._changed = threading.Condition()
         #: By host only: whichever port is wanted, the answer is the same.
         self._running: dict[str, _LookUp] = {}
+        self._resolved: OrderedDict[str, None] = OrderedDict()
         #: What the threads that have nothing to do wait for; the one that was used last is at the end.
         self._idle: list[_Inbox] = []
 
@@ -85,10 +90,11 @@ class Resolver:
 
     def _joined(self, host: str, room: float) -> _LookUp:
         with self._changed:
-            if not self._changed.wait_for(lambda: host in self._running or len(self._running) < MOST, room):
+            most = MOST if host in self._resolved else MOST_NEW
+            if not self._changed.wait_for(lambda: host in self._running or len(self._running) < most, room):
                 within = f" within {room:g} s" if room else ""
                 raise Busy(
-                    f"the name {host!r} was not looked up{within}: {MOST} other look-ups "
+                    f"the name {host!r} was not looked up{within}: {len(self._running)} other look-ups "
                     "are without an answer; check the DNS servers of this machine"
                 )
             return self._running.get(host) or self._begin(host)
@@ -110,9 +116,17 @@ class Resolver:
             # First out of the list: who asks after the answer was given gets a look-up of its own.
             with self._changed:
                 del self._running[look_up.host]
+                if look_up.found:
+                    self._remember(look_up.host)
                 self._idle.append(inbox)
                 self._changed.notify_all()
             look_up.done.set()
+
+    def _remember(self, host: str) -> None:
+        self._resolved[host] = None
+        self._resolved.move_to_end(host)
+        if len(self._resolved) > REMEMBERED:
+            self._resolved.popitem(last=False)
 
     def _next(self, inbox: _Inbox) -> _LookUp | None:
         try:
@@ -131,13 +145,13 @@ class _LookUp:
     def __init__(self, host: str) -> None:
         self.host = host
         self.done = threading.Event()
-        self._found: tuple[Address, ...] = ()
+        self.found: tuple[Address, ...] = ()
         self._error: BaseException | None = None
 
     def run(self, resolve: Resolve) -> None:
         """Ask; whoever waits for it is told of what goes wrong."""
         try:
-            self._found = _addresses(resolve(self.host, 0))
+            self.found = _addresses(resolve(self.host, 0))
         except BaseException as exc:
             self._error = exc
 
@@ -151,9 +165,9 @@ class _LookUp:
             ) from self._error
         if self._error is not None:
             raise self._error
-        if not self._found:
+        if not self.found:
             raise Unresolved(f"the name {self.host!r} has no address; check its A and AAAA records")
-        return self._found
+        return self.found
 
 
 _Inbox = queue.SimpleQueue[_LookUp]

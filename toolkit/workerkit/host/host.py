@@ -268,7 +268,7 @@ class Host:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.printed.close()
-        await self._deliveries.close(DELIVERY_GRACE)
+        await self._deliveries.close(0 if hurry else DELIVERY_GRACE)
 
     def _all_runs(self) -> Iterator[Runs]:
         return (pool.runs for pool in [*self.pools.values(), *self._closing])
