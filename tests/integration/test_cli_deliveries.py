@@ -18,7 +18,7 @@ import attrs
 import pytest
 
 from waiting import until
-from workerkit.cli import run
+from workerkit.cli import invoke
 from workerkit.testing import Receiver, Server
 
 HANDLER = """
@@ -51,7 +51,7 @@ def deliveries(folder: Path, *arguments: str) -> Done:
     os.chdir(folder)
     try:
         with redirect_stdout(out), redirect_stderr(err):
-            code = run(["deliveries", *arguments])
+            code = invoke(["deliveries", *arguments])
     finally:
         os.chdir(before)
     out.seek(0)

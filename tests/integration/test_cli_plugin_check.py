@@ -151,8 +151,8 @@ def test_without_pytest_it_says_what_to_install(folder: Path) -> None:
     script = """
 import sys
 sys.modules["pytest"] = None  # as if it were not installed
-from workerkit.cli import run
-sys.exit(run(["plugin", "check", "chat:Chat"]))
+from workerkit.cli import invoke
+sys.exit(invoke(["plugin", "check", "chat:Chat"]))
 """
 
     done = subprocess.run(

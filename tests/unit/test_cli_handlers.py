@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workerkit.cli import run
+from workerkit.cli import invoke
 from workerkit.cli.serve import sample_body
 
 
@@ -29,7 +29,7 @@ from workerkit.cli.serve import sample_body
 def test_wrong_usage_says_both_ways(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = run(["serve", *arguments])
+    code = invoke(["serve", *arguments])
 
     printed = capsys.readouterr().err
     assert code == 2
@@ -61,7 +61,7 @@ def test_a_sample_that_is_no_json_is_told_and_not_shown(
 
 
 def test_what_is_not_installed_is_a_failure_with_a_cure(capsys: pytest.CaptureFixture[str]) -> None:
-    code = run(["serve", "--installed", "render"])
+    code = invoke(["serve", "--installed", "render"])
 
     assert code == 1
     assert 'pyproject.toml: [project.entry-points."workerkit.functions"] render' in capsys.readouterr().err

@@ -4,14 +4,16 @@ import hashlib
 
 import pytest
 
-from workerkit.cli import run
+from workerkit.cli import invoke
 from workerkit.settings import load_settings
 
 
 def test_a_new_key_is_printed_once_and_its_section_is_what_the_settings_read(
     tmp_path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = run(["key", "new", "web", "--role", "operator", "--endpoint", "render", "--endpoint", "caption"])
+    code = invoke(
+        ["key", "new", "web", "--role", "operator", "--endpoint", "render", "--endpoint", "caption"]
+    )
 
     printed = capsys.readouterr()
     key, _, section = printed.out.partition("\n")
@@ -26,8 +28,8 @@ def test_a_new_key_is_printed_once_and_its_section_is_what_the_settings_read(
 
 
 def test_no_two_keys_are_alike(capsys: pytest.CaptureFixture[str]) -> None:
-    run(["key", "new", "a"])
-    run(["key", "new", "a"])
+    invoke(["key", "new", "a"])
+    invoke(["key", "new", "a"])
 
     keys = [line for line in capsys.readouterr().out.splitlines() if len(line) == 43]
     assert len(set(keys)) == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workerkit.cli import run
+from workerkit.cli import invoke
 from workerkit.cli.naming import LONGEST, handler_names, plugin_names
 
 NEW = [sys.executable, "-m", "workerkit", "new"]
@@ -19,7 +19,7 @@ def made(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("name", ["slack", "workerkit-slack", "workerkit_slack"])
 def test_a_plugin_is_called_alike_whichever_of_its_names_is_given(name: str, folder: Path) -> None:
-    code = run(["new", "plugin", name])
+    code = invoke(["new", "plugin", name])
 
     assert code == 0
     assert [path.name for path in folder.iterdir()] == ["workerkit-slack"]
@@ -85,7 +85,7 @@ def test_a_class_does_not_hide_what_it_is_made_from() -> None:
 def test_what_cannot_be_made_is_refused_with_a_sentence_and_leaves_nothing(
     arguments: list[str], sentence: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = run(["new", *arguments])
+    code = invoke(["new", *arguments])
 
     printed = capsys.readouterr()
     assert code == 2
@@ -106,7 +106,7 @@ def test_what_is_there_already_is_left_alone(
     else:
         (taken / "mine").mkdir(parents=True)
 
-    code = run(["new", "plugin", "slack"])
+    code = invoke(["new", "plugin", "slack"])
 
     assert code == 1
     assert capsys.readouterr().err == (
@@ -119,12 +119,12 @@ def test_what_is_there_already_is_left_alone(
 def test_an_empty_folder_of_that_name_is_filled(folder: Path) -> None:
     (folder / "workerkit-slack").mkdir()
 
-    assert run(["new", "plugin", "slack"]) == 0
+    assert invoke(["new", "plugin", "slack"]) == 0
     assert "pyproject.toml" in made(folder / "workerkit-slack")
 
 
 def test_a_folder_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    code = run(["new", "plugin", "slack", "--into", "/dev/fd"])  # nobody may, not even root
+    code = invoke(["new", "plugin", "slack", "--into", "/dev/fd"])  # nobody may, not even root
 
     printed = capsys.readouterr().err
     assert code == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workerkit.cli import run
+from workerkit.cli import invoke
 from workerkit.cli.overview import text
 
 PLUGINS = """
@@ -76,7 +76,7 @@ def plugins(
     monkeypatch.setenv("ONE", "hunter2")
 
     def plugins(*arguments: str, code: int = 0) -> str:
-        assert run(["plugins", *arguments]) == code
+        assert invoke(["plugins", *arguments]) == code
         printed = capsys.readouterr()
         return printed.err if code else printed.out
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from workerkit.cli import run
+from workerkit.cli import invoke
 
 PLUGINS = """
 import attrs
@@ -72,7 +72,7 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.chdir(tmp_path)
 
     def plugins(*arguments: str) -> tuple[int, str]:
-        code = run(["plugins", *arguments])
+        code = invoke(["plugins", *arguments])
         printed = capsys.readouterr()
         assert printed.err == ""
         return code, printed.out
@@ -93,12 +93,12 @@ def test_what_a_plugin_prints_and_breaks_into_lines_spoils_neither_list_nor_json
     install(leaves="Exits")
     monkeypatch.chdir(tmp_path)
 
-    assert run(["plugins", "--json"]) == 1
+    assert invoke(["plugins", "--json"]) == 1
     printed = capsys.readouterr()
     assert json.loads(printed.out)["broken"][0]["name"] == "leaves"
     assert printed.err == "noise\n" * printed.err.count("noise")
 
-    assert run(["plugins"]) == 1
+    assert invoke(["plugins"]) == 1
     [line] = section(capsys.readouterr().out, "Broken")
     assert "SystemExit: bye for good" in line
 

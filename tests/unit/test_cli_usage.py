@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workerkit.cli import COMMANDS, run
+from workerkit.cli import COMMANDS, invoke
 
 HEAVY = (
     "boto3",
@@ -22,7 +22,7 @@ HEAVY = (
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    code = run(["--help"])
+    code = invoke(["--help"])
 
     printed = capsys.readouterr().out
     assert code == 0
@@ -33,7 +33,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_command_has_the_line_that_the_list_shows(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = run([name, "--help"])
+    code = invoke([name, "--help"])
 
     printed = capsys.readouterr().out
     assert code == 0
@@ -41,7 +41,7 @@ def test_every_command_has_the_line_that_the_list_shows(
 
 
 def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    code = run([])
+    code = invoke([])
 
     assert code == 0
     assert "Commands:" in capsys.readouterr().out
@@ -74,7 +74,7 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
 def test_wrong_usage_is_one_sentence_and_exit_code_2(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = run(arguments)
+    code = invoke(arguments)
 
     printed = capsys.readouterr()
     assert code == 2
@@ -128,7 +128,7 @@ def test_a_failure_is_one_sentence_and_exit_code_1(
     (folder / "test_input.json").touch()
     (folder / "two.py").write_text(head + function.format("a") + function.format("b"))
 
-    code = run(arguments)
+    code = invoke(arguments)
 
     printed = capsys.readouterr()
     assert code == 1
@@ -139,7 +139,7 @@ def test_a_failure_is_one_sentence_and_exit_code_1(
 
 
 def test_windows_is_refused_with_a_sentence_that_names_wsl(capsys: pytest.CaptureFixture[str]) -> None:
-    code = run(["--help"], platform="win32")
+    code = invoke(["--help"], platform="win32")
 
     assert code == 1
     assert "WSL" in capsys.readouterr().err
@@ -148,9 +148,9 @@ def test_windows_is_refused_with_a_sentence_that_names_wsl(capsys: pytest.Captur
 def test_help_is_shown_without_importing_what_only_a_server_needs() -> None:
     program = f"""
 import sys
-from workerkit.cli import run
-assert run(["--help"]) == 0
-assert run(["serve", "--help"]) == 0
+from workerkit.cli import invoke
+assert invoke(["--help"]) == 0
+assert invoke(["serve", "--help"]) == 0
 print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
 """
     done = subprocess.run(
@@ -161,5 +161,5 @@ print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
 
 
 def test_the_help_of_serve_names_the_command_that_reloads(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["serve", "--help"]) == 0
+    assert invoke(["serve", "--help"]) == 0
     assert "`workerkit reload`, or SIGHUP, has it read its code" in capsys.readouterr().out

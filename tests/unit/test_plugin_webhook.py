@@ -13,7 +13,7 @@ import pytest
 from peers import webhook
 from workerkit import JobEvent, Refused, Request, Result, Status, Verdict
 from workerkit.guard import Guard, Unresolved, parse
-from workerkit.guard.resolving import MOST
+from workerkit.guard.resolving import MOST_NEW
 from workerkit.payload import convert_field
 from workerkit.settings import build
 from workerkit_plugins.webhook import Webhook
@@ -95,7 +95,7 @@ def test_where_too_many_names_are_without_an_answer_a_request_is_let_in_and_a_tr
         return []
 
     guard = Guard(resolver=hangs)
-    for number in range(MOST):
+    for number in range(MOST_NEW):
         with pytest.raises(Unresolved, match="not resolved within"):
             guard.addresses(parse(f"http://slow{number}/"), 0.001)
     plugin = webhook(settings(connect_timeout=0.05), guard)

@@ -67,7 +67,7 @@ def cli() -> None:
     """Decorate one function; serve it as a worker with a durable queue, a job API and plugins."""
 
 
-def run(arguments: Sequence[str], platform: str = sys.platform) -> int:
+def invoke(arguments: Sequence[str], platform: str = sys.platform) -> int:
     """One command line. Returns the exit code: 0, 1 for a failure, 2 for wrong usage, 3 for no workers."""
     if platform == "win32":
         return complain(WINDOWS, 1)
@@ -105,4 +105,4 @@ def main() -> None:
     # file there shadows nothing.
     if not {"", os.getcwd()} & set(sys.path):
         sys.path.append(os.getcwd())
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(invoke(sys.argv[1:]))
