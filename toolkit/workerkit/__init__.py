@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         WorkerkitError,
     )
     from workerkit.event import JobEvent
+    from workerkit.files import InputFile, OutputFile
     from workerkit.function import WorkerFunction, start, worker_function
     from workerkit.hooks.implementations import hookimpl
     from workerkit.hookspecs import HOOKS_VERSION
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
         Status,
         WorkerInfo,
     )
-    from workerkit.resources import Bucket
+    from workerkit.resources import Bucket, InputFiles, StoredObject
 
 __version__ = "0.1.0"
 
@@ -55,12 +56,15 @@ __all__ = [
     "CannotServe",
     "Delivery",
     "Field",
+    "InputFile",
+    "InputFiles",
     "InvalidOutput",
     "Job",
     "JobCancelled",
     "JobEvent",
     "JobFailed",
     "Output",
+    "OutputFile",
     "PluginError",
     "PluginFailed",
     "Policy",
@@ -75,6 +79,7 @@ __all__ = [
     "Secret",
     "SettingsError",
     "Status",
+    "StoredObject",
     "TargetError",
     "Unfit",
     "Verdict",
@@ -97,7 +102,8 @@ _HOMES = {
         *("Field", "Job", "Output", "Policy", "Request"),
         *("Resource", "Result", "Secret", "Status", "WorkerInfo"),
     ),
-    "resources": ("Bucket",),
+    "files": ("InputFile", "OutputFile"),
+    "resources": ("Bucket", "InputFiles", "StoredObject"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

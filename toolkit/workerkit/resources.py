@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from os import PathLike
+from pathlib import Path
 from typing import IO, Any, ClassVar
 
+import attrs
+
+from workerkit.files import InputFile
 from workerkit.job import Resource
+
+#: What an object can be made of: a path, bytes, or a file open for reading.
+Source = str | PathLike[str] | bytes | IO[bytes]
+#: Is told how many bytes are done, and of how many; None when nobody knows.
+Progress = Callable[[int, int | None], object]
+
+
+@attrs.frozen
+class StoredObject:
+    """An object in a bucket. `size` is in bytes."""
+
+    key: str
+    size: int
+    modified: datetime
 
 
 class Bucket(Resource):
     """The S3-compatible bucket that a request's `s3Config` opens.
 
     A handler asks for it with a parameter annotated `Bucket`, or with `job.use(Bucket)`. Keys are
-    names within the bucket.
+    names within the bucket. Threads of the job may share it.
     """
 
     cure: ClassVar[str] = "send `s3Config` with the request (`workerkit plugins` shows whether s3 is active)"
     name: str
+
+    def key(self, name: str) -> str:
+        """A key for an object of this run that no other object has: named by job, attempt and `name`."""
+        raise NotImplementedError
 
     def open(self, key: str, mode: str = "rb", *, encoding: str | None = None) -> IO[Any]:
         """Open an object as a file, to read (`rb`, or `r` for text) or to write (`wb`, `w`).
@@ -26,9 +50,73 @@ class Bucket(Resource):
         """
         raise NotImplementedError
 
-    def upload(self, source: str | PathLike[str] | bytes | IO[bytes], key: str | None = None) -> str:
+    def upload(
+        self,
+        source: Source,
+        key: str | None = None,
+        *,
+        content_type: str | None = None,
+        progress: Progress | None = None,
+    ) -> str:
         """Store a file, given by path or open for reading, or bytes; return the object's URL.
 
         Without a `key` it is named by the job, the attempt and the file, so that no two runs meet.
+        `content_type` is guessed from the name unless given. A long upload is shown as the job's
+        progress, unless `progress` is told of it instead.
         """
+        raise NotImplementedError
+
+    def upload_many(
+        self,
+        sources: Iterable[str | PathLike[str]] | Mapping[str, Source],
+        *,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """Store many at once, several at a time: paths, or sources by their keys; return their URLs in order.
+
+        Raises what the first that failed raised, when all have ended. `progress` counts objects.
+        """
+        raise NotImplementedError
+
+    def download(
+        self, key: str, path: str | PathLike[str] | None = None, *, progress: Progress | None = None
+    ) -> Path:
+        """Fetch an object into a file, by default in the job's directory; the file appears whole or not at all.
+
+        Raises FileNotFoundError when there is no such object.
+        """
+        raise NotImplementedError
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        """The objects whose keys begin with `prefix`, in the order of their keys."""
+        raise NotImplementedError
+
+    def presign(self, key: str, expires: float = 3600) -> str:
+        """A URL with which anybody can read the object for `expires` seconds, at most seven days."""
+        raise NotImplementedError
+
+    def client(self) -> Any:
+        """The bucket's own boto3 client, for whatever is not here; it is closed at the end of the job."""
+        raise NotImplementedError
+
+    def fsspec(self) -> Any:
+        """The service as an fsspec file system, whose paths are `bucket/key`; needs the package `s3fs`."""
+        raise NotImplementedError
+
+    def environ(self) -> dict[str, str]:
+        """The variables with which a program, such as `aws` or `rclone`, finds the service and its keys.
+
+        For one subprocess: `subprocess.run(..., env={**os.environ, **bucket.environ()})`. Never put them
+        into this process's environment, where other jobs would find them.
+        """
+        raise NotImplementedError
+
+
+class InputFiles(Resource):
+    """Fetches the files that a typed input names; the plugin `files` provides it."""
+
+    cure: ClassVar[str] = "the plugin `files` fetches files; `workerkit plugins` shows whether it is active"
+
+    def fetch(self, files: Sequence[InputFile]) -> None:
+        """Fetch every file, several at a time, and set its `path`; raises `JobFailed` for the first that fails."""
         raise NotImplementedError

@@ -217,7 +217,7 @@ class PluginsSettings:
     """`[plugins]`: which plugins are active, and in what order."""
 
     #: Names from first to last; "*" stands for those that are not named, in alphabetical order.
-    order: tuple[str, ...] = ("refresh", "error_key", "*", "s3", "webhook")
+    order: tuple[str, ...] = ("refresh", "error_key", "*", "files", "s3", "webhook")
     #: Plugins that are installed and not wanted.
     disable: tuple[str, ...] = ()
     #: Place to replacement: an installed entry point, or `module:attribute`.

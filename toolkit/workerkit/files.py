@@ -1,0 +1,61 @@
+"""Files on their way into a handler and out of it."""
+
+from __future__ import annotations
+
+import os
+from os import PathLike
+from pathlib import Path
+from typing import IO, Any
+
+import attrs
+
+from workerkit.errors import JobFailed
+
+
+@attrs.frozen
+class OutputFile:
+    """A file in what a handler returns or yields: it is stored, and its URL takes its place.
+
+    `source` is a path, bytes, or a picture with a `save(file, format)` method, such as Pillow's.
+    `name` is what the object's key ends with, by default the path's own name; a picture's suffix
+    decides its format. `content_type` is guessed from the name unless given. A plain `pathlib.Path`
+    in an output is the same as `OutputFile(path)`.
+    """
+
+    source: str | PathLike[str] | bytes | Any = attrs.field(repr=False)
+    name: str | None = None
+    content_type: str | None = None
+
+
+class InputFile(PathLike[str]):
+    """A file that a request names by a URL: `https://…`, `s3://bucket/key` or `data:…`.
+
+    Annotate a handler's parameter with it, and the file is there before the handler begins, under
+    `path`, in the job's directory. It is itself a path for `open` and most libraries.
+    """
+
+    def __init__(self, url: str, path: Path | None = None) -> None:
+        self.url = url
+        self._path = path
+
+    @property
+    def path(self) -> Path:
+        """Where the file is; raises `JobFailed` before it was fetched."""
+        if self._path is None:
+            raise JobFailed("this InputFile was not fetched; annotate a parameter of the handler with it")
+        return self._path
+
+    @path.setter
+    def path(self, path: Path) -> None:
+        self._path = path
+
+    def open(self, mode: str = "rb") -> IO[Any]:
+        """Open the file for reading."""
+        return self.path.open(mode)
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+    def __repr__(self) -> str:
+        # The URL may open a door: a presigned one, or data.
+        return f"InputFile({'not fetched' if self._path is None else str(self._path)!r})"
