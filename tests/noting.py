@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from workerkit.hooks import hookimpl
-from workerkit.job import Job, Output, Request, Result, Status, WorkerInfo
+from workerkit.job import Job, Output, Request, Result, Status
+from workerkit.worker_info import WorkerInfo
 
 REQUEST = Request(id="j", endpoint="e", raw_input=b"{}")
 RESULT = Result(status=Status.COMPLETED, attempt=1)

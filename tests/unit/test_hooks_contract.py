@@ -15,7 +15,8 @@ from workerkit import HOOKS_VERSION, hookspecs
 from workerkit.bridge import Bridge
 from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
 from workerkit.hooks.implementations import ARGUMENTS
-from workerkit.job import Job, Output, WorkerInfo
+from workerkit.job import Job, Output
+from workerkit.worker_info import WorkerInfo
 
 #: Frozen: plugins that were written for it are installed out there.
 VERSION_1 = (

@@ -13,7 +13,8 @@ from noting import REQUEST, RESULT, job
 from workerkit.delivery import Delivery, Receipt
 from workerkit.errors import JobFailed, PluginError, PluginFailed, Refused
 from workerkit.hooks import Hooks, hookimpl
-from workerkit.job import Job, Output, Request, WorkerInfo
+from workerkit.job import Job, Output, Request
+from workerkit.worker_info import WorkerInfo
 
 Build = Callable[..., Hooks]
 

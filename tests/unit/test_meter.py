@@ -109,6 +109,16 @@ def test_deliveries_are_counted_by_plugin_and_outcome() -> None:
     assert found["workerkit_deliveries_total", ("webhook", "dead")] == 0
 
 
+def test_masked_secrets_are_counted_by_the_place_where_they_were() -> None:
+    meter = PrometheusMeter()
+    meter.secrets_masked("render", "output", 2)
+    meter.secrets_masked("render", "output", 1)
+    found = samples(meter)
+
+    assert found["workerkit_secrets_masked_total", ("render", "output")] == 3
+    assert found["workerkit_secrets_masked_total", ("render", "chunk")] == 0
+
+
 def test_two_meters_share_nothing() -> None:
     one, other = PrometheusMeter(), PrometheusMeter()
     one.stale("render")

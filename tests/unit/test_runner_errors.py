@@ -40,9 +40,10 @@ def test_an_exception_becomes_runpods_json_string(bench: Bench) -> None:
 
 
 def test_a_traceback_does_not_begin_in_a_built_in_plugin(bench: Bench) -> None:
-    from workerkit_plugins.s3 import S3
+    from workerkit_plugins.refresh import Refresh, RefreshSettings
 
-    error = json.loads(bench.run(raising(ValueError("bad")), S3()).error or "")
+    plugin = Refresh(RefreshSettings(on_errors=("KeyError",)))
+    error = json.loads(bench.run(raising(ValueError("bad")), plugin).error or "")
 
     assert "bench.py" in error["error_traceback"].splitlines()[1]
     assert "workerkit_plugins" not in error["error_traceback"].splitlines()[1]

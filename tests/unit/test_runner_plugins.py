@@ -16,6 +16,7 @@ from workerkit import (
     Output,
     PluginError,
     Refused,
+    Resource,
     Retry,
     Secret,
     Status,
@@ -191,3 +192,37 @@ def test_a_secret_is_masked_before_a_text_is_cut(how: str, bridge: Bridge) -> No
     for text in (run.error or "", *([run.refresh] if run.refresh else [])):
         assert len(text) > 99_000
         assert "open" not in text
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_resources_are_told_when_the_run_is_over_and_outputs_were_seen(
+    bench: Bench, raises: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[str] = []
+
+    class Door(Resource):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def run_ended(self) -> None:
+            told.append(self.name)
+            if self.name == "inner":
+                raise OSError("stuck")
+
+    class Doors:
+        @hookimpl
+        def pre_job(self, job: Job) -> None:
+            job.provide(Door("outer"))
+            job.provide(Door("inner"))
+
+        @hookimpl
+        def on_output(self, job: Job, output: Output) -> None:
+            told.append(f"saw {job.use(Door).name}")
+            if raises:
+                raise JobFailed("no")
+
+    run = bench.run(returning(1), Doors())
+
+    assert told == ["saw inner", "inner", "outer"]
+    assert run.status is (Status.FAILED if raises else Status.COMPLETED)
+    assert "Door.run_ended: OSError: stuck" in caplog.text

@@ -226,7 +226,7 @@ def test_a_run_with_too_much_output_is_stopped_and_kept_while_the_queue_refuses_
         id = await scene.begun()
         with closing(sqlite3.connect(tmp_path / "queue.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            scene.runs.on_chunk(Chunk(id, 1, 0, bytes(scene.settings.limits.output + 1)))
+            scene.runs.on_news(Chunk(id, 1, 0, bytes(scene.settings.limits.output + 1)))
             assert scene.boss.told == [("interrupted: a job was stopped in it", 0)]
             assert scene.runs.held == [(id, 1)], "its lease would end before the job does"
 

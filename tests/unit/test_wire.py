@@ -12,6 +12,7 @@ from workerkit.wire import (
     Chunk,
     Descriptor,
     Drain,
+    Exempt,
     Frame,
     Hello,
     JobEnd,
@@ -41,6 +42,7 @@ TO_HOST: list[Frame] = [
     Unfit("no torch"),
     Chunk("j", 1, 0, b"1"),
     Progress("j", 1, b"2"),
+    Exempt("j", 1, "https://a.example/b?c"),
     JobEnd(0, "j", 1, "COMPLETED", b"{}", notes={"a": [1]}, refresh="asked", chunks=3),
 ]
 

@@ -39,13 +39,13 @@ if TYPE_CHECKING:
         Output,
         Policy,
         Request,
-        Resource,
         Result,
         Secret,
         Status,
-        WorkerInfo,
     )
+    from workerkit.resource import Resource
     from workerkit.resources import Bucket, InputFiles, StoredObject
+    from workerkit.worker_info import WorkerInfo
 
 __version__ = "0.1.0"
 
@@ -100,10 +100,12 @@ _HOMES = {
     "hookspecs": ("HOOKS_VERSION",),
     "job": (
         *("Field", "Job", "Output", "Policy", "Request"),
-        *("Resource", "Result", "Secret", "Status", "WorkerInfo"),
+        *("Result", "Secret", "Status"),
     ),
     "files": ("InputFile", "OutputFile"),
+    "resource": ("Resource",),
     "resources": ("Bucket", "InputFiles", "StoredObject"),
+    "worker_info": ("WorkerInfo",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

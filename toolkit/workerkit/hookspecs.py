@@ -25,8 +25,9 @@ import pluggy
 if TYPE_CHECKING:
     from workerkit.delivery import Delivery, Receipt
     from workerkit.event import JobEvent
-    from workerkit.job import Job, Output, Request, Result, WorkerInfo
+    from workerkit.job import Job, Output, Request, Result
     from workerkit.queue import Store
+    from workerkit.worker_info import WorkerInfo
 
 #: The version of the hooks below.
 HOOKS_VERSION = 2

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import msgspec
 
 from workerkit.errors import JobFailed
+from workerkit.folders import RunFolder
+from workerkit.resource import Resource
 
 T = TypeVar("T")
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+#: What may be exempt from masking: JSON writes its characters as they are, so it has one form only.
+EXEMPT, LONGEST_EXEMPT = re.compile(r"https?://[!#-\[\]-~]+"), 8192
 
 
 class Status(str, Enum):
@@ -165,41 +170,6 @@ class Result:
         return None if self.output is None else msgspec.json.decode(self.output)
 
 
-def _nobody(reason: str, last: bool) -> None:
-    """Nobody hears of it: there is no host."""
-
-
-@attrs.frozen(kw_only=True)
-class WorkerInfo:
-    """The worker process, as `worker_start` and `worker_stop` see it. `slots` jobs run at a time."""
-
-    id: str
-    endpoint: str
-    slots: int = 1
-    _ask: Callable[[str, bool], object] = attrs.field(default=_nobody, alias="ask", eq=False, repr=False)
-
-    def refresh(self, reason: str, *, last: bool = False) -> None:
-        """Ask for a fresh process in place of this worker, when it is its turn.
-
-        One worker of a function is replaced at a time, and between jobs. It goes on until the other
-        has loaded; with `last`, it takes nothing more from now on. May be called at any time
-        until `worker_stop`, from any thread; the first reason counts. `job.refresh_worker` is for
-        what cannot wait.
-        """
-        self._ask(reason, last)
-
-
-class Resource:
-    """Base of what plugins provide to handlers.
-
-    A handler parameter annotated with a subclass is filled by what a plugin gave to
-    `job.provide()` in `pre_job`; `job.use(Type)` asks for the same thing by hand. `cure` ends the
-    sentence with which a job fails when nobody provided it.
-    """
-
-    cure: ClassVar[str] = "is the plugin that provides it active, and did the request carry what it needs?"
-
-
 class Job(Mapping[str, Any]):
     """One run of a request, as the handler and the worker-side hooks see it.
 
@@ -218,6 +188,8 @@ class Job(Mapping[str, Any]):
         fields: Mapping[str, Any] = EMPTY,
         raw_fields: Mapping[str, Any] = EMPTY,
         send_progress: Callable[[Any], None] = lambda value: None,
+        send_exempt: Callable[[str], None] = lambda url: None,
+        scratch: Path | None = None,
     ) -> None:
         self.id = id
         self.endpoint = endpoint
@@ -232,11 +204,27 @@ class Job(Mapping[str, Any]):
         self._mapping = {"id": id, "input": input, **raw_fields}
         self._resources: list[Any] = []
         self._send_progress = send_progress
-        self._directory: Path | None = None
+        self._send_exempt = send_exempt
+        self._folder = RunFolder(scratch, id, attempt)
 
     def progress(self, value: Any) -> None:
         """Show `value` (anything JSON can hold) as the job's `output` while it runs."""
         self._send_progress(value)
+
+    def exempt(self, url: str) -> None:
+        """Let this URL leave the job although it holds a secret, as a presigned one holds a session token.
+
+        Outputs, chunks, progress, notes and errors are searched for the request's secrets. From now on
+        this URL stays as it is there, wherever it comes whole; in logs it is masked. The last 10,000 that
+        hold a secret count. Raises ValueError for what is no http or https URL in quoted form, or has
+        more than 8,192 characters.
+        """
+        if len(url) > LONGEST_EXEMPT or not EXEMPT.fullmatch(url):
+            raise ValueError(
+                "only an http or https URL can be exempt, quoted as `urllib.parse.quote` does it, "
+                f"of at most {LONGEST_EXEMPT:,} characters"
+            )
+        self._send_exempt(url)
 
     def refresh_worker(self, reason: str = "asked by the handler") -> None:
         """Have this worker replaced by a fresh process once the job's result is stored."""
@@ -266,19 +254,30 @@ class Job(Mapping[str, Any]):
     @property
     def directory(self) -> Path:
         """A private folder for this run, made at first use and removed at its end."""
-        if self._directory is None:
-            import tempfile  # here, so that a handler that needs no folder does not pay for it
+        return self._folder.path
 
-            self._directory = Path(tempfile.mkdtemp(prefix="workerkit-job-"))
-        return self._directory
+    @property
+    def shared_directory(self) -> Path:
+        """A folder that the job's runs share, in which `directory` is; removed once the job has ended.
+
+        What a run leaves in it, also one that is killed, the next one finds when the same server runs it.
+        """
+        return self._folder.path.parent
 
     def close(self) -> None:
-        """Remove the job's folder; the runner calls it at the end of the run."""
-        if self._directory is not None:
-            import shutil
-
-            shutil.rmtree(self._directory, ignore_errors=True)
-            self._directory = None
+        """Tell what plugins provided, the last first, and remove the folder; the runner calls it at the end."""
+        while self._resources:
+            if isinstance(resource := self._resources.pop(), Resource):
+                try:
+                    resource.run_ended()
+                except Exception as error:
+                    self.log.warning(
+                        "%s.run_ended: %s: %s", type(resource).__name__, type(error).__name__, error
+                    )
+        try:
+            self._folder.leave()
+        except OSError as error:  # something still writes there
+            self.log.warning("the job's folder could not be removed: %s", error)
 
     def __getitem__(self, key: str) -> Any:
         return self._mapping[key]

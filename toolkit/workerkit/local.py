@@ -26,11 +26,13 @@ from workerkit.host.intake import Admission, Intake
 from workerkit.host.sealing import Sealer
 from workerkit.host.status import joined
 from workerkit.host.vault import Vault
-from workerkit.job import Request, Result, Status, WorkerInfo
+from workerkit.job import Request, Result, Status
 from workerkit.queue import End, Record, Submission
 from workerkit.redaction import Redactor
 from workerkit.runner import Limits, Run, Runner
 from workerkit.settings import Settings
+from workerkit.stream_redaction import StreamRedactor
+from workerkit.worker_info import WorkerInfo
 
 T = TypeVar("T")
 
@@ -92,7 +94,12 @@ class Local:
         fields, redactor = Vault(self._sealer, self.hooks).open(record)
         heard = _Heard(redactor, show)
         job = self._runner.job(
-            id=record.id, input=record.input, fields=fields, attempt=attempt, progress=heard.progress
+            id=record.id,
+            input=record.input,
+            fields=fields,
+            attempt=attempt,
+            progress=heard.progress,
+            exempt=heard.exempt,
         )
         asked: list[str] = []
         info = WorkerInfo(
@@ -104,6 +111,7 @@ class Local:
             with _interruptible():
                 run = self._runner.run(job, heard.chunk)
             seconds = time.perf_counter() - started
+            heard.end()
         finally:
             self._runner.hooks.worker_stop(info)
         result = Result(
@@ -179,7 +187,7 @@ class _Heard:
     def __init__(self, redactor: Redactor | None, show: Callable[[bytes], None]) -> None:
         self.said: list[bytes] = []
         self.chunks: list[bytes] = []
-        self._redactor = redactor
+        self._outgoing = None if redactor is None else StreamRedactor(redactor)
         self._show = show
 
     def progress(self, value: bytes) -> None:
@@ -187,10 +195,19 @@ class _Heard:
         self._show(self.said[-1])
 
     def chunk(self, number: int, value: bytes) -> None:
-        self.chunks.append(self.mask(value))
+        ready = [(number, value)] if self._outgoing is None else self._outgoing.add(number, value)
+        self.chunks += [chunk for _, chunk in ready]
+
+    def end(self) -> None:
+        if self._outgoing is not None:
+            self.chunks += [chunk for _, chunk in self._outgoing.end()]
+
+    def exempt(self, url: str) -> None:
+        if self._outgoing is not None:
+            self._outgoing.redactor.exempt(url)
 
     def mask(self, value: T) -> T:
-        return value if self._redactor is None else self._redactor.tree(value)
+        return value if self._outgoing is None else self._outgoing.redactor.tree(value)
 
 
 class _Kept:

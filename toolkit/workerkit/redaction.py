@@ -4,45 +4,58 @@ A job's are searched in everything that comes back from its worker, a plugin's o
 and logged of its failures.
 
 The search is for values, in each form in which they commonly leave a program. It runs on encoded
-bytes, one pass of a plain substring search for each form: 20 MB take milliseconds.
+bytes, one pass of a plain substring search for each form: 20 MB take milliseconds. Base64 is also
+found when it is wrapped in lines.
 """
 
 from __future__ import annotations
 
-import base64
 import builtins
-import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 import attrs
 import msgspec
 
 from workerkit.job import Secret
+from workerkit.secret_forms import Forms, Span
 
-#: Shorter values would mask innocent text.
-SHORTEST = 8
 MASK = "***"
+#: URLs of one run that hold a secret and are exempt; of more, the latest.
+MOST_EXEMPT = 10_000
 
 
 class Redactor:
     """Masks the given secrets with `***`; those below 8 characters are not searched for.
 
-    `hits` counts what was masked so far.
+    `hits` counts what was masked so far; secrets that touch are masked and counted as one. `longest`
+    is the bytes of the longest form that is searched for.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
-        # The longest first: a form may be part of another.
-        self._forms = sorted(forms, key=lambda form: (-len(form), form))
+        self._forms = Forms(secrets)
+        self.longest = self._forms.longest
+        self._exempt: dict[builtins.bytes, None] = {}
         self.hits = 0
 
-    @property
-    def longest(self) -> int:
-        """Bytes of the longest form that is searched for."""
-        return len(self._forms[0]) if self._forms else 0
+    def copy(self) -> Redactor:
+        """Another for the same secrets, with hits and exempt URLs of its own."""
+        other = copy(self)
+        other._exempt, other.hits = {}, 0
+        return other
+
+    def exempt(self, url: str) -> None:
+        """Leave this URL as it is wherever it comes whole, unless it is itself a secret."""
+        data = url.encode()
+        if self._forms.found(data) not in ([], [(0, len(data))]):
+            self._exempt.pop(data, None)
+            self._exempt[data] = None
+            if len(self._exempt) > MOST_EXEMPT:
+                del self._exempt[next(iter(self._exempt))]
 
     def bytes(self, data: builtins.bytes) -> builtins.bytes:
         """Mask in JSON; the answer is valid JSON again, even where a secret looked like a number."""
@@ -59,9 +72,21 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Mask in text."""
-        data = text.encode("utf-8", "surrogatepass")
-        masked = self._masked(data)
-        return text if masked is data else masked.decode("utf-8", "surrogatepass")
+        return self.texts([text])[0]
+
+    def texts(self, texts: Sequence[str]) -> Sequence[str]:
+        """Mask in texts that are read as one: `***` where a secret begins, nothing where it goes on."""
+        pieces = [_encoded(text) for text in texts]
+        spans = self._spans(b"".join(pieces))
+        if not spans:
+            return texts
+        self.hits += len(spans)
+        return [_decoded(piece) for piece in _replaced(pieces, spans)]
+
+    def begun(self, text: str) -> int:
+        """How many characters at the end of `text` may be the beginning of a secret."""
+        data = _encoded(text)
+        return len(_decoded(data[self._forms.begun(data) :]))
 
     def tree(self, value: Any) -> Any:
         """Mask in decoded JSON, strings, keys, and numbers that spell a secret; and in JSON's bytes."""
@@ -79,11 +104,28 @@ class Redactor:
         return value
 
     def _masked(self, data: builtins.bytes) -> builtins.bytes:
-        for form in self._forms:
-            if form in data:
-                self.hits += data.count(form)
-                data = data.replace(form, MASK.encode())
-        return data
+        spans = self._spans(data)
+        self.hits += len(spans)
+        return _replaced([data], spans)[0] if spans else data
+
+    def _spans(self, data: builtins.bytes) -> list[Span]:
+        """What is to be masked, in order."""
+        found = self._forms.found(data)
+        if not found or not self._exempt:
+            return found
+        spared = list(self._spared(data))
+        return [span for span in found if not _inside(span, spared)]
+
+    def _spared(self, data: builtins.bytes) -> Iterator[Span]:
+        """Where exempt URLs are, in order."""
+        sizes = sorted({len(url) for url in self._exempt}, reverse=True)
+        end = 0
+        for scheme in re.finditer(rb"https?://", data):
+            start = scheme.start()
+            size = next((size for size in sizes if data[start : start + size] in self._exempt), 0)
+            if size and start >= end:
+                end = start + size
+                yield start, end
 
 
 def cut(line: bytes, most: int, redactors: Collection[Redactor] = (), *, ended: bool) -> list[bytes]:
@@ -120,29 +162,37 @@ def _secrets(value: Any) -> Iterator[str]:
             yield from _secrets(inner)
 
 
-def _forms(secret: str) -> Iterator[bytes]:
-    """The secret as it may appear: raw, a line of it, in JSON once or twice, in a URL, in base64, in hex."""
-    data = secret.encode("utf-8", "surrogatepass")
-    yield data
-    yield from (line for line in data.splitlines() if len(line) >= SHORTEST)
-    yield from (data.hex().encode(), data.hex().upper().encode())
-    for escaped in (secret.encode("unicode_escape").decode(), repr(secret)[1:-1]):
-        yield from (escaped.encode("utf-8", "surrogatepass"), json.dumps(escaped)[1:-1].encode())
-    for ascii_only in (False, True):
-        once = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
-        twice = json.dumps(once, ensure_ascii=ascii_only)[1:-1]
-        for text in (once, twice, once.replace("/", "\\/")):
-            yield text.encode("utf-8", "surrogatepass")
-    for encoded in (quote(data, safe=""), quote(data), quote_plus(data)):
-        yield encoded.encode()
-        yield re.sub("%..", lambda match: match[0].lower(), encoded).encode()
-    for alphabet in (base64.b64encode, base64.urlsafe_b64encode):
-        yield from (_aligned(alphabet(bytes(shift) + data), shift, len(data)) for shift in range(3))
+def _inside(span: Span, others: Sequence[Span]) -> bool:
+    at = bisect_right(others, span[0], key=lambda other: other[0])
+    return at > 0 and span[1] <= others[at - 1][1]
 
 
-def _aligned(encoded: bytes, shift: int, size: int) -> bytes:
-    """The part of a base64 text that `size` bytes after `shift` others decide alone."""
-    return encoded[-(-shift * 8 // 6) : (shift + size) * 8 // 6]
+def _replaced(pieces: Sequence[bytes], spans: Iterable[Span]) -> list[bytes]:
+    """Without the spans of what the pieces are together; where one begins there is a mask."""
+    left, begin = deque(spans), 0
+    replaced: list[bytes] = []
+    for piece in pieces:
+        at, end = begin, begin + len(piece)
+        parts: list[bytes] = []
+        while left and left[0][0] < end:
+            start, stop = left[0]
+            if start >= begin:
+                parts += [piece[at - begin : start - begin], MASK.encode()]
+            at = min(stop, end)
+            if stop > end:
+                break  # it goes on in the next piece
+            left.popleft()
+        replaced.append(b"".join([*parts, piece[at - begin :]]))
+        begin = end
+    return replaced
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")
 
 
 def _is_json(data: bytes) -> bool:

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -65,7 +66,8 @@ class Runner:
     """Runs the jobs of one function; threads may share it.
 
     `hooks` are extended by the function's own plugins; `PluginError` when one of those has no place
-    there. `tracebacks` says whether the error of a failed job holds one.
+    there. `tracebacks` says whether the error of a failed job holds one. Jobs have their folders in
+    `scratch`, else in the temporary folder.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Runner:
         limits: Limits | None = None,
         worker_id: str = "local",
         tracebacks: bool = True,
+        scratch: Path | None = None,
     ) -> None:
         self.function = function
         self.hooks = hooks.extend(function.plugins)
@@ -84,6 +87,7 @@ class Runner:
         self.limits = limits or Limits()
         self.worker_id = worker_id
         self.tracebacks = tracebacks
+        self.scratch = scratch
         code = getattr(inspect.unwrap(function.function), "__code__", None)
         self._file: str = "" if code is None else code.co_filename
 
@@ -95,10 +99,11 @@ class Runner:
         fields: Mapping[str, bytes] = EMPTY,
         attempt: int = 1,
         progress: Callable[[bytes], None] = lambda value: None,
+        exempt: Callable[[str], None] = lambda url: None,
     ) -> Job:
         """A run of a request, from its JSON. What the handler shows while it runs goes to `progress`.
 
-        Raises `Refused` when a declared field does not fit its type.
+        `exempt` is told of each URL that may leave the job although it holds a secret. Raises `Refused` when a declared field does not fit its type.
         """
         raw = {name: msgspec.json.decode(value) for name, value in fields.items()} if fields else EMPTY
         known = self.hooks.fields
@@ -111,6 +116,8 @@ class Runner:
             fields={n: convert_field(n, value, known[n]) for n, value in raw.items() if n in known},
             raw_fields=raw,
             send_progress=lambda value: progress(self._sized("progress", value, self.limits.chunk)),
+            send_exempt=exempt,
+            scratch=self.scratch,
         )
 
     def run(self, job: Job, emit: Emit, cancel: Cancel | None = None) -> Run:

@@ -57,6 +57,8 @@ class Start(Frame, tag="start", frozen=True):
     tag: str = ""
     #: For plugins that ask for a guard.
     guard: GuardRules = GuardRules()
+    #: Where jobs have their folders; empty for temporary ones.
+    scratch: str = ""
 
 
 class Assign(Frame, tag="assign", frozen=True):
@@ -104,6 +106,8 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True):
     retry_delay: int = 1000
     aggregate: bool = True
     usage: str = ""
+    #: Of its input, when that is typed: JSON schema.
+    schema: str = ""
     version: str = ""
 
 
@@ -161,6 +165,14 @@ class Progress(Frame, tag="progress", frozen=True):
     value: bytes
 
 
+class Exempt(Frame, tag="exempt", frozen=True):
+    """A URL that may leave this attempt although it holds a secret, in whatever comes after this frame."""
+
+    id: str
+    attempt: int
+    url: str
+
+
 class JobEnd(Frame, tag="result", frozen=True):
     """The run is over and its slot is free. `output` is JSON; `status` a `Status` value.
 
@@ -189,7 +201,7 @@ class JobEnd(Frame, tag="result", frozen=True):
 
 
 ToWorker = Start | Assign | RunJob | Stop | Drain
-ToHost = Hello | Ready | Unfit | Refresh | Resize | Chunk | Progress | JobEnd
+ToHost = Hello | Ready | Unfit | Refresh | Resize | Chunk | Progress | Exempt | JobEnd
 
 _encoder = msgspec.msgpack.Encoder()
 decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode

@@ -33,7 +33,8 @@ from workerkit.hooks.implementations import ARGUMENTS, HOST_HOOKS, LoadedPlugin
 from workerkit.hooks.manager import manager_of, retired
 from workerkit.hooks.patience import Patience
 from workerkit.hooks.wrappers import surround
-from workerkit.job import Field, Job, Output, Request, Result, WorkerInfo
+from workerkit.job import Field, Job, Output, Request, Result
+from workerkit.worker_info import WorkerInfo
 
 if TYPE_CHECKING:
     from workerkit.bridge import Bridge

@@ -32,6 +32,9 @@ class Meter:
     def stale(self, endpoint: str) -> None:
         """What a worker reported came too late: its job had moved on."""
 
+    def secrets_masked(self, endpoint: str, place: str, count: int) -> None:
+        """Secrets of a request were found in what came out of its run, such as in its `output`."""
+
     def delivered(self, plugin: str, outcome: str) -> None:
         """A delivery was tried: delivered, pending (it will be tried again), dead or held.
 

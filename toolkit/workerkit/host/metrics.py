@@ -47,6 +47,7 @@ FREE_TEXT, ONE_TOO_MANY = "job", "other"
 #: Counters that are shown from the first scrape on, since a rate needs to see their 0.
 ENDS = tuple(status.value for status in Status if status.ended)
 BLAMES = (Blame.NONE.value, Blame.CRASH.value, Blame.FAILURE.value)
+PLACES = ("output", "error", "chunk", "progress", "notes", "refresh")
 OUTCOMES = ("delivered", "pending", "held", "dead", "sent", "dropped")
 
 
@@ -78,6 +79,7 @@ class Counts:
     ended: Counter[str] = attrs.field(factory=lambda: Counter(dict.fromkeys(ENDS, 0)))
     returned: Counter[str] = attrs.field(factory=lambda: Counter(dict.fromkeys(BLAMES, 0)))
     refreshed: Counter[str] = attrs.field(factory=Counter)
+    masked: Counter[str] = attrs.field(factory=lambda: Counter(dict.fromkeys(PLACES, 0)))
     delay: Spread = attrs.field(factory=lambda: Spread(SECONDS))
     run: Spread = attrs.field(factory=lambda: Spread(SECONDS))
     crashes: int = 0
@@ -150,6 +152,10 @@ class PrometheusMeter(Meter):
         """See `Meter`."""
         self._at[endpoint].stale += 1
 
+    def secrets_masked(self, endpoint: str, place: str, count: int) -> None:
+        """See `Meter`."""
+        self._at[endpoint].masked[place] += count
+
     def delivered(self, plugin: str, outcome: str) -> None:
         """See `Meter`."""
         self._deliveries[plugin][outcome] += 1
@@ -179,6 +185,7 @@ class PrometheusMeter(Meter):
         yield _table(
             "worker_refreshes", "Workers replaced on purpose", "reason", {n: c.refreshed for n, c in at}
         )
+        yield _table("secrets_masked", "Secrets that came out of runs", "place", {n: c.masked for n, c in at})
         yield _column("worker_crashes", "Workers that ended on their own", {n: c.crashes for n, c in at})
         yield _column(
             "worker_start_failures", "Workers that did not become ready", {n: c.failures for n, c in at}

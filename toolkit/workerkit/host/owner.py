@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from workerkit.host.worker import Worker
-    from workerkit.wire import Chunk, Descriptor, JobEnd, Progress, Refresh, Resize
+    from workerkit.wire import Chunk, Descriptor, Exempt, JobEnd, Progress, Refresh, Resize
 
 
 class Owner:
@@ -31,11 +31,8 @@ class Owner:
 class Listener(Protocol):
     """Who hears of the runs in a worker, once it serves a function."""
 
-    def on_chunk(self, frame: Chunk) -> None:
-        """A run has yielded."""
-
-    def on_progress(self, frame: Progress) -> None:
-        """A run has something to show."""
+    def on_news(self, frame: Chunk | Progress | Exempt) -> None:
+        """A run says something before its end."""
 
     def on_end(self, worker: Worker, frame: JobEnd) -> None:
         """A run is over, and its slot is free."""

@@ -40,14 +40,19 @@ class Relay:
             run.telling.claimed()
 
     def end(self, run: Run) -> None:
-        """A run says nothing more."""
+        """A run says nothing more. May be called twice."""
+        for n, value in run.last_chunks():
+            self._store(run, n, value)
         if run.telling is not None:
             run.telling.end()
 
     def chunk(self, run: Run, frame: Chunk) -> None:
-        """Store one yielded value."""
-        weight, value = len(frame.value) + CHUNK_WEIGHT, run.clean(frame.value)
-        task = self._later(self._write(run, frame.n, value))
+        """Store one yielded value, unless it must wait for the next one: see `StreamRedactor`."""
+        for n, value in run.chunks(frame.n, frame.value):
+            self._store(run, n, value)
+
+    def _store(self, run: Run, n: int, value: bytes) -> None:
+        weight, task = len(value) + CHUNK_WEIGHT, self._later(self._write(run, n, value))
         if run.telling is not None:
             run.telling.chunk(value)
         run.writes.add(task)
@@ -86,7 +91,7 @@ class Relay:
 
     def progress(self, run: Run, frame: Progress) -> None:
         """Show a value meanwhile. Of those that come while one is being stored, the last counts."""
-        run.progress = run.clean(frame.value)
+        run.progress = run.shown(frame.value, "progress")
         if run.telling is not None:
             run.telling.progress(run.progress)
         if not run.showing:

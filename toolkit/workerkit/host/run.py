@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from workerkit.host.meter import Meter
 from workerkit.job import Request, Result, Status
 from workerkit.queue import Record
 from workerkit.redaction import Redactor
+from workerkit.stream_redaction import StreamRedactor
 
 if TYPE_CHECKING:
     from workerkit.host.events import Telling
     from workerkit.host.worker import Worker
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 @attrs.define(eq=False)
@@ -27,7 +32,12 @@ class Run:
     request: Request
     worker: Worker
     started: float
+    #: Masks in what is logged of it.
     redactor: Redactor | None = None
+    meter: Meter = attrs.field(factory=Meter)
+    #: Masks in what its client gets, where URLs may be exempt; and how many secrets it has masked.
+    outgoing: StreamRedactor | None = attrs.field(init=False)
+    masked: int = 0
     timer: asyncio.TimerHandle | None = None
     #: Chunks on their way to the disk, and why one of them did not get there.
     writes: set[asyncio.Task[Any]] = attrs.field(factory=set)
@@ -47,9 +57,54 @@ class Run:
     #: It was told to stop.
     stopped: bool = False
 
+    @outgoing.default
+    def _outgoing(self) -> StreamRedactor | None:
+        return None if self.redactor is None else StreamRedactor(self.redactor.copy())
+
     def clean(self, value: T) -> T:
-        """What came out of the run, without its secrets."""
+        """What came out of the run, without its secrets, for the log."""
         return value if self.redactor is None else self.redactor.tree(value)
+
+    def shown(self, value: T, place: str) -> T:
+        """What came out of the run, for its client: without its secrets, but for what is exempt."""
+        if self.outgoing is None:
+            return value
+        cleaned: T = self.outgoing.redactor.tree(value)
+        self._count(place, self.outgoing.redactor.hits)
+        return cleaned
+
+    def chunks(self, number: int, value: bytes) -> Sequence[tuple[int, bytes]]:
+        """The chunks that may be shown, now that there is one more."""
+        if self.outgoing is None:
+            return [(number, value)]
+        ready = self.outgoing.add(number, value)
+        self._count("chunk", self.outgoing.redactor.hits)
+        return ready
+
+    def last_chunks(self) -> Sequence[tuple[int, bytes]]:
+        """The chunks that were held back, now that there will be no more."""
+        return [] if self.outgoing is None else self.outgoing.end()
+
+    def exempt(self, url: str) -> None:
+        """Do not mask this URL in what the client gets."""
+        if self.outgoing is not None:
+            self.outgoing.redactor.exempt(url)
+
+    def _count(self, place: str, masked: int) -> None:
+        """Tell the operator of secrets that were just found, when `masked` are more than before."""
+        if masked == self.masked:
+            return
+        job, endpoint = self.record.id, self.record.endpoint
+        if not self.masked:
+            log.warning(
+                "job %s of %s: a secret of its request came out of the handler (%s) and was masked",
+                job,
+                endpoint,
+                place,
+                extra={"job": job, "endpoint": endpoint, "worker": self.worker.id},
+            )
+        self.meter.secrets_masked(endpoint, place, masked - self.masked)
+        self.masked = masked
 
     def result(self, status: Status, **known: Any) -> Result:
         """The end of this run, with its times."""
@@ -61,5 +116,5 @@ class Run:
             delay_time=(record.started_at or record.submitted_at) - record.submitted_at,
             execution_time=int(seconds * 1000),
             worker_id=self.worker.id,
-            **self.clean(known),
+            **{name: self.shown(value, name) for name, value in known.items()},
         )

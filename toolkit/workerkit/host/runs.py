@@ -27,7 +27,7 @@ from workerkit.host.worker import Worker
 from workerkit.job import Result, Status
 from workerkit.queue import Blame, Claim, Feed
 from workerkit.settings import Settings
-from workerkit.wire import Chunk, Descriptor, JobEnd, Progress, RunJob
+from workerkit.wire import Chunk, Descriptor, Exempt, JobEnd, Progress, RunJob
 
 #: Seconds that the last writes have when the host stops.
 LAST_WRITES = 10.0
@@ -92,7 +92,7 @@ class Runs:
             result = Result(status=Status.FAILED, attempt=record.attempt, error=str(error))
             self._later(self._ends.end_stubbornly(record, result, cause=str(error)))
             return False
-        run = Run(record, self._ends.request(record), slot.worker, time.monotonic(), redactor)
+        run = Run(record, self._ends.request(record), slot.worker, time.monotonic(), redactor, self._meter)
         slot.worker.take(slot.number, run)
         self._active[record.id] = run
         self._relay.begin(run)
@@ -113,11 +113,20 @@ class Runs:
         else:
             self._relay.claimed(run)
 
-    def on_chunk(self, frame: Chunk) -> None:
-        """A run has yielded."""
-        run = self._heard_from(frame)
-        if run is None:
-            return
+    def on_news(self, frame: Chunk | Progress | Exempt) -> None:
+        """A run says something before its end."""
+        run = self._active.get(frame.id)
+        if run is None or run.over or run.record.attempt != frame.attempt:
+            return  # its job has ended without it
+        match frame:
+            case Chunk():
+                self._yielded(run, frame)
+            case Progress():
+                self._relay.progress(run, frame)
+            case Exempt():
+                run.exempt(frame.url)
+
+    def _yielded(self, run: Run, frame: Chunk) -> None:
         run.size += len(frame.value)
         if self._function.aggregate and run.size > self._settings.limits.output:
             self._overflow(run)
@@ -128,17 +137,6 @@ class Runs:
         """The chunks add up to more than an output may be: the job fails now, not when it ends."""
         error = too_large(self._settings.limits.output)
         self._cut(run, run.result(Status.FAILED, error=error), "its output is too large")
-
-    def on_progress(self, frame: Progress) -> None:
-        """A run has something to show."""
-        if (run := self._heard_from(frame)) is not None:
-            self._relay.progress(run, frame)
-
-    def _heard_from(self, frame: Chunk | Progress) -> Run | None:
-        """The run that a frame is about, unless its job has ended without it."""
-        run = self._active.get(frame.id)
-        is_current = run is not None and not run.over and run.record.attempt == frame.attempt
-        return run if is_current else None
 
     def on_end(self, worker: Worker, frame: JobEnd) -> None:
         """A run is over and its slot is free."""
@@ -230,6 +228,7 @@ class Runs:
 
     def _stop(self, run: Run, reason: str) -> None:
         run.over = True
+        self._relay.end(run)
         if run.stopped or run not in run.worker.busy.values():
             return
         workers = self._settings.workers

@@ -21,6 +21,7 @@ from workerkit.wire import (
     Chunk,
     Descriptor,
     Drain,
+    Exempt,
     Frame,
     Hello,
     JobEnd,
@@ -271,10 +272,8 @@ class Worker(asyncio.Protocol):
         match frame:
             case JobEnd() if self.listener is not None:
                 self.listener.on_end(self, frame)
-            case Chunk() if self.listener is not None:
-                self.listener.on_chunk(frame)
-            case Progress() if self.listener is not None:
-                self.listener.on_progress(frame)
+            case Chunk() | Progress() | Exempt() if self.listener is not None:
+                self.listener.on_news(frame)
             case Hello():
                 self._introduced(frame)
             case Ready():

@@ -12,8 +12,9 @@ import msgspec
 
 from workerkit.delivery import Delivery, Receipt
 from workerkit.hooks import HOST_HOOKS, hookimpl
-from workerkit.job import Job, Output, Request, Result, WorkerInfo
+from workerkit.job import Job, Output, Request, Result
 from workerkit.testing.waiting import until
+from workerkit.worker_info import WorkerInfo
 
 if TYPE_CHECKING:
     from workerkit.queue import Feed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from workerkit import wire
@@ -15,7 +16,6 @@ from workerkit.function import WorkerFunction
 from workerkit.handlers import shown
 from workerkit.hooks import Hooks
 from workerkit.installed import PLUGINS
-from workerkit.job import WorkerInfo
 from workerkit.loading import load_refs
 from workerkit.runner import Limits, Runner
 from workerkit.settings import add_to_environment
@@ -25,6 +25,7 @@ from workerkit.worker.connection import Connection
 from workerkit.worker.interrupt import Interrupt
 from workerkit.worker.printing import Printing
 from workerkit.worker.slots import Slots
+from workerkit.worker_info import WorkerInfo
 
 #: Exit code of a worker that cannot serve.
 UNFIT = 3
@@ -109,9 +110,16 @@ def _load(start: Start, bridge: Bridge) -> dict[str, Runner]:
         )
     hooks = Hooks(load_refs(start.plugins, start.guard), bridge)
     limits = Limits(output=start.output_limit, chunk=start.chunk_limit, depth=start.depth)
+    scratch = Path(start.scratch) if start.scratch else None
     return {
         name: Runner(
-            function, hooks, bridge, limits=limits, worker_id=start.worker_id, tracebacks=start.tracebacks
+            function,
+            hooks,
+            bridge,
+            limits=limits,
+            worker_id=start.worker_id,
+            tracebacks=start.tracebacks,
+            scratch=scratch,
         )
         for name, function in load_target(start.target).functions.items()
     }

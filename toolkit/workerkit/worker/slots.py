@@ -22,7 +22,7 @@ from workerkit.failures import sendable
 from workerkit.job import Job, Status
 from workerkit.redaction import secrets_of
 from workerkit.runner import NO_RETRY, Emit, Run, Runner
-from workerkit.wire import Chunk, Frame, JobEnd, Progress, Refresh, Resize, RunJob, Stop
+from workerkit.wire import Chunk, Exempt, Frame, JobEnd, Progress, Refresh, Resize, RunJob, Stop
 from workerkit.worker.interrupt import Interrupt
 from workerkit.worker.printing import Printing
 from workerkit.worker.sizing import Sizing
@@ -153,6 +153,7 @@ class Slots:
                 input=frame.input,
                 fields=frame.fields,
                 progress=lambda value: tell(Progress(*ask, value)),
+                exempt=lambda url: tell(Exempt(*ask, url)),
             )
         except (WorkerkitError, ValueError) as error:
             return Run(status=Status.FAILED, error=str(error))

@@ -7,7 +7,7 @@ import logging
 import attrs
 
 from workerkit.hooks import hookimpl
-from workerkit.job import WorkerInfo
+from workerkit.worker_info import WorkerInfo
 
 
 @attrs.frozen(kw_only=True)

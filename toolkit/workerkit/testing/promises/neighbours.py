@@ -8,10 +8,11 @@ import pytest
 
 from workerkit.errors import PluginFailed
 from workerkit.hooks import LoadedPlugin, hookimpl
-from workerkit.job import Job, Output, Request, Result, WorkerInfo
+from workerkit.job import Job, Output, Request, Result
 from workerkit.testing.job_run import JobRun
 from workerkit.testing.promises.handlers import Trouble
 from workerkit.testing.promises.subject import GOOD, Subject, broken, failure_in, fault_of
+from workerkit.worker_info import WorkerInfo
 
 #: Hooks whose failure refuses the request or the worker, fails the job, or is only logged.
 REFUSING, FAILING, LOGGED = (

@@ -14,10 +14,11 @@ import msgspec
 from workerkit.bridge import Bridge
 from workerkit.function import WorkerFunction, worker_function
 from workerkit.hooks import Hooks
-from workerkit.job import Job, WorkerInfo
+from workerkit.job import Job
 from workerkit.payload import encode
 from workerkit.runner import Runner
 from workerkit.testing.promises.subject import GOOD, Subject, broken
+from workerkit.worker_info import WorkerInfo
 
 #: Jobs at a time, and how many times that many.
 SLOTS, ROUNDS = 4, 2

@@ -1,0 +1,134 @@
+"""Secrets that a run yields in parts, as a stream of tokens does: masked in all chunks that hold some of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import attrs
+import msgspec
+
+from workerkit.redaction import Redactor
+
+#: Chunks for which a string that may have begun a secret waits to go on; many streams have chunks of
+#: several kinds. And bytes that may wait, when that is more than one chunk.
+PATIENCE, MOST_HELD = 8, 8_000_000
+
+#: The names under which a string stands in its chunk; None is where all are.
+Path = tuple[str, ...] | None
+
+
+@attrs.define(eq=False)
+class _Chunk:
+    number: int
+    #: JSON, without the secrets that are whole in it.
+    value: bytes
+    #: The same decoded, in a list, so that a chunk that is only a string has a place too.
+    tree: list[Any]
+    changed: bool = False
+
+    def json(self) -> bytes:
+        return msgspec.json.encode(self.tree[0]) if self.changed else self.value
+
+
+@attrs.frozen(eq=False)
+class _String:
+    """A string's place in a chunk."""
+
+    chunk: _Chunk
+    parent: Any
+    key: int | str
+
+    @property
+    def text(self) -> str:
+        text: str = self.parent[self.key]
+        return text
+
+    def replace(self, text: str) -> None:
+        self.parent[self.key] = text
+        self.chunk.changed = True
+
+
+class StreamRedactor:
+    """Masks in the chunks of one run, which clients join to one text.
+
+    A chunk is held back while what one of its strings ends with may be the beginning of a secret: until
+    the next chunks tell, which is one more chunk where it is none. Read as one are the strings under the
+    same names, such as all `{"delta": "..."}`, and all strings in their order.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self.redactor = redactor
+        self._held: deque[_Chunk] = deque()
+        #: The strings that may hold the beginning of a secret, by where in the chunks they are.
+        self._begun: dict[Path, list[_String]] = {}
+
+    def add(self, number: int, value: bytes) -> list[tuple[int, bytes]]:
+        """Take a chunk, JSON; return those that need wait no longer, in order, masked."""
+        value = self.redactor.bytes(value)
+        chunk = _Chunk(number, value, _decoded(value))
+        self._held.append(chunk)
+        for path, strings in _strings(chunk).items():
+            self._go_on(path, strings)
+        self._begun = {
+            path: strings
+            for path, strings in self._begun.items()
+            if number - strings[-1].chunk.number <= PATIENCE
+        }
+        if len(self._held) > 1 and sum(len(chunk.value) for chunk in self._held) > MOST_HELD:
+            self._begun.clear()
+        return self._ready()
+
+    def end(self) -> list[tuple[int, bytes]]:
+        """The chunks that are left: there will be no more."""
+        self._begun.clear()
+        return self._ready()
+
+    def _go_on(self, path: Path, strings: list[_String]) -> None:
+        """Mask in what `strings` continue, and see whether they end with the beginning of a secret."""
+        strings = [*self._begun.pop(path, ()), *strings]
+        texts = [string.text for string in strings]
+        for string, old, new in zip(strings, texts, self.redactor.texts(texts), strict=True):
+            if new != old:
+                string.replace(new)
+        size = self.redactor.begun("".join(string.text for string in strings))
+        begun: deque[_String] = deque()
+        while size > 0:
+            begun.appendleft(strings.pop())
+            size -= len(begun[0].text)
+        if begun:
+            self._begun[path] = list(begun)
+
+    def _ready(self) -> list[tuple[int, bytes]]:
+        waiting = {string.chunk.number for strings in self._begun.values() for string in strings[:1]}
+        ready = []
+        while self._held and self._held[0].number not in waiting:
+            chunk = self._held.popleft()
+            ready.append((chunk.number, chunk.json()))
+        return ready
+
+
+def _strings(chunk: _Chunk) -> dict[Path, list[_String]]:
+    """The strings of a chunk, by where they are."""
+    found: dict[Path, list[_String]] = {}
+
+    def look(parent: Any, path: tuple[str, ...]) -> None:
+        for key, value in parent.items() if isinstance(parent, dict) else enumerate(parent):
+            below = (*path, key) if isinstance(key, str) else path
+            if isinstance(value, (dict, list)):
+                look(value, below)
+            elif isinstance(value, str) and value:
+                string = _String(chunk, parent, key)
+                found.setdefault(below, []).append(string)
+                found.setdefault(None, []).append(string)
+
+    look(chunk.tree, ())
+    return found
+
+
+def _decoded(value: bytes) -> list[Any]:
+    """In a list; an empty one where there are no strings."""
+    try:
+        return [msgspec.json.decode(value)] if b'"' in value else []
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return []
