@@ -104,7 +104,7 @@ def of_record(record: Record) -> tuple[Any, ...]:
     return (
         *(record.id, record.endpoint, record.status, record.attempt, record.input, dict(record.sealed)),
         *(record.submitted_at, record.started_at, record.expires_at),
-        *(record.crashes, record.failures, record.returns, record.policy),
+        *(record.crashes, record.failures, record.returns, record.policy, record.wiped),
     )
 
 
@@ -115,7 +115,7 @@ def of_job(job: Job) -> tuple[Any, ...]:
         *(asked.id, asked.endpoint, job.status, job.attempt, asked.input),
         dict(asked.sealed if job.sealed else EMPTY),
         *(job.submitted_at, job.started_at, job.expires_at),
-        *(job.crashes, job.failures, job.returns, asked.policy),
+        *(job.crashes, job.failures, job.returns, asked.policy, bool(asked.sealed) and not job.sealed),
     )
 
 

@@ -230,11 +230,11 @@ class Model:
 
     def sweep(self) -> int:
         now, forgotten = self.now(), self.outbox.forget()
-        over = [
-            j
-            for j in self.jobs.values()
-            if j.status.ended and j.expires_at <= now and not self.outbox.needs(j.asked.id)
-        ]
+        over = []
+        for job in self.jobs.values():
+            if job.status.ended and job.expires_at <= now:
+                job.sealed = False
+                over += [] if self.outbox.needs(job.asked.id) else [job]
         for job in over:
             del self.jobs[job.asked.id]
             self.keys = {key: value for key, value in self.keys.items() if value[1] != job.asked.id}

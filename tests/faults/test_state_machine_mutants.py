@@ -83,6 +83,7 @@ MUTANTS = (
     Mutant("a lease that lives is lapsed", "lapsed", "AND lease_until <= ?1", "AND ?1 = ?1"),
     Mutant("a sweep before the retention", "over", "AND due_at <= ?1", "AND ?1 = ?1"),
     Mutant("a sweep of what a delivery needs", "over", "delivery.state < 3", "delivery.state < 0"),
+    Mutant("secrets kept with what a delivery needs", "over", ", sealed", ", 0"),
     # Deliveries.
     Mutant("a try is not counted", "claim_deliveries", "number = number + 1,", ""),
     Mutant("a try before it is due", "claim_deliveries", "AND next_at <= ?2", "AND ?2 = ?2"),

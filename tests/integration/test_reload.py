@@ -115,12 +115,14 @@ def test_what_is_read_at_the_next_start_only_is_named_to_the_section(tmp_path: P
     settings = tmp_path / "workerkit.toml"
     with Server(tmp_path, HANDLERS, settings='[workers]\ncount = "1"\n') as server:
         settings.write_text(
-            "[limits]\nrun_body = 5\noutput = 9000\n[plugin.webhook]\nattempts = 5\n[plugin.refresh]\nmax_jobs = 9\n"
+            "[workers]\nscratch = 'x'\n[limits]\nrun_body = 5\noutput = 9000\n[plugin.webhook]\nattempts = 5\n[plugin.refresh]\nmax_jobs = 9\n"
         )
         hang_up(server, "reloaded handler.py")
 
         [told] = [line for line in server.log().splitlines() if "next start only" in line]
-        assert told.endswith("read at the next start only: [limits] run_body, [plugin.webhook]")
+        assert told.endswith(
+            "read at the next start only: [workers] scratch, [limits] run_body, [plugin.webhook]"
+        )
 
 
 def test_the_command_reloads_the_server_of_the_queue_and_names_its_process(tmp_path: Path) -> None:

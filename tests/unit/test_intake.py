@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -226,13 +227,32 @@ def test_a_secret_never_stands_in_a_refusal() -> None:
     assert "sesame" not in error.sentence
 
 
-def test_a_request_with_a_secret_is_refused_when_there_is_no_key() -> None:
+SECRETIVE = b'{"input":1,"parcel":{"door":"7","code":"open-sesame"}}'
+
+
+def sealing(sealer: Sealer) -> Intake:
     plugin = LoadedPlugin(name="parcels", plugin=Notify(), fields=Notify.fields)
-    keyless = Intake(Hooks([plugin], Bridge()), Sealer([]), Settings())
-    error = refusal(b'{"input":1,"parcel":{"door":"7","code":"open-sesame"}}', keyless)
-    assert (error.status, error.code) == (503, "cannot_seal")
-    assert "parcel" in error.sentence
+    return Intake(Hooks([plugin], Bridge()), sealer, Settings())
+
+
+def test_a_request_with_a_secret_is_refused_when_there_is_no_key() -> None:
+    error = refusal(SECRETIVE, sealing(Sealer([])))
+    assert (error.status, error.code) == (400, "no_secret_key")
+    assert "field 'parcel' is secret" in error.sentence
+    assert "set WORKERKIT_SECRET_KEY to the output of `workerkit secret-key`" in error.sentence
     assert "sesame" not in error.sentence
+    assert admit(b'{"input":1,"notify":"me"}', sealing(Sealer([]))).submission.fields == b'{"notify":"me"}'
+
+
+def test_a_key_file_that_cannot_be_used_is_the_servers_fault(tmp_path: Path) -> None:
+    file = tmp_path / "queue.db.key"
+    file.write_text("not a key")
+    file.chmod(0o644)
+    error = refusal(SECRETIVE, sealing(Sealer([], file)))
+    assert (error.status, error.code) == (503, "cannot_seal")
+    assert f"chmod 600 {file}" in error.sentence
+    file.chmod(0o600)
+    assert "key 1 is not 32 bytes in base64" in refusal(SECRETIVE, sealing(Sealer([], file))).sentence
 
 
 def test_the_depth_is_a_setting_and_brackets_in_strings_do_not_count() -> None:

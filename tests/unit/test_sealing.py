@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workerkit.errors import SettingsError
-from workerkit.host.sealing import Sealer, SealError
+from workerkit.host.sealing import NoKey, Sealer, SealError, new_key
 from workerkit.job import Secret
 from workerkit.settings import QueueSettings
 
@@ -76,8 +76,18 @@ def test_a_key_from_the_settings_goes_before_the_file_which_still_opens(tmp_path
 
 
 def test_without_a_file_and_a_key_sealing_says_what_to_set() -> None:
-    with pytest.raises(SealError, match=r"field 's3Config' is secret .* set WORKERKIT_SECRET_KEY"):
+    with pytest.raises(
+        NoKey, match=r"'s3Config' is secret.* set WORKERKIT_SECRET_KEY to .*`workerkit secret-key`"
+    ):
         Sealer.from_settings(QueueSettings(), None).seal("j", "s3Config", b"x")
+
+
+def test_a_new_key_is_one_that_the_settings_take() -> None:
+    keys = {new_key() for _ in range(20)}
+
+    assert len(keys) == 20
+    sealer = Sealer.from_settings(QueueSettings(secret_key=Secret(",".join(keys))), None)
+    assert sealer.open("j", "f", sealer.seal("j", "f", b"x")) == b"x"
 
 
 @pytest.mark.parametrize("key", ["", "short", "not base64!", base64.b64encode(b"x" * 31).decode()])

@@ -18,17 +18,18 @@ from typing import Any
 import attrs
 
 from workerkit.bridge import Bridge
-from workerkit.errors import QueueError, SettingsError
+from workerkit.errors import QueueError, SettingsError, WorkerkitError
 from workerkit.handlers import shown
 from workerkit.hooks import Hooks, LoadedPlugin
 from workerkit.host.host import Host
 from workerkit.host.intake import Intake
 from workerkit.host.jobs import Jobs
 from workerkit.host.metrics import PrometheusMeter
+from workerkit.host.scratch import Scratch
 from workerkit.host.sealing import Sealer
 from workerkit.host.tree import become_subreaper, end_leftovers, marks
 from workerkit.loading import load_plugins, worker_refs
-from workerkit.opening import file_of, publish, rival_on, store_of
+from workerkit.opening import file_of, identity, publish, rival_on, store_of
 from workerkit.reloading import Reloading
 from workerkit.rereading import check_counts, without_effect
 from workerkit.server import Api, bind, serve
@@ -98,6 +99,7 @@ class App:
             await store.open()
             await self._end_leftovers()
             sealer = Sealer.from_settings(settings.queue, file_of(settings.queue))
+            scratch = _scratch(settings)
             host = Host(
                 settings=settings,
                 target=self._target,
@@ -107,12 +109,14 @@ class App:
                 worker_plugins=worker_refs(plugins),
                 environment=self._environment(),
                 holder=self._holder,
+                scratch=scratch,
                 meter=meter,
             )
             try:
                 await host.open()
                 await self._serve(host, Intake(hooks, sealer, settings), listening)
             finally:
+                scratch.close()
                 await store.close()
                 bridge.close()
 
@@ -240,6 +244,18 @@ def _bound(settings: Settings) -> socket.socket:
     except SettingsError as error:
         rival = rival_on(settings.queue, settings.server.port)
         raise (error if rival is None else rival) from error.__cause__
+
+
+def _scratch(settings: Settings) -> Scratch:
+    """The folder for the jobs' own. Where there is none by default, only a job that asks for one fails."""
+    scratch = Scratch(identity(settings.queue), settings.workers.scratch)
+    try:
+        scratch.open()
+    except WorkerkitError as error:
+        if settings.workers.scratch:
+            raise
+        log.warning("no job can have a folder of its own: %s", error)
+    return scratch
 
 
 def _say_what_runs(host: Host, grace: float) -> None:

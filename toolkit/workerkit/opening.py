@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from workerkit.errors import QueueError, QueueOwned
 from workerkit.hooks import Hooks
@@ -19,6 +20,15 @@ def file_of(queue: QueueSettings) -> Path | None:
     """The queue's own file, or None when the queue is a plugin's."""
     location = _sqlite(queue)
     return None if location is None else location.path.absolute()
+
+
+def identity(queue: QueueSettings) -> str:
+    """What tells this queue from others on this machine, now and after a restart; no password is in it."""
+    path = file_of(queue)
+    if path is not None:
+        return str(path.resolve())
+    parts = urlsplit(queue.url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def store_of(

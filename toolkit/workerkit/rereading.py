@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from workerkit.errors import SettingsError
 from workerkit.hooks import WORKER_HOOKS, LoadedPlugin
@@ -10,9 +11,11 @@ from workerkit.host.gpus import gpus
 from workerkit.host.sizes import sizes
 from workerkit.settings import Settings, worker_environment
 
-#: Sections that a running server does not read again, and the fields that it does not of one that it does.
+#: Sections that a running server does not read again, and the fields that it does not of those that it does.
 FIXED = ("server", "queue", "policy", "plugins", "logs")
-FIXED_LIMITS = ("run_body", "runsync_body", "depth", "queue_length")
+FIXED_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"workers": ("scratch",), "limits": ("run_body", "runsync_body", "depth", "queue_length")}
+)
 
 
 def check_counts(settings: Settings) -> None:
@@ -40,11 +43,19 @@ def without_effect(settings: Settings) -> Iterator[str]:
 def read_at_start(before: Settings, now: Settings, loaded: Sequence[LoadedPlugin]) -> list[str]:
     """What has changed since the start and is not read again, as it is written in a settings file."""
     sections = [f"[{name}]" for name in FIXED if getattr(before, name) != getattr(now, name)]
-    limits = [name for name in FIXED_LIMITS if getattr(before.limits, name) != getattr(now.limits, name)]
+    fields = [
+        f"[{section}] {', '.join(changed)}"
+        for section, names in FIXED_FIELDS.items()
+        if (changed := _changed(getattr(before, section), getattr(now, section), names))
+    ]
     plugins = [
         f"[plugin.{plugin.name}]"
         for plugin in loaded
         if before.plugin.get(plugin.name, {}) != now.plugin.get(plugin.name, {})
         and not all(hook in WORKER_HOOKS for hook in plugin.hooks)
     ]
-    return [*sections, *([f"[limits] {', '.join(limits)}"] if limits else []), *plugins]
+    return [*sections, *fields, *plugins]
+
+
+def _changed(before: object, now: object, names: Sequence[str]) -> list[str]:
+    return [name for name in names if getattr(before, name) != getattr(now, name)]

@@ -156,6 +156,8 @@ class WorkersSettings:
     start_timeout: float = attrs.field(default=600.0, validator=_time)
     #: Tracebacks in the errors of failed jobs.
     tracebacks: bool = True
+    #: Where jobs have folders of their own, such as on a large disk; empty for the temporary folder.
+    scratch: str = ""
 
 
 @attrs.frozen(kw_only=True)

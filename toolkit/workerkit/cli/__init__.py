@@ -24,6 +24,7 @@ COMMANDS = {
     "plugin": "Check a plugin against everything the toolkit promises and expects.",
     "new": "Make a plugin or a handler as a distribution that installs, with tests that pass.",
     "key": "Make API keys.",
+    "secret-key": "Make a key that secrets of requests are encrypted with.",
 }
 WINDOWS = "workerkit needs Linux or macOS; on Windows, run it inside WSL (https://aka.ms/wsl)"
 
@@ -52,7 +53,7 @@ class Commands(Suggesting):
         """The command of that name."""
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"workerkit.cli.{name}").command
+        command: click.Command = import_module(f"workerkit.cli.{name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -26,6 +26,7 @@ from workerkit.host.misnamed import misnamed
 from workerkit.host.pool import Pool
 from workerkit.host.printed import Logbook
 from workerkit.host.runs import Runs
+from workerkit.host.scratch import Scratch
 from workerkit.host.sealing import Sealer
 from workerkit.host.sizes import Size, sizes
 from workerkit.host.tasks import background
@@ -67,6 +68,7 @@ class Host:
         worker_plugins: Sequence[PluginRef],
         environment: Mapping[str, str],
         holder: str,
+        scratch: Scratch,
         meter: Meter | None = None,
     ) -> None:
         self.settings = settings
@@ -84,6 +86,7 @@ class Host:
         #: Of functions that are not served any more, until their last jobs are over.
         self._closing: set[Pool] = set()
         self._holder = holder
+        self._scratch = scratch
         self._target = target
         self.printed = Logbook(settings.logs, store.keep_log)
         self._agency = Agency(self._plan(settings, worker_plugins, environment), self.printed)
@@ -91,7 +94,7 @@ class Host:
         self.journal = Journal()
         self._deliveries = Deliveries(store, hooks, self.meter, self.journal, tell=settings.logs.jobs)
         self._events = Events(hooks, self._deliveries.send_unstored, store.now)
-        self._housekeeping = Housekeeping(store, self.ends, self._all_runs, settings.queue.lease)
+        self._housekeeping = Housekeeping(store, self.ends, self._all_runs, settings.queue.lease, self._tidy)
         self._tasks: list[asyncio.Task[None]] = []
 
     def _plan(self, settings: Settings, plugins: Sequence[PluginRef], environment: Mapping[str, str]) -> Plan:
@@ -108,6 +111,7 @@ class Host:
                 depth=settings.limits.depth,
                 tracebacks=workers.tracebacks,
                 stop_signal=number_of(workers.stop_signal),
+                scratch=str(self._scratch.path),
             ),
             environment=environment,
             devices=gpus(workers.gpus, environment),
@@ -261,7 +265,7 @@ class Host:
 
         In a `hurry` workers are killed, and `worker_stop` is not run.
         """
-        pools = [*self.pools.values(), *self._closing]
+        pools = self._all_pools()
         await asyncio.gather(*(pool.close(grace, hurry=hurry) for pool in pools))
         await self._agency.close()
         for task in self._tasks:
@@ -270,5 +274,16 @@ class Host:
         await self.printed.close()
         await self._deliveries.close(0 if hurry else DELIVERY_GRACE)
 
+    async def _tidy(self) -> None:
+        await self._scratch.tidy(self.store, self._runs_here)
+
+    def _runs_here(self, job: str) -> bool:
+        """Whether a worker has a run of this job, also one that is told to stop."""
+        workers = [worker for pool in self._all_pools() for worker in pool.staff.workers]
+        return any(run.record.id == job for worker in workers for run in worker.busy.values())
+
+    def _all_pools(self) -> list[Pool]:
+        return [*self.pools.values(), *self._closing]
+
     def _all_runs(self) -> Iterator[Runs]:
-        return (pool.runs for pool in [*self.pools.values(), *self._closing])
+        return (pool.runs for pool in self._all_pools())

@@ -1,4 +1,4 @@
-"""What must happen although nobody asks: leases renewed, time limits kept, old results deleted."""
+"""What must happen although nobody asks: leases renewed, time limits kept, what is over deleted."""
 
 from __future__ import annotations
 
@@ -14,22 +14,29 @@ from workerkit.queue import Blame, Record, Store
 
 log = logging.getLogger(__name__)
 
-#: Seconds between looks for jobs past their ttl and for results past their retention.
-EXPIRY_EVERY, SWEEP_EVERY = 2.0, 10.0
+#: Seconds between looks for jobs past their ttl, for results past their retention, and for folders that
+#: dead runs have left.
+EXPIRY_EVERY, SWEEP_EVERY, TIDY_EVERY = 2.0, 10.0, 2.0
 #: What is looked for at one go, and deleted: a sweep passes by what must stay, once each time.
 SLICE, MOST_SWEPT = 100, 5_000
 
 
 class Housekeeping:
-    """Three slow loops beside the jobs' path."""
+    """Slow loops beside the jobs' path. `tidy` removes the folders of jobs that are over."""
 
     def __init__(
-        self, store: Store, ends: Ends, all_runs: Callable[[], Iterable[Runs]], lease: float
+        self,
+        store: Store,
+        ends: Ends,
+        all_runs: Callable[[], Iterable[Runs]],
+        lease: float,
+        tidy: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._ends = ends
         self._all_runs = all_runs
         self._lease = lease
+        self._tidy = tidy
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -37,6 +44,7 @@ class Housekeeping:
             self._every(self._lease / 3, self.renew),
             self._every(EXPIRY_EVERY, self.expire),
             self._every(SWEEP_EVERY, self.sweep),
+            self._every(TIDY_EVERY, self._tidy),
         )
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:

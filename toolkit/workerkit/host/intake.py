@@ -15,7 +15,7 @@ from workerkit.errors import ApiError, PluginFailed, Refused, WorkerkitError, su
 from workerkit.failures import message_of, sendable
 from workerkit.hooks import Hooks
 from workerkit.host.reading import SAMPLE, Reader, kind
-from workerkit.host.sealing import Sealer
+from workerkit.host.sealing import NoKey, Sealer, SealError
 from workerkit.job import EMPTY, Policy, Request
 from workerkit.payload import convert_field
 from workerkit.queue import Submission
@@ -126,7 +126,9 @@ class Intake:
             return EMPTY
         try:
             return {name: self._sealer.seal(id, name, bytes(raw[name])) for name in secret}
-        except WorkerkitError as error:
+        except NoKey as error:
+            raise ApiError(400, "no_secret_key", str(error)) from error
+        except SealError as error:
             raise ApiError(503, "cannot_seal", f"{', '.join(secret)} cannot be kept: {error}") from error
 
     def _ignored(self, raw: Mapping[str, msgspec.Raw]) -> tuple[str, ...]:

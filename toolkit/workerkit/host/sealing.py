@@ -25,11 +25,20 @@ VERSION = b"\x01"
 _ID = slice(1, 5)
 _NONCE = slice(5, 17)
 _CIPHERTEXT = slice(17, None)
-MAKE_A_KEY = "openssl rand -base64 32"
+MAKE_A_KEY = "workerkit secret-key"
 
 
 class SealError(WorkerkitError):
     """A secret field cannot be sealed or opened; the text says which key is missing."""
+
+
+class NoKey(SealError):
+    """Nobody has set a key, and there is no file beside which one could be made."""
+
+
+def new_key() -> str:
+    """A key for `WORKERKIT_SECRET_KEY`."""
+    return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 class Sealer:
@@ -53,12 +62,12 @@ class Sealer:
         return cls(keys, None if db_path is None else Path(f"{db_path}.key"))
 
     def seal(self, job_id: str, field: str, plaintext: bytes) -> bytes:
-        """Encrypt one field; raises `SealError` when there is no key."""
+        """Encrypt one field; raises `NoKey` where there is none, `SealError` when it cannot be used."""
         key = self._first or self._from_file(create=True)
         if key is None:
-            raise SealError(
-                f"field {field!r} is secret and there is no key to seal it; "
-                f"set WORKERKIT_SECRET_KEY to the output of `{MAKE_A_KEY}`"
+            raise NoKey(
+                f"field {field!r} is secret, and the server has no key to seal it; "
+                f"set WORKERKIT_SECRET_KEY to the output of `{MAKE_A_KEY}`, and restart the server"
             )
         nonce = secrets.token_bytes(12)
         ciphertext = _cipher(key).encrypt(nonce, plaintext, _bound_to(job_id, field))
@@ -112,7 +121,7 @@ def _create(path: Path) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "wb") as file:
-            file.write(base64.b64encode(secrets.token_bytes(32)) + b"\n")
+            file.write(f"{new_key()}\n".encode())
             file.flush()
             os.fsync(file.fileno())
         if not path.exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from workerkit.hooks import Hooks
-from workerkit.host.sealing import Sealer
+from workerkit.host.sealing import Sealer, SealError
 from workerkit.payload import convert_field
 from workerkit.queue import Record
 from workerkit.redaction import Redactor, secrets_of
@@ -21,8 +21,13 @@ class Vault:
     def open(self, record: Record) -> tuple[dict[str, bytes], Redactor | None]:
         """The fields as JSON by name, and a redactor when there are secrets among them.
 
-        Raises `SealError` when the key that sealed them is gone.
+        Raises `SealError` when they are gone, or the key that sealed them is.
         """
+        if record.wiped:
+            raise SealError(
+                f"the secret fields of job {record.id} were wiped when its retention ended, so it cannot run "
+                "again; submit it anew"
+            )
         fields: dict[str, bytes] = {}
         if record.fields:
             raw = msgspec.json.decode(record.fields, type=dict[str, msgspec.Raw])

@@ -190,9 +190,10 @@ class Store(Feed, Protocol):
     async def sweep(self, limit: int) -> int:
         """Delete up to `limit` jobs past their retention, with the deliveries that are over.
 
-        A job that a delivery still needs stays. A dead delivery outlives its job: body and log are kept
-        until it has been dead for as long as the queue keeps such. What has been sent again meanwhile
-        is kept as long from its new end. These deliveries are deleted here too, and counted.
+        A job that a delivery still needs stays, without its secret fields. A dead delivery outlives its
+        job: body and log are kept until it has been dead for as long as the queue keeps such. What has
+        been sent again meanwhile is kept as long from its new end. These deliveries are deleted here too,
+        and counted.
         """
         ...
 

@@ -82,8 +82,10 @@ def sweep(batch: Batch, context: Context, limit: int, place: Place) -> tuple[int
     room = limit - forgotten
     over = batch.db.execute(context.sql["over"], (batch.now, *place, room)).fetchall()
     chunks = CHUNKS
-    for due_at, seq, needed in over:
+    for due_at, seq, needed, sealed in over:
         if needed:
+            if sealed:  # no delivery needs those
+                batch.db.execute(context.sql["wipe_secrets"], (seq,))
             place = due_at, seq
             continue
         chunks -= batch.db.execute(context.sql["drop_chunks"], (seq, chunks)).rowcount

@@ -37,7 +37,7 @@ def record(row: Row, sealed: Mapping[str, bytes] = EMPTY) -> Record:
         crashes,
         failures,
         returns,
-        _,
+        secrets,
     ) = row
     submitted_at, started_at, due_at = times
     return Record(
@@ -55,6 +55,7 @@ def record(row: Row, sealed: Mapping[str, bytes] = EMPTY) -> Record:
         crashes=crashes,
         failures=failures,
         returns=returns,
+        wiped=len(sealed) < secrets,
     )
 
 

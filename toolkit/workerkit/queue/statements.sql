@@ -251,8 +251,9 @@ SELECT attempt, value FROM log WHERE job = (SELECT seq FROM job WHERE id = :id) 
 
 -- name: over
 -- takes: now, due_at, job, n
--- Ended jobs past their retention, behind one of them, and whether a delivery still needs them.
-SELECT due_at, seq, EXISTS (SELECT 1 FROM delivery WHERE delivery.job = job.seq AND delivery.state < 3)
+-- Ended jobs past their retention, behind one of them, whether a delivery still needs them, and how many
+-- secrets they had.
+SELECT due_at, seq, EXISTS (SELECT 1 FROM delivery WHERE delivery.job = job.seq AND delivery.state < 3), sealed
 FROM job WHERE status >= 2 AND due_at <= {now} AND (due_at, seq) > (:due_at, :job)
 ORDER BY due_at, seq LIMIT :n;
 

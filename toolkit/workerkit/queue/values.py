@@ -74,6 +74,8 @@ class Record:
     crashes: int = 0
     failures: int = 0
     returns: int = 0
+    #: It had secret fields, and they were wiped: it cannot run any more.
+    wiped: bool = False
 
     @property
     def restarts(self) -> int:

@@ -207,6 +207,7 @@ class JobContract(FeedContract):
                 record = await store.record(claim.record.id)
                 assert record is not None
                 left[status] = len(record.sealed)
+                assert record.wiped is not bool(record.sealed)
             assert list(left.values()) == [0, 0, 1]
 
         self.play(tmp_path, scenario)

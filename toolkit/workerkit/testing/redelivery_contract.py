@@ -10,7 +10,7 @@ from workerkit.job import Status
 from workerkit.queue import DeliveryFilter, DeliveryState, Store
 from workerkit.testing.clock import ManualClock
 from workerkit.testing.delivery_contract import delivery, full, tried
-from workerkit.testing.feed_contract import KEEP, KEEP_DEAD
+from workerkit.testing.feed_contract import KEEP, KEEP_DEAD, end
 from workerkit.testing.tries_contract import TriesContract
 
 PENDING, DEAD, DELIVERED = DeliveryState.PENDING, DeliveryState.DEAD, DeliveryState.DELIVERED
@@ -153,6 +153,28 @@ class RedeliveryContract(TriesContract):
             await store.settle_delivery(one.id, 1, DELIVERED, tried(1, "200"), None)
             assert await store.sweep(9) == 1
             assert await store.delivery(one.id) is None
+
+        self.play(tmp_path, scenario)
+
+    def test_no_delivery_keeps_secrets_longer_than_their_retention(self, tmp_path: Path) -> None:
+        """`sweep` wipes those of a job that it leaves; the record says so, and every run's claim."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            claim = await self.running(store, sealed={"s3Config": b"x"})
+            await store.finish(end(claim, Status.FAILED, deliveries=[delivery()]))
+            clock.advance(KEEP - 1)
+            assert await store.sweep(9) == 0
+            kept = await store.record(claim.record.id)
+            clock.advance(1)
+            assert await store.sweep(9) == 0
+            wiped = await store.record(claim.record.id)
+            assert kept is not None
+            assert wiped is not None
+            assert (dict(kept.sealed), kept.wiped) == ({"s3Config": b"x"}, False)
+            assert (dict(wiped.sealed), wiped.wiped) == ({}, True)
+            assert await store.retry(wiped.id)
+            (again,) = await store.claim("render", 1, "host", 5)
+            assert again.record.wiped
 
         self.play(tmp_path, scenario)
 
