@@ -116,6 +116,9 @@ class MemoryJobs:
     async def health(self, endpoint: str) -> bytes:
         return said("health", endpoint)
 
+    async def schema(self, endpoint: str) -> bytes:
+        return said("schema", endpoint)
+
     async def list_jobs(self, *asked: Any) -> bytes:
         return said("list_jobs", *asked)
 

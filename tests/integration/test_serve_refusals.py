@@ -47,8 +47,8 @@ def refused(output: str) -> str:
         ("def hello(job):\n    return 1\n", ["handler.py", "@worker_function"]),
         (GOOD + "\n@worker_function(name='hello')\ndef other(job):\n    return 2\n", ["hello", "both"]),
         (
-            "from workerkit import worker_function\n\n@worker_function\ndef f(a, b):\n    return 1\n",
-            ["'a'", "job"],
+            "from workerkit import worker_function\n\n@worker_function\ndef f(a: complex):\n    return 1\n",
+            ["'a'", "complex cannot be made of JSON"],
         ),
         ("import os\nos._exit(9)\n", ["the worker exited with code 9 while it imported handler.py"]),
     ],
@@ -57,7 +57,7 @@ def refused(output: str) -> str:
         "syntax error",
         "nothing decorated",
         "two of one name",
-        "unknown parameter",
+        "an impossible parameter",
         "exits",
     ],
 )

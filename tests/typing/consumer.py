@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import assert_type
 
-from workerkit import Job, Output, Resource, WorkerFunction, hookimpl, start, worker_function
+from workerkit import InputFile, Job, Output, Resource, WorkerFunction, hookimpl, start, worker_function
 
 
 class Camera(Resource):
@@ -17,6 +17,11 @@ class Camera(Resource):
 @worker_function
 def plain(job: Job, zoom: int = 1) -> dict[str, int]:
     return {"zoom": zoom}
+
+
+@worker_function
+def typed(prompt: str, width: int = 512, image: InputFile | None = None) -> str:
+    return prompt * width
 
 
 @worker_function(name="other", timeout=5, concurrency=2, max_starts=1, aggregate=False, plugins=[object()])
@@ -44,6 +49,7 @@ async def checks(job: Job, camera: Camera) -> None:
     assert_type(plain(job), dict[str, int])
     assert_type(plain(job, zoom=2), dict[str, int])
     assert_type(with_options(job, camera), str)
+    assert_type(typed("a", width=2), str)
     begun = coroutine(job)
     _ = assert_type(begun, Coroutine[Any, Any, bytes])
     assert_type(await begun, bytes)
@@ -67,6 +73,7 @@ def run_job() -> Generator[None, Output, Output]:
 
 # Each of these must be an error; mypy reports an ignore that is not needed.
 plain("no job", zoom="far")  # type: ignore[arg-type]
+typed(prompt=5)  # type: ignore[arg-type]
 hookimpl(tryfirst=True)  # type: ignore[call-overload]
 hookimpl(trylast=True)  # type: ignore[call-overload]
 worker_function(timeout="5")  # type: ignore[call-overload]

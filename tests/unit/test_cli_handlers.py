@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
+import attrs
+import msgspec
 import pytest
 
+from workerkit import InputFile, Job, worker_function
 from workerkit.cli import invoke
 from workerkit.cli.serve import sample_body
 
@@ -48,6 +54,60 @@ def test_the_sample_of_a_handler_elsewhere_may_lie_in_the_working_directory_as_f
     (folder / "test_input.json").write_text('{"prompt": "a lighthouse"}')
 
     assert sample_body("/nowhere/handler.py") == {"input": {"prompt": "a lighthouse"}}
+
+
+@attrs.frozen
+class Corner:
+    x: int
+    y: int = 0
+
+
+@attrs.frozen
+class Endless:
+    next: Endless
+
+
+def typed(
+    prompt: str,
+    width: Annotated[int, msgspec.Meta(ge=64)],
+    name: Annotated[str, msgspec.Meta(examples=["a lighthouse"])],
+    mode: Literal["fast", "slow"],
+    corner: Corner | None,
+    pair: tuple[int, bool],
+    two: Annotated[list[float], msgspec.Meta(min_length=2)],
+    anything: Any,
+    default: int = 5,
+) -> None: ...
+
+
+def takes_a_file(image: InputFile) -> None: ...
+def takes_what_cannot_be(chain: Endless) -> None: ...
+
+
+def sample_for(function: Callable[..., Any]) -> Any:
+    return sample_body("handler.py", worker_function(function).descriptor().schema)["input"]
+
+
+def test_without_a_sample_a_typed_function_gets_an_input_that_fits(folder: Path) -> None:
+    sample = sample_for(typed)
+
+    assert sample == {
+        "prompt": "hello",
+        "width": 64,
+        "name": "a lighthouse",
+        "mode": "fast",
+        "corner": {"x": 1},
+        "pair": [1, True],
+        "two": [1, 1],
+        "anything": "hello",
+    }
+    args, _ = worker_function(typed).bind(Job(id="j", endpoint="typed", input=sample))
+    assert args == ("hello", 64, "a lighthouse", "fast", Corner(1), (1, True), [1.0, 1.0], "hello", 5)
+    assert sample_for(takes_a_file) == {"image": "https://example.com/file"}
+
+
+def test_a_type_that_needs_itself_for_ever_has_a_sample_that_ends(folder: Path) -> None:
+    assert 2 < json.dumps(sample_for(takes_what_cannot_be)).count("next") < 20
 
 
 @pytest.mark.parametrize("text", ["{bad", '{"prompt": NaN}', "[NaN]"])

@@ -5,26 +5,16 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 import workerkit
-from workerkit import Job, Resource, TargetError, WorkerkitError, worker_function
-
-if TYPE_CHECKING:
-    import workerkit.job as for_checkers
+from workerkit import Job, Resource, TargetError, worker_function
 
 
 class Camera(Resource):
     """Something a plugin provides."""
-
-
-def a_job(*resources: object) -> Job:
-    job = Job(id="j", endpoint="f", input={"n": 1})
-    for resource in resources:
-        job.provide(resource)
-    return job
 
 
 def refusal(function: Callable[..., Any], **options: Any) -> str:
@@ -100,90 +90,11 @@ def test_a_function_says_how_many_jobs_its_worker_runs() -> None:
     assert render.descriptor().concurrency == 3
     assert render.elastic is not None
     assert render.elastic.wanted(3) == 5
-    assert worker_function(by_annotation).elastic is None
+    assert worker_function(by_name).elastic is None
 
 
 def by_name(job):  # type: ignore[no-untyped-def]
     return job
-
-
-def by_runpods_name(event):  # type: ignore[no-untyped-def]
-    return event
-
-
-def by_being_alone(request):  # type: ignore[no-untyped-def]
-    return request
-
-
-def by_annotation(one: Job) -> Job:
-    return one
-
-
-def by_an_annotation_for_checkers(one: for_checkers.Job) -> Any:
-    return one
-
-
-def by_keyword(*, job: Job) -> Job:
-    return job
-
-
-def beside_a_default(verbose: bool = False, *, job: Job) -> Job:
-    return job
-
-
-def with_variadics(job: Job, *args: Any, **kwargs: Any) -> Job:
-    return job
-
-
-@pytest.mark.parametrize(
-    "function",
-    [
-        by_name,
-        by_runpods_name,
-        by_being_alone,
-        by_annotation,
-        by_an_annotation_for_checkers,
-        by_keyword,
-        beside_a_default,
-        with_variadics,
-    ],
-    ids=lambda function: function.__name__,
-)
-def test_the_job_goes_to_the_parameter_that_asks_for_it(function: Callable[..., Any]) -> None:
-    job = a_job()
-    args, kwargs = worker_function(function).bind(job)
-    assert function(*args, **kwargs) is job
-
-
-def takes_a_camera(camera: Camera, job: Job, *, spare: Camera) -> tuple[Camera, Job, Camera]:
-    return camera, job, spare
-
-
-def test_resources_are_injected_by_their_type() -> None:
-    camera = Camera()
-    job = a_job(camera)
-    args, kwargs = worker_function(takes_a_camera).bind(job)
-    assert takes_a_camera(*args, **kwargs) == (camera, job, camera)
-
-
-def test_a_resource_that_nobody_provided_is_named() -> None:
-    with pytest.raises(WorkerkitError, match="no plugin provided a Camera for this job"):
-        worker_function(takes_a_camera).bind(a_job())
-
-
-def test_a_parameter_that_nothing_fills_is_named_with_the_cure() -> None:
-    def render(job: Job, prompt: str) -> None: ...
-
-    assert refusal(render) == (
-        "worker function 'render': nothing fills the parameter 'prompt'; name it `job`, "
-        "annotate it with a Resource class that a plugin provides, or give it a default"
-    )
-
-
-def test_a_function_without_a_job_is_refused() -> None:
-    def render() -> None: ...
-
-    assert refusal(render) == "worker function 'render' takes no job; give it a parameter named `job`"
 
 
 def test_only_functions_are_decorated() -> None:

@@ -3,12 +3,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import attrs
 import pytest
 
 from workerkit import Field, Refused, SettingsError
+from workerkit.hints import written
 from workerkit.payload import convert_field
 from workerkit.settings import build, load_settings
 
@@ -94,3 +95,25 @@ def test_a_field_that_is_none_of_its_choices_is_refused_with_them(
     with pytest.raises(Refused) as caught:
         convert_field("x", value, Field(hint))
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("hint", "text"),
+    [
+        (int, "int"),
+        (Any, "Any"),
+        (None, "None"),
+        (Mapping[str, Inner], "Mapping[str, Inner]"),
+        (tuple[Annotated[int, "note"], ...], "tuple[int, ...]"),
+        (Annotated[Inner | None, "note"], "Inner | None"),
+        (Literal["a.b", 7] | None, "Literal['a.b', 7] | None"),
+    ],
+)
+def test_a_type_is_written_as_in_a_definition(hint: Any, text: str) -> None:
+    assert written(hint) == text
+
+
+def test_a_key_that_is_not_valid_is_a_fault_of_its_mapping() -> None:
+    with pytest.raises(Refused) as caught:
+        convert_field("x", {"ages": {"five": 5}}, Field(dict[str, dict[Literal["six"], int]]))
+    assert str(caught.value) == "x[...] is not valid: one of its keys: invalid enum value 'five'"

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workerkit import Field, InvalidOutput, Refused, Secret
+from workerkit import Field, InputFile, InvalidOutput, OutputFile, Refused, Secret
 from workerkit.payload import convert_field, encode, too_deep
 
 
@@ -107,8 +107,18 @@ def test_values_with_one_meaning_in_json_are_accepted(value: Any, expected: byte
         ),
         (
             Path("/x"),
-            "output is of type PosixPath, which JSON cannot hold; "
-            "return str(path), or upload the file and return its URL",
+            "output is of type PosixPath, which JSON cannot hold; files are stored where a handler returns or "
+            "yields them, by the plugin `files`; use str(path) here, or the URL that a Bucket's upload() returns",
+        ),
+        (
+            {"picture": OutputFile("/x")},
+            "output.picture is of type OutputFile, which JSON cannot hold; files are stored where a handler "
+            "returns or yields them, by the plugin `files`; use str(path) here, or the URL that a Bucket's "
+            "upload() returns",
+        ),
+        (
+            InputFile("https://example.com/cat.jpg"),
+            "output is of type InputFile, which JSON cannot hold; return its path to have it stored, or its url",
         ),
         (
             object(),

@@ -31,6 +31,7 @@ ROUTES = [
     ("POST", "/v2/render/retry/7", ["retry", "render", "7"]),
     ("POST", "/v2/render/purge-queue", ["purge", "render"]),
     ("GET", "/v2/render/health", ["health", "render"]),
+    ("GET", "/v2/render/schema", ["schema", "render"]),
     ("GET", "/healthz", {"status": "ok"}),
     ("GET", "/jobs", ["list_jobs", None, None, None, 100]),
     ("GET", "/jobs?endpoint=a&status=FAILED&after=3&limit=9", ["list_jobs", "a", "FAILED", 3, 9]),

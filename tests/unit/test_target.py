@@ -133,7 +133,7 @@ def test_a_wrong_decoration_is_named_with_its_line(folder: Path) -> None:
     # Python blames a decoration on its own line, and until 3.10 on that of the `def`.
     line = 3 if sys.version_info >= (3, 11) else 4
     assert refusal("handler.py") == (
-        "worker function 'f' takes no job; give it a parameter named `job` "
+        "worker function 'f' takes no job; give it a parameter named `job`, or one for each key of the input "
         f"(line {line} of {folder.resolve() / 'handler.py'})"
     )
 

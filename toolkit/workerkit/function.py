@@ -20,7 +20,7 @@ import attrs
 from workerkit.elastic import Elastic
 from workerkit.errors import TargetError, suggest
 from workerkit.job import EMPTY, Job
-from workerkit.signature import filling
+from workerkit.signature import signature_of
 from workerkit.wire import Descriptor
 
 P = ParamSpec("P")
@@ -62,7 +62,7 @@ class WorkerFunction(Generic[P, R]):
         #: Says how many jobs a worker runs at a time, where a function decides that.
         self.elastic = None if isinstance(wanted, int) else Elastic(self.name, wanted)
         self.plugins = tuple(plugins)
-        self._filling = filling(self.name, function)
+        self._signature = signature_of(self.name, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the plain function."""
@@ -74,12 +74,10 @@ class WorkerFunction(Generic[P, R]):
     def bind(self, job: Job) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
         """The arguments with which a run of `job` calls the function.
 
-        Raises `JobFailed` when no plugin provided a resource that it asks for.
+        Raises `JobFailed` when the input does not fit, when a file of it cannot be fetched, and when
+        no plugin provided a resource that it asks for.
         """
-        if self._filling.job_only:
-            return (job,), EMPTY
-        positional = tuple(_argument(kind, job) for kind in self._filling.positional)
-        return positional, {name: _argument(kind, job) for name, kind in self._filling.keyword.items()}
+        return ((job,), EMPTY) if self._signature.job_only else self._signature.arguments(job)
 
     def descriptor(self) -> Descriptor:
         """What the host is told about this function."""
@@ -94,7 +92,8 @@ class WorkerFunction(Generic[P, R]):
             retries=self.options.retries,
             retry_delay=round(self.options.retry_delay * 1000),
             aggregate=self.options.aggregate,
-            usage=f"{self.function.__name__}({self._filling})",
+            usage=f"{self.function.__name__}({self._signature})",
+            schema=self._signature.inputs.schema().decode() if self._signature.inputs else "",
             version=self.options.version or _source_hash(self.function),
         )
 
@@ -136,7 +135,10 @@ def worker_function(
     """Make a function servable by workers, under its own name or under `name`.
 
     A parameter called `job` or `event`, or annotated `Job`, or the only one without annotation,
-    gets the job; one annotated with a `Resource` class gets what a plugin provided.
+    gets the job; one annotated with a `Resource` class gets what a plugin provided. Every other one
+    is a key of the input: `job["input"]` is checked against the annotations, and a job whose input
+    does not fit ends FAILED with a sentence that says where. Beside a job, a parameter without
+    annotation keeps its default. Keys that no parameter has are refused unless there is `**kwargs`.
 
     `timeout` is the seconds one run may take. `concurrency` is how many jobs one worker runs at
     the same time; a function is given the current number, 1 at first, and returns the one that it
@@ -189,10 +191,6 @@ def _start(function: WorkerFunction[..., Any], caller: FrameType) -> None:
     target = f"{os.path.abspath(file)}:{function.name}"
     # Nothing is executed from outside: our own interpreter, our own command, the user's arguments.
     os.execv(sys.executable, [sys.executable, "-m", "workerkit", "serve", target, *sys.argv[1:]])  # noqa: S606
-
-
-def _argument(kind: type, job: Job) -> Any:
-    return job if kind is Job else job.use(kind)
 
 
 def _check_is_function(function: object) -> None:

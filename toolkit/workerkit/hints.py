@@ -1,4 +1,4 @@
-"""What a type says about a place within its values, for sentences about a fault that msgspec found there.
+"""What a type says about a place within its values, and sentences about a fault that msgspec found there.
 
 msgspec names the place, but writes `[...]` for the key of a mapping, and does not say which words a
 `Literal` or an Enum would have taken.
@@ -10,13 +10,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 #: One step of a path: the name of a member, the place in a list, or `[...]` for some key of a mapping.
 _STEP = re.compile(r"\.?([^.\[\]]+)|(\[\d+\])|(\[\.\.\.\])")
 _NO_CHOICE = re.compile(r"^invalid enum value (.+)$", re.IGNORECASE | re.DOTALL)
+_MISSING = re.compile(r"^Object missing required field `(.+)`$")
+_PLACE = re.compile(r"^(?P<fault>.*) - at `(?P<key>key` in `)?\$(?P<path>.*)`$", re.DOTALL)
 
 
 def inside(hint: Any) -> Any:
@@ -56,6 +58,40 @@ def listed(fault: str, hint: Any) -> str:
     choices = [repr(choice) for option in _options(hint) for choice in _choices(option)]
     found = _NO_CHOICE.match(fault)
     return f"{found[1]} is none of {', '.join(choices)}" if found and choices else fault
+
+
+def parted(error: msgspec.ValidationError) -> tuple[str, str]:
+    """What msgspec found wrong, and the path of the place, such as `.events[0]`; empty for the whole value."""
+    found = _PLACE.match(str(error))
+    if not found:
+        return str(error), ""
+    fault = found["fault"]
+    return f"one of its keys: {fault[:1].lower()}{fault[1:]}" if found["key"] else fault, found["path"]
+
+
+def sentence(path: str, fault: str, hint: Any) -> str:
+    """What msgspec found wrong, as a sentence: `input.width is not valid: expected int, got str`.
+
+    `hint` is what the type says of the value at that path.
+    """
+    if missing := _MISSING.match(fault):
+        return f"{path}.{missing[1]} is missing"
+    return f"{path} is not valid: {listed(fault[:1].lower() + fault[1:].replace('`', ''), hint)}"
+
+
+def written(hint: Any) -> str:
+    """A type as a definition has it, without modules and without what `Annotated` adds."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return written(arguments[0])
+    if origin is Literal:
+        return f"Literal[{', '.join(map(repr, arguments))}]"
+    if origin in (Union, UnionType):
+        return " | ".join(map(written, arguments))
+    if hint in (None, type(None), Ellipsis):
+        return "..." if hint is Ellipsis else "None"
+    name = getattr(origin or hint, "__name__", str(hint).removeprefix("typing."))
+    return f"{name}[{', '.join(map(written, arguments))}]" if arguments else name
 
 
 def _choices(option: Any) -> Iterator[Any]:

@@ -20,6 +20,7 @@ import msgspec
 
 from workerkit import hints
 from workerkit.errors import InvalidOutput, Refused
+from workerkit.files import OutputFile
 from workerkit.job import Field, Secret
 
 CONTAINERS = frozenset({dict, list, tuple})
@@ -28,13 +29,19 @@ SAFE = frozenset({str, int, bool, type(None)})
 FLOATS = frozenset({float})
 #: Values, subclasses included, that are written as text or a number.
 SINGLE = (int, type(None), date, time, timedelta, Decimal, UUID, msgspec.UnsetType)
+FILE = (
+    "files are stored where a handler returns or yields them, by the plugin `files`; "
+    "use str(path) here, or the URL that a Bucket's upload() returns"
+)
 CURES = {
     "set": "return a list",
     "frozenset": "return a list",
     "bytes": "encode it as text, for example with base64",
     "bytearray": "encode it as text, for example with base64",
     "memoryview": "encode it as text, for example with base64",
-    "PosixPath": "return str(path), or upload the file and return its URL",
+    "PosixPath": FILE,
+    "OutputFile": FILE,
+    "InputFile": "return its path to have it stored, or its url",
     "ndarray": "call its .tolist()",
     "Tensor": "call its .tolist()",
     "coroutine": "await it first",
@@ -84,7 +91,8 @@ def convert_field(name: str, value: Any, field: Field) -> Any:
     try:
         return msgspec.convert(value, field.type, strict=True, dec_hook=_secret)
     except msgspec.ValidationError as error:
-        raise Refused(_sentence(name, str(error), field.type)) from None
+        fault, place = hints.parted(error)
+        raise Refused(hints.sentence(name + place, fault, hints.at(field.type, place))) from None
     except Exception as error:  # whatever the plugin's own type raises
         raise Refused(f"{name} is not valid: {type(error).__name__}: {error}") from error
 
@@ -152,7 +160,7 @@ def _attributes(value: Any, path: str) -> list[str]:
     for listing in ("__struct_fields__", "__dataclass_fields__"):
         if hasattr(kind, listing):
             return list(getattr(kind, listing))
-    if hasattr(kind, "__attrs_attrs__"):
+    if hasattr(kind, "__attrs_attrs__") and kind is not OutputFile:
         return [attribute.name for attribute in kind.__attrs_attrs__]
     cure = CURES.get(kind.__name__, "convert it to a str, a number, a list or a dict")
     raise InvalidOutput(f"{path} is of type {kind.__name__}, which JSON cannot hold; {cure}")
@@ -189,18 +197,6 @@ def _secret(kind: type, value: Any) -> Any:
     if kind is Secret and isinstance(value, str):
         return Secret(value)
     raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
-
-
-def _sentence(name: str, message: str, hint: Any) -> str:
-    """msgspec's message about a field, as a sentence about the field by its name."""
-    fault, _, place = message.partition(" - at `$")
-    place = place.rstrip("`")
-    path = name + place
-    missing = re.fullmatch(r"Object missing required field `(.+)`", fault)
-    if missing:
-        return f"{path}.{missing[1]} is missing"
-    fault = hints.listed(fault[:1].lower() + fault[1:].replace("`", ""), hints.at(hint, place))
-    return f"{path} is not valid: {fault}"
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_base_value)

@@ -3,86 +3,162 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter
 from types import SimpleNamespace
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import attrs
 
 from workerkit.errors import TargetError
-from workerkit.job import Job, Resource
+from workerkit.hints import written
+from workerkit.job import Job
+from workerkit.resource import Resource
+
+if TYPE_CHECKING:
+    from workerkit.inputs import Inputs
 
 #: A parameter of one of these names is given the job.
 JOB_NAMES = ("job", "event")
-VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+#: Characters of a default that are shown.
+LONGEST_DEFAULT = 40
 
 
 @attrs.frozen
-class Filling:
-    """For each parameter that is filled, `Job` or the `Resource` class that is asked for."""
+class Kept:
+    """Fills a parameter that keeps its default."""
 
-    positional: tuple[type, ...]
-    keyword: Mapping[str, type]
+    default: Any
+
+
+#: `Job`, the `Resource` class that is asked for, `Kept`, or the parameter itself: a key of the input.
+Filling = type | Kept | Parameter
+
+
+@attrs.frozen
+class Signature:
+    """For each parameter that is filled, with what; `inputs` is there when the input is typed."""
+
+    positional: tuple[Filling, ...]
+    keyword: Mapping[str, Filling]
+    inputs: Inputs | None = None
     job_only: bool = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "job_only", self.positional == (Job,) and not self.keyword)
 
+    def arguments(self, job: Job) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """What a run of `job` calls the function with.
+
+        Raises `JobFailed` when the input does not fit, when a file of it cannot be fetched, and when
+        no plugin provided a resource that is asked for.
+        """
+        given, files = self.inputs.read(job) if self.inputs else ({}, [])
+
+        def argument(filling: Filling) -> Any:
+            if isinstance(filling, Parameter):
+                return given.pop(filling.name)
+            if isinstance(filling, Kept):
+                return filling.default
+            return job if filling is Job else job.use(filling)
+
+        positional = tuple(map(argument, self.positional))
+        keyword = {name: argument(filling) for name, filling in self.keyword.items()}
+        if files:
+            from workerkit.resources import InputFiles  # here: few handlers take files
+
+            job.use(InputFiles).fetch(files)
+        return positional, {**keyword, **given}
+
     def __str__(self) -> str:
-        named = (f"{name}={kind.__name__}" for name, kind in self.keyword.items())
-        return ", ".join((*(kind.__name__ for kind in self.positional), *named))
+        every = (*(("", filling) for filling in self.positional), *self.keyword.items())
+        shown = [_shown(name, filling) for name, filling in every if not isinstance(filling, Kept)]
+        others = [f"**{self.inputs.others}"] if self.inputs and self.inputs.others else []
+        return ", ".join((*shown, *others))
 
 
-def filling(name: str, function: Callable[..., Any]) -> Filling:
-    """What to call `function` with. Raises `TargetError` for a parameter that nothing can fill.
+def signature_of(name: str, function: Callable[..., Any]) -> Signature:
+    """How `function` is called. Raises `TargetError` for a parameter that nothing can fill."""
+    every = list(inspect.signature(function).parameters.values())
+    own = [_resolved(name, function, p) for p in every if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    jobs = _for_the_job(own)
+    positional = tuple(_filled_with(p, jobs) for p in own if p.kind is not p.KEYWORD_ONLY)
+    keyword = {p.name: _filled_with(p, jobs) for p in own if p.kind is p.KEYWORD_ONLY}
+    keys = [filling for filling in (*positional, *keyword.values()) if isinstance(filling, Parameter)]
+    if jobs and not keys:
+        return Signature(positional, keyword)
+    others = next((p for p in every if p.kind is p.VAR_KEYWORD), None)
+    if not own and others is None:
+        raise TargetError(
+            f"worker function {name!r} takes no job; give it a parameter named `job`, "
+            "or one for each key of the input"
+        )
+    from workerkit.inputs import Inputs  # here: most handlers take the job alone
 
-    A parameter with a default that is neither the job nor a resource keeps its default.
-    """
-    positional: list[type] = []
-    keyword: dict[str, type] = {}
-    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind not in VARIADIC]
-    bare = [p.name for p in parameters if p.annotation is p.empty and p.default is p.empty]
-    job_names = (*JOB_NAMES, *bare) if len(bare) == 1 else JOB_NAMES
-    by_keyword = False
-    for parameter in parameters:
-        kind = _filled_with(name, function, parameter, job_names)
-        by_keyword = by_keyword or kind is None or parameter.kind is parameter.KEYWORD_ONLY
-        if kind is not None and by_keyword:
-            keyword[parameter.name] = kind
-        elif kind is not None:
-            positional.append(kind)
-    if Job not in (*positional, *keyword.values()):
-        raise TargetError(f"worker function {name!r} takes no job; give it a parameter named `job`")
-    return Filling(tuple(positional), keyword)
-
-
-def _filled_with(
-    name: str, function: Callable[..., Any], parameter: inspect.Parameter, job_names: tuple[str, ...]
-) -> type | None:
-    if parameter.name in job_names:
-        return Job
-    annotation = _annotation(function, parameter)
-    if annotation is Job:
-        return Job
-    if isinstance(annotation, type) and issubclass(annotation, Resource):
-        return annotation
-    if parameter.default is not parameter.empty:
-        return None
-    raise TargetError(
-        f"worker function {name!r}: nothing fills the parameter {parameter.name!r}; name it `job`, "
-        "annotate it with a Resource class that a plugin provides, or give it a default"
+    inputs = Inputs(
+        name,
+        keys,
+        others=None if others is None else _resolved(name, function, others),
+        taken={p.name for p in own} - {key.name for key in keys},
+        meaning=inspect.getdoc(function) or "",
     )
+    return Signature(positional, keyword, inputs)
 
 
-def _annotation(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """The parameter's annotation as a type, where it can be had."""
-    text = parameter.annotation
-    if not isinstance(text, str):
-        return text
-    one = SimpleNamespace(__annotations__={parameter.name: text})
+def _for_the_job(parameters: Sequence[Parameter]) -> list[str]:
+    """Which parameters get the job: by name or annotation, else the only one that has no annotation."""
+    asked = [p.name for p in parameters if p.annotation is Job]
+    bare = [p.name for p in parameters if p.annotation is p.empty and p.default is p.empty]
+    return asked or (bare if len(bare) == 1 else [])
+
+
+def _filled_with(parameter: Parameter, jobs: Sequence[str]) -> Filling:
+    if parameter.name in jobs:
+        return Job
+    annotation = parameter.annotation
+    if annotation is parameter.empty:
+        return Kept(parameter.default) if jobs and parameter.default is not parameter.empty else parameter
+    resource: type | None = annotation if _is_resource(annotation) else None
+    return resource or parameter
+
+
+def _resolved(name: str, function: Callable[..., Any], parameter: Parameter) -> Parameter:
+    """The parameter with its annotation as a type, which is `Job` when its name says so."""
+    if parameter.name in JOB_NAMES and parameter.kind is not parameter.VAR_KEYWORD:
+        return parameter.replace(annotation=Job)
+    written_as = parameter.annotation
+    if written_as is parameter.empty:
+        return parameter
+    one = SimpleNamespace(__annotations__={parameter.name: written_as})
     scope = getattr(inspect.unwrap(function), "__globals__", {})
     try:
-        return get_type_hints(one, scope)[parameter.name]
-    except NameError:
+        hint = get_type_hints(one, scope, include_extras=True)[parameter.name]
+    except Exception as error:  # an annotation is an expression, and may raise anything
         # Imported for type checkers only, or local to a function: its name is all there is.
-        return Job if text.rpartition(".")[2] == "Job" else text
+        if isinstance(written_as, str) and written_as.rpartition(".")[2] == "Job":
+            return parameter.replace(annotation=Job)
+        raise TargetError(
+            f"worker function {name!r}: the annotation {written_as!r} of the parameter {parameter.name!r} "
+            f"cannot be read ({type(error).__name__}: {error}); define or import what it names in the file "
+            "itself, outside of functions and of `if TYPE_CHECKING:`"
+        ) from error
+    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return parameter.replace(annotation=plain if plain is Job or _is_resource(plain) else hint)
+
+
+def _is_resource(hint: Any) -> bool:
+    # Python 3.10 takes list[int] for a type.
+    return isinstance(hint, type) and not get_args(hint) and issubclass(hint, Resource)
+
+
+def _shown(name: str, filling: type | Parameter) -> str:
+    """A key of the input as a definition has it; what does not come from there by its type."""
+    if isinstance(filling, type):
+        return f"{name}={filling.__name__}" if name else filling.__name__
+    hint, default = filling.annotation, filling.default
+    typed = filling.name if hint is filling.empty else f"{filling.name}: {written(hint)}"
+    if default is filling.empty:
+        return typed
+    # The text of an object, such as a model, may be pages.
+    short = isinstance(default, (str, int, float, type(None))) and len(repr(default)) <= LONGEST_DEFAULT
+    return f"{typed} = {default!r}" if short else f"{typed} = ..."

@@ -15,7 +15,7 @@ import click
 from workerkit.cli.handlers import handler_argument, target_of
 from workerkit.cli.options import queue_option, settings_of, settings_options, warn_of_unread
 from workerkit.cli.parameters import OneOf, Whole
-from workerkit.cli.samples import request_body, sample_of
+from workerkit.cli.samples import fitting, request_body, sample_of
 
 if TYPE_CHECKING:
     from workerkit.app import Started
@@ -122,17 +122,21 @@ def example(target: str, started: Started) -> list[str]:
     """A line to paste into another terminal."""
     if not started.functions:
         return []
-    url = f"{started.url}/v2/{started.functions[0].name}/runsync"
+    first = started.functions[0]
+    url, body = f"{started.url}/v2/{first.name}/runsync", json.dumps(sample_body(target, first.schema))
     key = ' -H "Authorization: Bearer $KEY"' if started.needs_key else ""
-    return ["  Try it:", f"  curl{key} -d {shlex.quote(json.dumps(sample_body(target)))} {url}"]
+    return ["  Try it:", f"  curl{key} -d {shlex.quote(body)} {url}"]
 
 
-def sample_body(target: str) -> dict[str, Any]:
-    """What `test_input.json` has for the target when that is short; nothing but the input, for logs are kept."""
+def sample_body(target: str, schema: str = "") -> dict[str, Any]:
+    """What `test_input.json` has for the target when that is short, else what fits the schema.
+
+    It has nothing but the input, for logs are kept.
+    """
     path = sample_of(target, Path())
     if path is not None and path.stat().st_size <= LONGEST_SAMPLE:
         try:
             return {"input": json.loads(request_body(path.read_bytes()))["input"]}
         except (ValueError, TypeError, KeyError):  # the text as it is, when it is no JSON or has a NaN
             click.echo(f"{path} is not valid JSON", err=True)
-    return {"input": {"prompt": "hello"}}
+    return {"input": fitting(json.loads(schema)) if schema else {"prompt": "hello"}}

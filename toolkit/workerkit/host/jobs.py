@@ -170,11 +170,13 @@ class Jobs:
     async def retry(self, endpoint: str, id: str) -> bytes:
         """Put a FAILED or TIMED_OUT job back in the queue."""
         record = await self._record(endpoint, id)
+        retryable = record.status in (Status.FAILED, Status.TIMED_OUT)
         try:
-            self._host.vault.can_open(record)
+            if retryable:
+                self._host.vault.can_open(record)
         except WorkerkitError as error:
             raise ApiError(409, "secret_gone", str(error)) from error
-        if record.status not in (Status.FAILED, Status.TIMED_OUT) or not await self._store.retry(id):
+        if not retryable or not await self._store.retry(id):
             status = (await self._view(endpoint, id)).status.value
             raise ApiError(
                 409, "not_retryable", f"the job is {status}; only FAILED and TIMED_OUT jobs can be retried"
@@ -199,6 +201,10 @@ class Jobs:
         """RunPod's six worker and five job counters."""
         self._host.catalogue.find(endpoint)
         return health(await self._store.counts(endpoint), self._host.pools.get(endpoint))
+
+    async def schema(self, endpoint: str) -> bytes:
+        """The JSON schema of the function's input; it takes anything when its input is not typed."""
+        return self._host.catalogue.find(endpoint).schema.encode() or b"{}"
 
     def readiness(self) -> tuple[bool, bytes]:
         """Whether every function has the workers that it needs now, and which have none; or that it stops."""

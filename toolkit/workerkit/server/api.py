@@ -80,6 +80,7 @@ class Api:
             "retry": Route(POST, True, lambda call: jobs.retry(call.endpoint, call.id)),
             "purge-queue": Route(POST, False, lambda call: jobs.purge(call.endpoint)),
             "health": Route(GET, False, lambda call: jobs.health(call.endpoint)),
+            "schema": Route(GET, False, lambda call: jobs.schema(call.endpoint)),
             "events": Route(GET, False, self._events),
         }
 

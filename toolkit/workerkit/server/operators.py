@@ -88,5 +88,5 @@ async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
     raise no_path(
         scope["path"],
         "; jobs are under /v2/{endpoint}/: run, runsync, status/{id}, status-sync/{id}, stream/{id}, cancel/{id}, "
-        "retry/{id}, purge-queue, health and events; operators have /jobs, /deliveries and /metrics; probes are /healthz and /readyz",
+        "retry/{id}, purge-queue, health, schema and events; operators have /jobs, /deliveries and /metrics; probes are /healthz and /readyz",
     )
