@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import distribution
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -112,7 +112,7 @@ def _table(fields: Iterable[tuple[str, Member]]) -> str:
 
 def _tables(name: str, cls: type) -> Iterator[Section]:
     for field, hint in get_type_hints(cls).items():
-        for inner in get_args(hint):
+        for inner in get_args(hint) if get_origin(hint) is Mapping else ():
             if attrs.has(inner):
                 yield Section(f"{name}.{field}.NAME", inner)
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import attrs
 import click
@@ -75,7 +75,8 @@ def settings_of(path: str, cls: type) -> Iterator[tuple[str, str, Any]]:
     hints = get_type_hints(cls)
     for field in attrs.fields(cls):
         yield path, field.name, field
-        for inner in get_args(hints[field.name]):
+        hint = hints[field.name]
+        for inner in get_args(hint) if get_origin(hint) is Mapping else ():
             if attrs.has(inner):
                 yield from settings_of(f"{path}.{field.name}.NAME", inner)
 

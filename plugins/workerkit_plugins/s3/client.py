@@ -1,84 +1,144 @@
-"""boto3 clients that know a request's keys, and nothing of the machine that they run on."""
+"""boto3 clients that know one config's keys, and nothing of the machine that they run on."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+import attrs
+
+from workerkit.guard import Blocked, Guard
 from workerkit_plugins.s3.config import S3Config
+from workerkit_plugins.s3.endpoint import Endpoint
+from workerkit_plugins.s3.refusals import BAD_REQUEST, explained, look_at, status_of
 
 if TYPE_CHECKING:
+    import ssl
+
     from types_boto3_s3 import S3Client
+
+#: Of one client at a time.
+CONNECTIONS = 16
+#: Tries of a request, the first included.
+TRIES = 3
+#: For a session of botocore: where it finds neither profiles nor files of this machine.
+NOWHERE = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
 
 
 class Clients:
     """Makes a client for each job from one session: a session's models take 100 ms to load, a client 5.
 
-    The session is given no keys, and looks for none: neither profiles nor files of this machine.
+    The session is given no keys, and looks for none: neither profiles nor files nor roles of this machine.
     """
 
     def __init__(self) -> None:
         # boto3's sessions are not safe for threads.
         self._lock = threading.Lock()
         self._session: Any = None
+        self._trusted: ssl.SSLContext | None = None
 
-    def connect(self, config: S3Config) -> S3Client:
-        """A client for one request, which has seen that the endpoint answers.
+    def connect(self, config: S3Config, guard: Guard) -> S3Client:
+        """A client that has seen its bucket. It goes only where `guard` lets it.
 
-        Raises ConnectionError when it does not: smart_open would go on trying for a minute.
+        Raises ConnectionError when the endpoint does not answer, within 20 s, and `JobFailed` when it
+        refuses the keys or has no such bucket.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
-        client = self._client(config)
+        endpoint = config.endpoint
+        with explained(config):
+            try:
+                return self._seen(config, endpoint, guard)
+            except ClientError as exc:
+                if endpoint.is_guess and status_of(exc) == BAD_REQUEST:
+                    # Services that want the other style say so in as many ways.
+                    with suppress(ClientError, BotoCoreError, Blocked):
+                        return self._seen(config, attrs.evolve(endpoint, style="virtual"), guard)
+                raise
+
+    def signer(self, config: S3Config, guard: Guard) -> S3Client:
+        """A client that signs URLs for those who reach the service by its public endpoint; it asks nobody."""
+        return self._client(config, config.public, guard)
+
+    def _seen(self, config: S3Config, endpoint: Endpoint, guard: Guard) -> S3Client:
+        client = self._client(config, endpoint, guard)
         try:
-            with contextlib.suppress(ClientError):
-                client.head_bucket(Bucket=config.bucketName)
-        except BotoCoreError as exc:
+            region = look_at(client, config.bucketName, endpoint.shown)
+        except BaseException:
             client.close()
-            raise ConnectionError(
-                f"the bucket's endpoint {config.service_url} does not answer: {exc}"
-            ) from exc
+            raise
+        if endpoint.service.is_found and region not in ("", endpoint.region):
+            # URLs must be signed for the bucket's own region: nobody follows them into another.
+            client.close()
+            client = self._client(config, attrs.evolve(endpoint, region=region), guard)
+        cast(_Sending, client).sender.is_proven = True
         return client
 
-    def _client(self, config: S3Config) -> S3Client:
+    def _client(self, config: S3Config, endpoint: Endpoint, guard: Guard) -> S3Client:
         from botocore.config import Config
 
-        token = config.sessionToken
+        from workerkit_plugins.s3.sending import READ, Sender, trusted
+
+        token, service = config.sessionToken, endpoint.service
+        # Others refuse checksums that they do not know.
+        checksums: Literal["when_supported", "when_required"]
+        checksums = "when_supported" if service.is_aws else "when_required"
         with self._lock:
             if self._session is None:
-                self._session = _session()
+                self._session, self._trusted = _session(), trusted()
             client: S3Client = self._session.client(
                 "s3",
-                endpoint_url=config.service_url,
-                region_name=config.region or config.guessed_region,
+                endpoint_url=None if service.is_found else endpoint.shown,
+                use_ssl=endpoint.url.scheme == "https",
+                region_name=endpoint.region,
                 aws_access_key_id=config.accessId,
                 aws_secret_access_key=config.accessSecret.reveal(),
                 aws_session_token=None if token is None else token.reveal(),
                 config=Config(
                     signature_version="s3v4",
-                    # Many services refuse the checksums that boto3 adds on its own.
-                    request_checksum_calculation="when_required",
-                    response_checksum_validation="when_required",
-                    retries={"mode": "standard", "total_max_attempts": 3},
-                    connect_timeout=5,
-                    read_timeout=60,
+                    s3={"addressing_style": endpoint.style, "us_east_1_regional_endpoint": "regional"},
+                    request_checksum_calculation=checksums,
+                    response_checksum_validation=checksums,
+                    retries={"mode": "standard", "total_max_attempts": TRIES},
+                    read_timeout=READ,
                     proxies={},
+                    ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # unknown to the stubs
                     use_fips_endpoint=False,
-                    use_dualstack_endpoint=False,
+                    use_dualstack_endpoint=service.is_dualstack,
                 ),
             )
+            assert self._trusted is not None
+            sender = Sender(endpoint, guard, self._trusted, CONNECTIONS)
+        cast(_Sending, client).sender = sender
+        client.meta.events.register("before-send.s3", cast(Any, sender))
         return client
+
+
+class _Sending:
+    """What is added to boto3's class of clients: they close what sends for them, too."""
+
+    sender: Any
+
+    def close(self) -> None:
+        """Close all connections."""
+        super().close()  # type: ignore[misc]
+        self.sender.close()
 
 
 def _session() -> Any:
     import boto3
     import botocore.session
 
-    nowhere = {
-        "profile": (None, None, None, None),
-        "config_file": (None, None, os.devnull, None),
-        "credentials_file": (None, None, os.devnull, None),
-    }
-    return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=nowhere))
+    session = boto3.session.Session(botocore_session=botocore.session.Session(session_vars=NOWHERE))
+    session.events.register("creating-client-class.s3", _add_sending)
+    return session
+
+
+def _add_sending(base_classes: list[type], **event: Any) -> None:
+    base_classes.insert(0, _Sending)

@@ -1,36 +1,29 @@
-"""What a request says about its bucket."""
+"""What a request, or the operator, says about a bucket."""
 
 from __future__ import annotations
 
 import re
 
 import attrs
-from urllib3.exceptions import LocationParseError
-from urllib3.util import Url, parse_url
 
 from workerkit import Secret
+from workerkit_plugins.s3.endpoint import Asked, Endpoint
 
-#: Services that show endpoints with the bucket as the first label.
-_BUCKET_IN_HOST = (
-    ".amazonaws.com",
-    ".backblazeb2.com",
-    ".digitaloceanspaces.com",
-    ".r2.cloudflarestorage.com",
-    ".wasabisys.com",
-)
-#: How hosts tell their region; a fixed one where they do not.
-_REGIONS = (
-    (re.compile(r"s3[.-]([a-z0-9-]+)\.(?:amazonaws|backblazeb2|wasabisys)\.com"), ""),
-    (re.compile(r"([a-z0-9-]+)\.digitaloceanspaces\.com"), ""),
-    (re.compile(r".+\.r2\.cloudflarestorage\.com"), "auto"),
-)
+#: As boto3 takes them.
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_REGION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 @attrs.frozen(kw_only=True)
 class S3Config:
-    """The request's `s3Config`; the member names are its JSON keys."""
+    """A bucket and its keys: a request's `s3Config`, or the operator's `bucket`. The names are its keys in JSON.
 
+    What else is in there is ignored.
+    """
+
+    #: The key that is shown, as in `AWS_ACCESS_KEY_ID`.
     accessId: str
+    #: The key that is not shown.
     accessSecret: Secret
     bucketName: str
     #: Of the service; the bucket's name may stand in its host or path, as consoles show it.
@@ -39,58 +32,46 @@ class S3Config:
     region: str | None = None
     #: Of temporary keys.
     sessionToken: Secret | None = None
+    #: Where the bucket's name goes: "path", "virtual" (before the host), or "auto" for what the service wants.
+    addressingStyle: Asked = "auto"
+    #: In place of `endpointUrl` in the URLs that are returned, where those who get them reach the service otherwise.
+    publicEndpointUrl: str | None = None
     #: Where in the bucket objects without a key of their own go.
     objectPath: str = ""
 
     def check(self) -> None:
         """Raise ValueError with `member sentence` for the first member that cannot be right."""
-        for name in ("accessId", "bucketName"):
-            if not getattr(self, name).strip():
+        for name in ("accessId", "accessSecret", "bucketName", "sessionToken"):
+            if (value := getattr(self, name)) is not None and not _plain(value).strip():
                 raise ValueError(f"{name} is empty")
-        if not self.accessSecret.reveal():
-            raise ValueError("accessSecret is empty")
         if "/" in self.bucketName:
             raise ValueError("bucketName must be the name alone; put folders into objectPath")
-        _check_endpoint(self.endpointUrl, self.bucketName)
+        if not _BUCKET.fullmatch(self.bucketName):
+            raise ValueError("bucketName may hold letters, digits, hyphens, dots and underscores only")
+        if self.region and not _REGION.fullmatch(self.region):
+            raise ValueError("region may hold letters, digits and inner hyphens only, such as eu-west-1")
+        for name in ("endpointUrl", "publicEndpointUrl"):
+            if (text := getattr(self, name)) is not None:
+                try:
+                    self._endpoint(text)
+                except ValueError as exc:
+                    raise ValueError(f"{name} {exc}") from None
 
     @property
-    def service_url(self) -> str:
-        """The service's own URL: some consoles show endpoints that begin or end with the bucket's name."""
-        url = _parse(self.endpointUrl)
-        return Url(url.scheme, None, self._service_host, url.port).url
+    def endpoint(self) -> Endpoint:
+        """Where the service is."""
+        return self._endpoint(self.endpointUrl)
 
     @property
-    def guessed_region(self) -> str:
-        """The region that the host's name tells; `us-east-1` when it tells none."""
-        for pattern, region in _REGIONS:
-            found = pattern.fullmatch(self._service_host)
-            if found:
-                return region or found[1]
-        return "us-east-1"
+    def public(self) -> Endpoint:
+        """Where those who are given URLs find it, signed for the service's own region."""
+        if self.publicEndpointUrl is None:
+            return self.endpoint
+        return attrs.evolve(self._endpoint(self.publicEndpointUrl), region=self.endpoint.region)
 
-    @property
-    def _service_host(self) -> str:
-        host = _parse(self.endpointUrl).host or ""
-        service = host.removeprefix(f"{self.bucketName.lower()}.")
-        return service if service.endswith(_BUCKET_IN_HOST) else host
+    def _endpoint(self, text: str) -> Endpoint:
+        return Endpoint.of(text, self.bucketName, self.region, self.addressingStyle)
 
 
-def _check_endpoint(text: str, bucket: str) -> None:
-    url = _parse(text)
-    if url.scheme not in ("http", "https"):
-        raise ValueError("endpointUrl must begin with http:// or https://")
-    if not url.host:
-        raise ValueError("endpointUrl names no host")
-    if url.auth is not None:
-        raise ValueError("endpointUrl must not carry a user or password")
-    if (url.path or "/").strip("/") not in ("", bucket) or url.query or url.fragment:
-        raise ValueError("endpointUrl must have no path but the bucket's name")
-
-
-def _parse(text: str) -> Url:
-    if any(char <= " " or char in "\\\x7f" for char in text):
-        raise ValueError("endpointUrl must not contain spaces, control characters or backslashes")
-    try:
-        return parse_url(text)
-    except LocationParseError:
-        raise ValueError("endpointUrl is not a valid URL; check its host and port") from None
+def _plain(value: str | Secret) -> str:
+    return value.reveal() if isinstance(value, Secret) else value

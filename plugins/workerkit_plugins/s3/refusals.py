@@ -1,0 +1,143 @@
+"""What services refuse, as sentences that name the member of `s3Config` to correct."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from workerkit import JobFailed
+from workerkit.guard import Blocked
+from workerkit_plugins.s3.config import S3Config
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from types_boto3_s3 import S3Client
+
+#: Codes of answers. Services that are no Amazon's have some of their own.
+_UNKNOWN_ID = ("InvalidAccessKeyId", "InvalidAccessKey", "UnknownAccessKey", "KeyNotFound")
+_WRONG_SECRET = ("SignatureDoesNotMatch", "SignatureNotMatch")
+_WRONG_TOKEN = ("ExpiredToken", "InvalidToken", "TokenRefreshRequired", "InvalidTokenId")
+_NOT_ALLOWED = ("AccessDenied", "AccessForbidden", "Forbidden", "UnauthorizedAccess", "403", "401")
+_WRONG_CLOCK = ("RequestTimeTooSkewed", "RequestExpired")
+#: Of objects, whose absence may be what somebody wants to know.
+_LEFT_AS_THEY_ARE = (
+    "NoSuchKey",
+    "NoSuchUpload",
+    "NoSuchVersion",
+    "404",
+    "304",
+    "PreconditionFailed",
+    "412",
+    "416",
+)
+#: Of buckets: these say 404 for one that is not there.
+_OF_BUCKETS = ("HeadBucket", "ListObjectsV2")
+#: Characters of what a service says.
+_MOST = 200
+BAD_REQUEST, NOT_FOUND, TOO_MANY, SERVERS_FAULT = 400, 404, 429, 500
+
+
+def look_at(client: S3Client, bucket: str, shown: str) -> str:
+    """See that an endpoint has a bucket and takes the client's keys; the bucket's region, if it says so.
+
+    Raises what the client raises. Keys that may do nothing but store objects are taken.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        return _region(client.head_bucket(Bucket=bucket), shown)
+    except ClientError as exc:
+        region = _region(exc.response, shown)
+    try:
+        # A refused HEAD has no body that would say why.
+        client.list_objects_v2(Bucket=bucket, MaxKeys=1)
+    except ClientError as exc:
+        _region(exc.response, shown)
+        if str(exc.response.get("Error", {}).get("Code")) not in _NOT_ALLOWED:
+            raise
+    return region
+
+
+@contextmanager
+def explained(config: S3Config) -> Iterator[None]:
+    """Around calls of a client: what cannot work as the config is fails the job with a sentence.
+
+    An endpoint that does not answer raises ConnectionError. What is not there, such as an object, and
+    what is no error of the service, is raised as it came.
+    """
+    from botocore.exceptions import ClientError
+
+    from workerkit_plugins.s3.sending import Unanswered, Unusable
+
+    try:
+        yield
+    except (Unanswered, Unusable) as exc:
+        raise ConnectionError(str(exc)) from exc
+    except Blocked as exc:
+        raise JobFailed(f"s3Config.endpointUrl: {exc}") from exc
+    except Exception as exc:
+        refused = next((each for each in _chain(exc) if isinstance(each, ClientError)), None)
+        text = None if refused is None else sentence(refused, config)
+        if refused is None or text is None:
+            raise
+        status = status_of(refused)
+        if status == TOO_MANY or status >= SERVERS_FAULT:
+            raise ConnectionError(text) from exc  # it may be better the next time
+        raise JobFailed(text) from exc
+
+
+def sentence(refused: ClientError, config: S3Config) -> str | None:
+    """What boto3's ClientError means for a config; None for what is not the config's fault."""
+    error: Mapping[str, Any] = refused.response.get("Error", {})
+    code = str(error.get("Code", ""))
+    operation, at = refused.operation_name, config.endpoint.shown
+    if code == "NoSuchBucket" or (operation in _OF_BUCKETS and status_of(refused) == NOT_FOUND):
+        return f"the bucket {config.bucketName!r} does not exist at {at}; check bucketName and endpointUrl"
+    if code in _LEFT_AS_THEY_ARE:
+        return None
+    if code in _UNKNOWN_ID:
+        return f"{at} does not know the accessId; check accessId and endpointUrl"
+    if code in _WRONG_SECRET:
+        return f"{at} refused the accessSecret: it is not that of the accessId"
+    if code in _WRONG_TOKEN:
+        return f"{at} refused the sessionToken: it is not valid, or not any more"
+    if code in _NOT_ALLOWED:
+        return (
+            f"the keys of accessId and accessSecret may not do {operation} in the bucket {config.bucketName!r} "
+            f"at {at}; give them that permission, or send others"
+        )
+    if code in _WRONG_CLOCK:
+        return f"{at} refused the time of the request; set the clock of the worker's machine"
+    if code == "AuthorizationHeaderMalformed":
+        wanted = f" {error['Region']!r}" if error.get("Region") else " of the bucket"
+        return f"{at} does not sign for the region {config.endpoint.region!r}; set region to that{wanted}"
+    said = " ".join(str(error.get("Message", "")).split())[:_MOST]
+    return f"{at} answered {operation} with {code}: {said}"
+
+
+def status_of(refused: ClientError) -> int:
+    """The HTTP status of an answer."""
+    return int(refused.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _region(answer: Any, shown: str) -> str:
+    """The region that an answer tells; raises for an answer that is meant for browsers."""
+    from workerkit_plugins.s3.sending import Unusable
+
+    about = answer["ResponseMetadata"]
+    if about["HTTPHeaders"].get("content-type", "").startswith("text/html"):
+        raise Unusable(
+            sentence=f"{shown} answered with a web page and the status {about['HTTPStatusCode']}; "
+            "it is no S3 endpoint, or another port of the service is"
+        )
+    region: str = about["HTTPHeaders"].get("x-amz-bucket-region", "")
+    return region
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it came of: boto3 and smart_open wrap what a service refused."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__

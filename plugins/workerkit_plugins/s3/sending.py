@@ -1,0 +1,182 @@
+"""How a client's requests are sent: to addresses that a guard passed, past every proxy, without a long wait.
+
+boto3 offers the event `before-send`, whose answer stands for its own sending; so no request, and none that
+follows a bucket into another region, goes another way. This module imports boto3's parts, which takes a while:
+import it where a client is made.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+from botocore.awsrequest import AWSHTTPConnection, AWSHTTPSConnection, AWSResponse
+from botocore.exceptions import BotoCoreError, HTTPClientError
+from botocore.httpsession import where
+from urllib3 import exceptions as failures
+
+from workerkit.guard import Guard, guarded, parse
+from workerkit_plugins.s3.endpoint import Endpoint
+
+#: Seconds: to look a host up and connect, to wait for bytes, and the same of an endpoint that is not known yet.
+CONNECT, READ, FIRST_READ = 5.0, 60.0, 8.0
+#: Such an endpoint is given up after so many seconds, at the next failure.
+PATIENCE = 7.0
+#: Bytes of an answer that is no object; a list of a thousand keys has one or two million.
+MOST_READ = 32_000_000
+#: Statuses that lead elsewhere. boto3 follows none, but to a bucket's region.
+_REDIRECTS = (301, 302, 303, 307, 308)
+_NOT_OK = 300
+_BLOCK = 128 * 1024
+
+
+class Unanswered(HTTPClientError):
+    """The endpoint gave no answer, and may give one the next time; boto3 tries again. Its text is a sentence."""
+
+    fmt = "{sentence}"
+
+
+class Unusable(BotoCoreError):
+    """The endpoint is none, or none that answers; trying again would not help. Its text is a sentence."""
+
+    fmt = "{sentence}"
+
+
+def trusted() -> ssl.SSLContext:
+    """TLS 1.2 or newer, with the certificates that this machine trusts and those that boto3 does."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(where())  # a slim image trusts none of its own
+    return context
+
+
+class Sender:
+    """Sends the requests of one client. Threads may share it; call `close` at the end."""
+
+    def __init__(self, endpoint: Endpoint, guard: Guard, context: ssl.SSLContext, connections: int) -> None:
+        self._shown = endpoint.shown
+        self._is_tls = endpoint.url.scheme == "https"
+        self._began = time.monotonic()
+        #: Whether the endpoint is known to work; until then, nobody waits for it for long.
+        self.is_proven = False
+        self._pools = urllib3.PoolManager(maxsize=connections, blocksize=_BLOCK, ssl_context=context)
+        self._pools.pool_classes_by_scheme = {
+            "http": _pool(urllib3.HTTPConnectionPool, guarded(AWSHTTPConnection, guard)),
+            "https": _pool(urllib3.HTTPSConnectionPool, guarded(AWSHTTPSConnection, guard)),
+        }
+
+    def __call__(self, request: Any, **event: Any) -> AWSResponse:
+        """boto3's event `before-send`: the response to a request.
+
+        Raises `Blocked` for an address that may not be reached, `Unanswered` and `Unusable`.
+        """
+        try:
+            response = self._exchange(request)
+        except failures.HTTPError as exc:
+            raise self._failed(exc) from exc
+        self._refuse_elsewhere(response)
+        return response
+
+    def close(self) -> None:
+        """Close the connections that are idle."""
+        self._pools.clear()
+
+    def _exchange(self, request: Any) -> AWSResponse:
+        path, query = urlsplit(request.url)[2:4]
+        got = self._pools.connection_from_url(request.url).urlopen(
+            request.method,
+            f"{path or '/'}?{query}" if query else path or "/",
+            body=request.body,
+            headers=request.headers,
+            retries=False,
+            redirect=False,
+            timeout=urllib3.Timeout(connect=CONNECT, read=self._read_timeout),
+            preload_content=False,
+            decode_content=False,
+            chunked=request.headers.get("Transfer-Encoding", b"").lower() == b"chunked",
+            enforce_content_length=False,
+        )
+        is_stream = request.stream_output and got.status < _NOT_OK
+        raw: Any = got if is_stream else _Whole(self._read(got))
+        headers: Any = got.headers
+        return AWSResponse(request.url, got.status, headers, raw)
+
+    def _read(self, got: urllib3.BaseHTTPResponse) -> bytes:
+        """All that is no object's content; no peer makes it last, or fill the memory."""
+        end, data = time.monotonic() + self._read_timeout, bytearray()
+        try:
+            while part := got.read1(_BLOCK, decode_content=False):
+                data += part
+                if len(data) > MOST_READ:
+                    raise Unusable(sentence=f"{self._shown} answered with more than {MOST_READ:,} bytes")
+                if time.monotonic() > end:
+                    raise self._unanswered(f"did not end its answer within {self._read_timeout:g} s")
+        except BaseException:
+            got.close()
+            raise
+        got.release_conn()
+        return bytes(data)
+
+    @property
+    def _read_timeout(self) -> float:
+        return READ if self.is_proven else FIRST_READ
+
+    def _failed(self, error: failures.HTTPError) -> Exception:
+        said = self._said(error)
+        if isinstance(error, failures.SSLError):
+            return Unusable(sentence=f"{self._shown} {said}")
+        return self._unanswered(said)
+
+    def _unanswered(self, said: str) -> Exception:
+        patient = self.is_proven or time.monotonic() - self._began < PATIENCE
+        return (Unanswered if patient else Unusable)(sentence=f"{self._shown} {said}")
+
+    def _said(self, error: failures.HTTPError) -> str:
+        match error:
+            case failures.NewConnectionError():
+                return f"cannot be reached: {str(error).partition(': ')[2]}"
+            case failures.ConnectTimeoutError():
+                return f"cannot be reached: not connected within {CONNECT:g} s"
+            case failures.ReadTimeoutError() if "handshake" in str(error.__cause__):
+                return f"shook no hands in TLS within {CONNECT:g} s; if it speaks plain HTTP, write http://"
+            case failures.ReadTimeoutError():
+                return f"did not answer within {self._read_timeout:g} s"
+            case failures.SSLError() if "WRONG_VERSION_NUMBER" in str(error):
+                return "does not speak TLS; write http:// if it is meant to be plain"
+            case failures.SSLError():
+                return f"cannot be trusted: {error}"
+        cure = "" if self._is_tls else "; if it speaks TLS, write https://"
+        return f"closed the connection without an answer{cure}"
+
+    def _refuse_elsewhere(self, response: AWSResponse) -> None:
+        """Raise for a redirect that is not to a bucket's region: boto3 would ask again and again where to."""
+        if response.status_code not in _REDIRECTS or "x-amz-bucket-region" in response.headers:
+            return
+        if b"<Region>" in response.content:
+            return
+        try:
+            to = parse(response.headers.get("Location", ""))
+            where_to = f"to {to.scheme}://{to.authority}; if that is the service, write it as endpointUrl"
+        except ValueError:
+            where_to = "elsewhere; write the service's own URL as endpointUrl"
+        raise Unusable(sentence=f"{self._shown} redirects {where_to}")
+
+
+class _Whole:
+    """An answer's body that has been read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def stream(self) -> Iterator[bytes]:
+        """As boto3 reads it."""
+        yield self._data
+
+
+def _pool(kind: type[urllib3.HTTPConnectionPool], connection: Any) -> type[urllib3.HTTPConnectionPool]:
+    """A kind of pool whose connections are of this kind."""
+    return type(f"Guarded{kind.__name__}", (kind,), {"ConnectionCls": connection})

@@ -1,0 +1,104 @@
+"""Endpoints that do not answer, or do not stop: nobody waits for them for long."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from receivers import Talk, drips, receiver
+from s3_failing import NOTHING, at, failure, typed
+from workerkit import Bucket
+from workerkit.testing import run_job
+
+
+def test_endpoints_that_are_silent_are_given_up_within_20_seconds() -> None:
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        port, full_port = listening.getsockname()[1], full.getsockname()[1]
+        urls = [f"http://127.0.0.1:{port}", f"https://127.0.0.1:{port}", f"http://127.0.0.1:{full_port}"]
+        with ThreadPoolExecutor() as threads:
+            said = list(threads.map(lambda url: failure(typed(at(url))), urls))
+    assert said == [
+        f"{urls[0]} did not answer within 8 s",
+        f"{urls[1]} shook no hands in TLS within 5 s; if it speaks plain HTTP, write http://",
+        f"{urls[2]} cannot be reached: not connected within 5 s",
+    ]
+
+
+@pytest.fixture
+def vanishing() -> Iterator[str]:
+    """An endpoint that answers once, and refuses connections from then on."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        listener.close()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + NOTHING)
+
+    with ThreadPoolExecutor() as threads, listener:
+        threads.submit(serve)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def written(bucket: Bucket) -> object:
+    with bucket.open("k", "wb") as file:
+        return file.write(b"x")
+
+
+def uploaded(bucket: Bucket) -> object:
+    return bucket.upload(b"x")
+
+
+def listed(bucket: Bucket) -> object:
+    return bucket.client().list_buckets()
+
+
+@pytest.mark.parametrize("use", [written, uploaded, listed])
+def test_an_endpoint_that_vanishes_is_not_waited_for(vanishing: str, use: Callable[[Bucket], object]) -> None:
+    def handler(bucket: Bucket) -> None:
+        use(bucket)
+
+    began = time.monotonic()
+    error = json.loads(run_job(handler, {}, fields={"s3Config": at(vanishing)}).error or "{}")
+    assert time.monotonic() - began < 20
+    assert error["error_message"].endswith("cannot be reached: Connection refused")
+
+
+def test_an_answer_that_never_ends_is_given_up() -> None:
+    head = b"HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    def behave(talk: Talk) -> None:
+        if talk.read().startswith(b"HEAD"):
+            talk.sock.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        drips(head, b"1\r\nx\r\n")(talk)
+
+    with receiver(behave) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        assert failure(typed(at(url))) == f"{url} did not end its answer within 8 s"
+
+
+def test_an_answer_does_not_fill_the_memory() -> None:
+    def behave(talk: Talk) -> None:
+        if talk.read().startswith(b"HEAD"):
+            talk.sock.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            talk.read()
+        talk.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        for _ in range(1000):
+            talk.sock.sendall(bytes(1_000_000))
+
+    with receiver(behave) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        assert failure(typed(at(url))) == f"{url} answered with more than 32,000,000 bytes"
