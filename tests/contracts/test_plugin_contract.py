@@ -58,6 +58,31 @@ def store(job, bucket: Bucket):
 """
 
 
+class TestFiles(PluginContract):
+    plugin = "files"
+    bad_settings = (
+        {"url": "public"},
+        {"expires": 604_801},
+        {"inline": -1},
+        {"folders": [""]},
+        {"limit": 0},
+        {"timeout": 0},
+    )
+
+    @pytest.fixture
+    def handler(self) -> str:
+        return """
+from workerkit import InputFile, InputFiles, OutputFile, worker_function
+
+
+@worker_function
+def copy(job):
+    file = InputFile("data:text/plain,hello")
+    job.use(InputFiles).fetch([file])
+    return {"path": file.path, "bytes": OutputFile(b"hello", "hello.txt")}
+"""
+
+
 class TestRefresh(PluginContract):
     plugin = "refresh"
     bad_settings = ({"max_jobs": 0}, {"always": "perhaps"})

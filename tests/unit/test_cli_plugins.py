@@ -145,8 +145,8 @@ def test_explain_shows_every_source_of_a_setting_the_strongest_first(
     printed = plugins("--explain", "slack", "--set", "slack.channel=here")
 
     file = str(Path("workerkit.toml").absolute())
-    assert printed.startswith("slack: acme 1.2 (acme_cli:Slack)\n  place     3 of 5\n")
-    assert "  hooks     pre_job (2 of 3), run_job (wrapper)\n  fields    slack (secret)\n" in printed
+    assert printed.startswith("slack: acme 1.2 (acme_cli:Slack)\n  place     3 of 6\n")
+    assert "  hooks     pre_job (3 of 4), run_job (wrapper)\n  fields    slack (secret)\n" in printed
     assert [line.split() for line in printed.splitlines() if line.startswith("      ")][:5] == [
         ["flags", '"here"'],
         ["WORKERKIT_SLACK__CHANNEL", '"ops"'],
@@ -175,7 +175,7 @@ def test_explain_as_json_has_value_source_and_what_it_won_over(plugins: Plugins)
     assert [one["value"] for one in channel["given"]] == ["here", "jobs", "all"]
     assert (token["value"], token["variable"]) == ("***", "WORKERKIT_SLACK__TOKEN")
     assert told["settings"]["headers"]["default"] == {}
-    assert told["hooks"] == {"pre_job": [2, 3], "run_job": [1, 2]}
+    assert told["hooks"] == {"pre_job": [3, 4], "run_job": [1, 1]}
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def names(loaded: Settings) -> list[str]:
     return [plugin.name for plugin in load_plugins(loaded)]
 
 
-BUILT_IN = ["refresh", "error_key", "s3", "webhook"]
+BUILT_IN = ["refresh", "error_key", "files", "s3", "webhook"]
 
 
 def test_the_built_ins_come_by_entry_point_in_the_default_order() -> None:
@@ -77,7 +77,8 @@ def test_an_installed_plugin_goes_where_the_star_is_and_gets_its_settings(instal
 
     loaded = load_plugins(settings({"slack": {"channel": "jobs"}}))
 
-    assert [plugin.name for plugin in loaded] == ["refresh", "error_key", "audit", "slack", "s3", "webhook"]
+    ours = ["refresh", "error_key", "audit", "slack", "files", "s3", "webhook"]
+    assert [plugin.name for plugin in loaded] == ours
     slack: Any = loaded[3].plugin
     assert (loaded[3].dist, slack.settings.channel, slack.log.name) == (
         "acme 1.2",
@@ -89,11 +90,12 @@ def test_an_installed_plugin_goes_where_the_star_is_and_gets_its_settings(instal
 def test_order_disable_and_trust_choose(install: Install) -> None:
     install("acme", slack="acme_plugins:Slack")
 
-    assert names(settings(disable=("webhook", "s3", "slack"))) == ["refresh", "error_key"]
+    assert names(settings(disable=("webhook", "s3", "slack"))) == ["refresh", "error_key", "files"]
     assert names(settings(order=("slack", "webhook", "*"))) == [
         "slack",
         "webhook",
         "error_key",
+        "files",
         "refresh",
         "s3",
     ]
@@ -130,7 +132,7 @@ def test_a_plugin_that_says_replaces_takes_the_place_by_being_installed(install:
 
     assert [plugin.name for plugin in loaded] == BUILT_IN
     assert type(loaded[-1].plugin).__name__ == "Replacer"
-    assert names(settings(disable=("webhook",))) == ["refresh", "error_key", "s3"]
+    assert names(settings(disable=("webhook",))) == ["refresh", "error_key", "files", "s3"]
 
 
 def test_load_adds_classes_factories_instances_and_modules(install: Install, tmp_path: Path) -> None:
@@ -155,7 +157,7 @@ def test_a_worker_loads_what_has_worker_hooks_by_reference_with_secrets_revealed
 
     refs = worker_refs(loaded)
 
-    assert [ref.name for ref in refs] == ["refresh", "error_key", "tracer", "s3"]
+    assert [ref.name for ref in refs] == ["refresh", "error_key", "tracer", "files", "s3"]
     assert refs[2].settings == {"channel": "general", "token": "env:not looked up again"}
     again = load_refs(refs)
     tracer: Any = again[2].plugin
@@ -169,4 +171,4 @@ def test_a_clash_of_names_is_settled_by_use_or_disable(install: Install) -> None
     use = {"webhook": "acme_plugins:Slack"}
     loaded = load_plugins(attrs.evolve(settings(use=use), plugin={"webhook": {"channel": "x"}}))
     assert [plugin.name for plugin in loaded] == BUILT_IN
-    assert names(settings(disable=("webhook",))) == ["refresh", "error_key", "s3"]
+    assert names(settings(disable=("webhook",))) == ["refresh", "error_key", "files", "s3"]

@@ -86,7 +86,7 @@ ACME = {"slack": "acme_plugins:Slack"}
             ACME,
             {"order": ("s3", "webhook")},
             {},
-            "order leaves out error_key, refresh, slack; name each, or write '*'",
+            "order leaves out error_key, files, refresh, slack; name each, or write '*'",
         ),
         (
             ACME,

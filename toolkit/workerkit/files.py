@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any
@@ -11,6 +12,9 @@ import attrs
 
 from workerkit.errors import JobFailed
 
+#: `type/subtype`, perhaps with parameters.
+_CONTENT_TYPE = re.compile(r"[!-.0-~]+/[!-~]+(?: [ -~]+)?")
+
 
 @attrs.frozen
 class OutputFile:
@@ -18,13 +22,32 @@ class OutputFile:
 
     `source` is a path, bytes, or a picture with a `save(file, format)` method, such as Pillow's.
     `name` is what the object's key ends with, by default the path's own name; a picture's suffix
-    decides its format. `content_type` is guessed from the name unless given. A plain `pathlib.Path`
-    in an output is the same as `OutputFile(path)`.
+    decides its format, which is PNG where it has no name. `content_type` is guessed from the name
+    unless given. A plain `pathlib.Path` in an output is the same as `OutputFile(path)`.
+
+    Raises TypeError for another kind of source, and ValueError for a `name` or a `content_type` that
+    no object can have.
     """
 
     source: str | PathLike[str] | bytes | Any = attrs.field(repr=False)
     name: str | None = None
     content_type: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        source = self.source
+        if not isinstance(source, (str, PathLike, bytes)) and not callable(getattr(source, "save", None)):
+            raise TypeError(
+                f"an OutputFile cannot be made of a {type(source).__name__}; give it a path, bytes, "
+                "or a picture with a method save(file, format)"
+            )
+        if self.name is not None and not _can_be_name(self.name):
+            raise ValueError(
+                f"an OutputFile cannot have the name {self.name!r}; write it like cat.jpg or cats/1.jpg"
+            )
+        if self.content_type is not None and not _CONTENT_TYPE.fullmatch(self.content_type):
+            raise ValueError(
+                f"an OutputFile cannot have the content_type {self.content_type!r}; write it like image/png"
+            )
 
 
 class InputFile(PathLike[str]):
@@ -59,3 +82,10 @@ class InputFile(PathLike[str]):
     def __repr__(self) -> str:
         # The URL may open a door: a presigned one, or data.
         return f"InputFile({'not fetched' if self._path is None else str(self._path)!r})"
+
+
+def _can_be_name(name: object) -> bool:
+    """Whether it is text that is fit for the end of a key, and leads nowhere else as a path."""
+    if not isinstance(name, str) or not name.isprintable() or "\\" in name:
+        return False
+    return all(part not in ("", ".", "..") for part in name.split("/"))

@@ -1,0 +1,50 @@
+"""What files that come by a URL are called: here, and in what is said of them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+from urllib.parse import unquote
+
+#: Characters of a name before its suffix, and of the suffix.
+STEM, SUFFIX = 100, 20
+#: Characters of a URL that are shown.
+SHOWN = 200
+_UNFIT = re.compile(r"[^\w.+() -]", re.ASCII)
+_USER = re.compile(r"^([a-z][a-z0-9+.-]*:)?([/\\]*)[^/\\]*@", re.IGNORECASE)
+
+
+class Names:
+    """Gives every file of a job a place of its own in a folder. Threads may share it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._taken: set[Path] = set()
+        self._lock = threading.Lock()
+
+    def place(self, name: str) -> Path:
+        """A path that nobody else has, called as nearly like `name` as can be."""
+        clean = Path(_UNFIT.sub("_", name).strip(" .") or "file")
+        stem, suffix = clean.stem[:STEM], clean.suffix[:SUFFIX]
+        with self._lock:
+            path, number = self._folder / f"{stem}{suffix}", 1
+            while path in self._taken or path.exists():
+                path, number = self._folder / f"{stem}-{number}{suffix}", number + 1
+            self._taken.add(path)
+        return path
+
+
+def name_in(path: str) -> str:
+    """What the last part of a URL's path calls a file."""
+    return unquote(path.rstrip("/").rpartition("/")[2], errors="replace")
+
+
+def shown(url: str) -> str:
+    """A URL as it may be told and logged: without its query, which may open a door, its user, and data."""
+    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in url[: SHOWN * 2])
+    if text[:5].lower() == "data:":
+        return f"{text.partition(',')[0][:60]},…"
+    plain, mark = re.match(r"([^?#]*)([?#]?)", text).groups()  # type: ignore[union-attr]  # it always matches
+    plain = _USER.sub(r"\1\2", plain)
+    return f"{plain[:SHOWN]}{'…' if len(plain) > SHOWN else ''}{mark and f'{mark}…'}"

@@ -1,0 +1,139 @@
+"""Where files in outputs may be: a handler can be tricked into returning any path.
+
+A path is judged by where it leads, and what is opened is what was judged: the way there is walked
+without following a link, so that nobody can put one in between.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from typing import IO
+
+from workerkit import Job, JobFailed
+
+#: What stands beside a queue's file, and how it is named; the lock is there as long as the queue is open.
+_BESIDE = re.compile(r"(?:-wal|-shm|-journal|\.key|\.lock)$")
+#: How the toolkit's own folders for temporary files begin.
+_TOOLKIT = "workerkit-"
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: What opens at once or not at all, and is no terminal of this process.
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC
+_KINDS = (
+    (stat.S_ISDIR, "a folder; pack it into one file first, for example with shutil.make_archive"),
+    (stat.S_ISFIFO, "a pipe; write what comes out of it into a file"),
+    (stat.S_ISSOCK, "a socket; write what comes out of it into a file"),
+)
+
+
+class Places:
+    """The folders that files in outputs may be in: the job's, the working directory of now, and others.
+
+    `folders` are more of them. Hidden files are in none but the job's, nor is what may hold secrets.
+    """
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        # Now: a handler may change the working directory while it is imported.
+        self._here = os.getcwd()
+        self._more = [os.path.join(self._here, folder) for folder in folders]
+
+    def open(self, path: str, job: Job) -> IO[bytes]:
+        """Open a file to read it, without waiting for anything. Raises `JobFailed` with a sentence."""
+        try:
+            real = os.path.realpath(path)
+        except (OSError, ValueError) as error:  # it changes right now, or holds a NUL
+            raise JobFailed(f"the output holds the file {path!r}, which leads nowhere: {error}") from None
+        shown = repr(path) if os.path.abspath(path) == real else f"{path!r} ({real!r})"
+        if why := self._refusal(real, job):
+            raise JobFailed(f"the output holds the file {shown}, {why}")
+        try:
+            return os.fdopen(_opened(real), "rb")
+        except FileNotFoundError:
+            raise JobFailed(
+                f"the output holds the file {shown}, which does not exist; it must stay until the job has ended"
+            ) from None
+        except OSError as error:
+            said = (error.strerror or str(error)).lower()
+            raise JobFailed(f"the output holds the file {shown}, which cannot be read: {said}") from None
+
+    def _refusal(self, real: str, job: Job) -> str:
+        """Why a file may not leave this machine, as the end of a sentence; empty when it may."""
+        own = os.path.realpath(job.shared_directory)
+        scratch, temporary = os.path.dirname(own), _temporary()
+        if _is_in(real, own):
+            return ""
+        if scratch != temporary and _is_in(real, scratch):
+            return "which is another job's"
+        reasons = []
+        for folder in self._allowed(temporary):
+            if _is_in(real, folder):
+                inner = os.path.relpath(real, folder)
+                reason = _kept_back(real, inner)
+                if not reason and folder == temporary and inner.startswith(_TOOLKIT):
+                    reason = "which is another job's"
+                reasons.append(reason)
+        if reasons:
+            return "" if "" in reasons else f"{reasons[0]}; write what may be seen into job.directory"
+        folders = ", ".join(["the job's directory", *self._allowed(temporary)])
+        return (
+            f"which is in none of the folders that it may be in: {folders}; write it into job.directory, "
+            "or name its folder in `folders` under [plugin.files]"
+        )
+
+    def _allowed(self, temporary: str) -> Iterator[str]:
+        # The root holds everything, so to begin there is no leave to take everything.
+        yield from (place for place in (os.path.realpath(self._here), temporary) if place != os.sep)
+        yield from map(os.path.realpath, self._more)
+
+
+def _temporary() -> str:
+    import tempfile  # here, so that a worker whose jobs return no files does not pay for it
+
+    return os.path.realpath(tempfile.gettempdir())
+
+
+def _kept_back(real: str, inner: str) -> str:
+    """What speaks against a file in a folder that files may be taken from; empty for nothing."""
+    hidden = next((part for part in inner.split(os.sep) if part.startswith(".")), "")
+    if hidden and hidden != os.curdir:
+        return f"and {hidden!r} is hidden"
+    if real.lower().endswith(".toml"):
+        return "which may be settings, with secrets"
+    if os.path.lexists(_BESIDE.sub("", real) + ".lock"):
+        return "which belongs to a queue, or is locked by another program"
+    return ""
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(os.path.join(folder, ""))
+
+
+def _opened(real: str) -> int:
+    """A descriptor of the regular file at a path without links. Raises OSError."""
+    *folders, name = real.strip(os.sep).split(os.sep)
+    at = os.open(os.sep, _FOLDER)
+    try:
+        for folder in folders:
+            outer, at = at, os.open(folder, _FOLDER, dir_fd=at)
+            os.close(outer)
+        # Looked at before, since to open some devices is to use them; and again after.
+        _check_kind(os.stat(name or os.curdir, dir_fd=at, follow_symlinks=False))
+        file = os.open(name, _FILE, dir_fd=at)
+    finally:
+        os.close(at)
+    try:
+        _check_kind(os.fstat(file))
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def _check_kind(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = next(
+            (word for fits, word in _KINDS if fits(status.st_mode)), "no regular file, but a device or a link"
+        )
+        raise OSError(f"it is {kind}")

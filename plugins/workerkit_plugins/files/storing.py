@@ -1,0 +1,86 @@
+"""Where files of an output go: into the job's bucket, or, small ones, into the output itself."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from workerkit import Bucket, Job, JobFailed
+from workerkit_plugins.files.outgoing import Outgoing, type_of
+from workerkit_plugins.files.settings import FilesSettings
+
+#: Files that are open at a time; a process may have some hundreds.
+OPEN = 64
+CURE = "upload them in the handler and return their URLs"
+
+
+def stored(files: Sequence[Outgoing], job: Job, settings: FilesSettings) -> list[str]:
+    """The URLs of files, once they are stored. Raises `JobFailed`, and what the bucket raises."""
+    bucket = bucket_of(job)
+    if bucket is None:
+        return [inlined(file, settings.inline) for file in files]
+    with _able(bucket, "names no objects by itself", CURE):
+        keys = [bucket.key(file.name) for file in files]
+    # Before anything is stored, so that a bucket which cannot do it costs nothing.
+    urls: Sequence[str] = ()
+    if settings.url == "presigned":
+        with _able(bucket, "makes no presigned URLs", 'set url = "plain" or "s3" under [plugin.files]'):
+            urls = [bucket.presign(key, settings.expires) for key in keys]
+    elif settings.url == "s3":
+        urls = [f"s3://{bucket.name}/{key}" for key in keys]
+    plain: list[str] = []
+    for start in range(0, len(files), OPEN):
+        plain += _uploaded(bucket, keys[start : start + OPEN], files[start : start + OPEN])
+    return list(urls) or plain
+
+
+def inlined(file: Outgoing, most: int) -> str:
+    """A file as a data URL. Raises `JobFailed` when it is larger than so many bytes."""
+    with ExitStack() as stack:
+        data = file.open(stack).read(most + 1) if file.size <= most else b""
+    if max(file.size, len(data)) > most:
+        raise JobFailed(
+            f"the file {file.name!r} of the output has {max(file.size, len(data)):,} bytes, and no bucket to go to; "
+            f"without one, files of up to {most:,} bytes become part of the output. Send `s3Config` with the "
+            "request, or set `bucket` and what belongs to it under [plugin.s3] for requests without one"
+        )
+    kind = file.content_type or type_of(file.name)
+    return f"data:{kind.replace(' ', '')};base64,{b64encode(data).decode()}"
+
+
+def bucket_of(job: Job) -> Bucket | None:
+    """The job's bucket; None when there is none."""
+    try:
+        return job.use(Bucket)
+    except JobFailed:
+        return None
+
+
+def _uploaded(bucket: Bucket, keys: Sequence[str], files: Sequence[Outgoing]) -> list[str]:
+    """Store some files, several at a time; one whose type its name does not tell goes by itself."""
+    urls: dict[str, str] = {}
+    with ExitStack() as stack, _able(bucket, "cannot store them", CURE):
+        sources = {key: file.open(stack) for key, file in zip(keys, files, strict=True)}
+        types = {
+            key: file.content_type
+            for key, file in zip(keys, files, strict=True)
+            if file.content_type not in (None, type_of(file.name))
+        }
+        together = {key: source for key, source in sources.items() if key not in types}
+        if together:
+            urls |= zip(together, bucket.upload_many(together), strict=True)
+        for key, content_type in types.items():
+            urls[key] = bucket.upload(sources[key], key, content_type=content_type)
+    return [urls[key] for key in keys]
+
+
+@contextmanager
+def _able(bucket: Bucket, fault: str, cure: str) -> Iterator[None]:
+    """Buckets come from plugins, and some have not all that a `Bucket` may do."""
+    try:
+        yield
+    except NotImplementedError:
+        raise JobFailed(
+            f"the output holds files, and the job's {type(bucket).__name__} {fault}; {cure}"
+        ) from None
