@@ -12,11 +12,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 from workerkit.host.tree import MARK, Tree
-from workerkit.redaction import cut
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +26,6 @@ MODULE = (
     if sys.version_info >= (3, 11)
     else ("-c", "import sys; del sys.path[0]; from workerkit.worker.__main__ import main; main()")
 )
-LINE_LIMIT = 64 * 1024
-
-
-class Cut(Protocol):
-    """Takes long lines to pieces, as `redaction.cut` does."""
-
-    def __call__(self, line: bytes, most: int, *, ended: bool) -> list[bytes]:
-        """In pieces of `most` bytes; when it has not `ended`, the last is what the rest of it is to be joined to."""
 
 
 class WorkerProcess:
@@ -54,13 +44,10 @@ class WorkerProcess:
         self._process = process
         self._tree = tree
         self._death = death
-        self._lines: _Lines
 
     @classmethod
-    async def start(
-        cls, environment: Mapping[str, str], on_line: Callable[[str], None], cut: Cut = cut
-    ) -> WorkerProcess:
-        """Start a worker and watch it; each line that it prints goes to `on_line`, a long one in pieces."""
+    async def start(cls, environment: Mapping[str, str], on_output: Callable[[bytes], None]) -> WorkerProcess:
+        """Start a worker and watch it; what it prints goes to `on_output`, and nothing when no more comes."""
         with contextlib.ExitStack() as undo:
             ours, theirs = socket.socketpair()
             undo.callback(ours.close)
@@ -77,11 +64,11 @@ class WorkerProcess:
             undo.callback(_beside, _abandon, process, tree)
             ours.setblocking(False)
             self = cls(process, tree, ours, writing)
-            await self._watch(on_line, cut)
+            await self._watch(on_output)
             undo.pop_all()
         return self
 
-    async def _watch(self, on_line: Callable[[str], None], cut: Cut) -> None:
+    async def _watch(self, on_output: Callable[[bytes], None]) -> None:
         loop = asyncio.get_running_loop()
         assert self._process.stdout is not None
         # uvloop closes the descriptor and then the file object; only one of the two may do it, or the
@@ -89,7 +76,7 @@ class WorkerProcess:
         output = open(os.dup(self._process.stdout.fileno()), "rb", 0, closefd=False)  # noqa: SIM115, ASYNC230
         self._process.stdout.close()
         try:
-            _, self._lines = await loop.connect_read_pipe(lambda: _Lines(on_line, cut, self._drained), output)
+            await loop.connect_read_pipe(lambda: _Output(on_output, self._drained), output)
         except OSError:
             os.close(output.fileno())
             raise
@@ -130,10 +117,6 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the process and whatever it has started; `ended` tells when all that is gone."""
         _beside(self._tree.end)
-
-    def end_line(self) -> None:
-        """Take what it has begun to print for a line: what follows is somebody else's."""
-        self._lines.end_line()
 
     async def drained(self) -> None:
         """Wait until all that it printed has arrived, but not for long."""
@@ -186,36 +169,17 @@ def _beside(work: Callable[..., object], *arguments: object) -> None:
         work(*arguments)
 
 
-class _Lines(asyncio.Protocol):
-    """Cuts what a worker prints into lines, so that a full pipe never blocks a handler."""
+class _Output(asyncio.Protocol):
+    """Reads what a worker prints, so that a full pipe never blocks a handler."""
 
-    def __init__(self, on_line: Callable[[str], None], cut: Cut, drained: asyncio.Future[None]) -> None:
+    def __init__(self, on_output: Callable[[bytes], None], drained: asyncio.Future[None]) -> None:
         self._drained = drained
-        self._on_line = on_line
-        self._cut = cut
-        self._rest = b""
+        self._on_output = on_output
 
     def data_received(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._emit(line)
-        if len(self._rest) > LINE_LIMIT:
-            *pieces, self._rest = self._cut(self._rest, LINE_LIMIT, ended=False)
-            self._say(pieces)
-
-    def end_line(self) -> None:
-        if self._rest:
-            self._emit(self._rest)
-            self._rest = b""
+        self._on_output(data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.end_line()
+        self._on_output(b"")
         if not self._drained.done():
             self._drained.set_result(None)
-
-    def _emit(self, line: bytes) -> None:
-        self._say([line] if len(line) <= LINE_LIMIT else self._cut(line, LINE_LIMIT, ended=True))
-
-    def _say(self, pieces: Iterable[bytes]) -> None:
-        for piece in pieces:
-            self._on_line(piece.decode("utf-8", "replace").rstrip("\r"))
