@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 
+from workerkit import deathpipe
 from workerkit.host.tree import MARK, Tree
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class WorkerProcess:
     """A started `python -m workerkit.worker` in a session of its own.
 
     The worker holds one end of `wire` and the reading end of a pipe whose writing end is ours: when
-    this process is gone, the pipe closes and the worker ends itself.
+    this process is gone, the pipe closes and the worker is ended.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], tree: Tree, wire: socket.socket, death: int) -> None:
@@ -57,7 +58,7 @@ class WorkerProcess:
                 command = [sys.executable, *MODULE, "--wire", str(theirs.fileno()), "--death", str(reading)]
                 try:
                     process, tree = await asyncio.to_thread(
-                        _start, command, environment, (theirs.fileno(), reading)
+                        _start, command, environment, theirs.fileno(), reading
                     )
                 finally:
                     os.close(reading)
@@ -138,19 +139,20 @@ def _signal_name(number: int) -> str:
 
 
 def _start(
-    command: list[str], environment: Mapping[str, str], descriptors: tuple[int, ...]
+    command: list[str], environment: Mapping[str, str], wire: int, death: int
 ) -> tuple[subprocess.Popen[bytes], Tree]:
-    """Start the process and mark it before it can have started anything itself."""
+    """Start the process; arm its death pipe, and mark it before it can have started anything itself."""
     mark = secrets.token_hex(8)
     process = subprocess.Popen(  # noqa: S603 - our own command
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        pass_fds=descriptors,
+        pass_fds=(wire, death),
         env={**environment, MARK: mark},
         start_new_session=True,
     )
+    deathpipe.arm(death, process.pid)
     return process, Tree(process.pid, mark)
 
 
