@@ -7,13 +7,15 @@ what a `Receiver` was sent, that is the evidence that the tests judge by.
 from __future__ import annotations
 
 import os
+import select
+import signal
 import sqlite3
 import statistics
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +201,26 @@ def gone(pids: Iterable[int], seconds: float = 10.0) -> float:
     pids, begin = set(pids), time.monotonic()
     until(f"the processes {pids} are gone", lambda: not any(map(alive, pids)), seconds)
     return time.monotonic() - begin
+
+
+def kill(victim: int, others: Iterable[int], seconds: float = 10.0) -> float:
+    """Send SIGKILL to one process; how long until it and these others are gone, by the kernel's word."""
+    with ExitStack() as held:
+        poll, living = select.poll(), {}
+        for pid in {victim, *others}:
+            descriptor = os.pidfd_open(pid)
+            held.callback(os.close, descriptor)
+            poll.register(descriptor, select.POLLIN)  # when no thread of it is left
+            living[descriptor] = pid
+        begin = time.monotonic()
+        os.kill(victim, signal.SIGKILL)
+        while living:
+            ended = poll.poll(1000 * max(begin + seconds - time.monotonic(), 0))
+            assert ended, f"not gone within {seconds:g} s: the processes {[*living.values()]}"
+            for descriptor, _ in ended:
+                poll.unregister(descriptor)
+                del living[descriptor]
+        return time.monotonic() - begin
 
 
 def descriptors(pid: int) -> int:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from faulting import NOTES, WatchedServer, gone, spread
+from faulting import NOTES, WatchedServer, gone, kill, spread
 from waiting import alive, until
 
 ROUNDS = 8
@@ -57,17 +55,18 @@ def test_workers_and_what_they_started_die_with_the_host(
             id = server.submit("work", "c loop" if number % 2 else "sleep")
             until("it runs", lambda job=id: [e for e in server.effects() if (e.what, e.id) == ("start", job)])
             pids = {effect.pid for effect in server.effects() if effect.id == id} | server.processes()
-            pids.discard(server.pid)
-            begin = time.monotonic()
-            os.kill(server.pid, signal.SIGKILL)
-            gone(pids)
-            took.append(time.monotonic() - begin)
+            seconds = kill(server.pid, pids)
+            if late := server.processes():  # started since they were listed
+                seconds += gone(late)
+            took.append(seconds)
             server.kill()
             server.start()
             answer = server.wait("work", id)
             assert (answer["status"], answer["output"]) == ("COMPLETED", 2)
 
     figure(f"row 3: {ROUNDS} kills of the host: workers and their groups gone after {spread(took)}")
+    # An idle machine takes a tenth of it; a worker that does not know before it has loaded, twice as long.
+    assert statistics.median(took) < 0.05
     assert max(took) < 1
 
 

@@ -91,6 +91,8 @@ class Wrong:
             with urllib.request.urlopen(url, data=delivery.body):
                 return Receipt.delivered()
         except {error} as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # what is raised in its place keeps it, and with it an open connection
             {fails}
         except Exception:
             return Receipt.retry("it did not work")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,7 @@ def leak(job):
     print("x" * (63 * 1024 - 12) + secret, end="")
     print("x" * 100)
     os.write(1, b"x" * (64 * 1024 - 12) + secret.encode() + b"\\n")
-    raise Exception("x" * (100_000 - 12) + secret)
+    raise Exception("x" * (49_950 - 12) + secret + "x" * 9 + secret + "x" * (49_950 - 12))
 """
 
 
@@ -151,3 +152,60 @@ def test_no_half_of_a_secret_is_left_where_what_is_long_is_cut(tmp_path: Path) -
             assert SECRET[:6] not in text
             assert SECRET[-6:] not in text
         assert printed.count("***") >= 3
+
+
+HALVES = """
+import os
+from pathlib import Path
+from workerkit import worker_function
+
+def halves(job):
+    if job["input"] is None:
+        return
+    if job["input"] == "die":
+        os.write(1, b"half a line")
+        os._exit(3)
+    secret = job["s3Config"]["accessSecret"].encode()
+    os.write(1, f"begun {job.endpoint}\\n".encode() + secret[:9])
+    if job.endpoint == "alone":
+        print("from Python")
+    Path(job["input"]).read_bytes()  # a FIFO: waits until somebody opens it
+    os.write(1, secret[9:] + f" whole {job.endpoint}\\n".encode())
+
+alone = worker_function(name="alone")(halves)
+shared = worker_function(name="shared", concurrency=2)(halves)
+"""
+
+
+@pytest.fixture(scope="module")
+def halving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("halves"), HALVES) as server:
+        yield server
+
+
+@pytest.mark.parametrize(("endpoint", "read"), [("alone", "from Python"), ("shared", "begun shared")])
+def test_a_secret_written_past_python_in_two_pieces_is_masked_whatever_comes_between(
+    halving: Server, endpoint: str, read: str
+) -> None:
+    gate = halving.folder / f"gate-{endpoint}"
+    os.mkfifo(gate)
+    id = halving.submit(endpoint, str(gate), s3Config=config())
+    until("the first half is read", lambda: f"| {read}\n" in halving.log())
+    if endpoint == "shared":  # another job begins and ends in the same worker
+        halving.wait(endpoint, halving.submit(endpoint))
+    gate.write_bytes(b"")
+    halving.wait(endpoint, id)
+    until("the second half is read", lambda: f" whole {endpoint}\n" in halving.log())
+    until("all of it is there", lambda: halving.get(f"/jobs/{id}/logs")[1]["over"])
+
+    text = halving.get(f"/jobs/{id}/logs")[1]["text"]
+    assert text == ("" if endpoint == "shared" else "begun alone\nfrom Python\n*** whole alone\n")
+    assert f"| *** whole {endpoint}\n" in halving.log()
+    assert [half for half in (SECRET[:9], SECRET[9:]) if half in halving.log()] == []
+
+
+def test_a_half_line_is_shown_when_its_worker_dies(halving: Server) -> None:
+    error = halving.wait("alone", halving.submit("alone", "die"))["error"]
+
+    assert json.loads(error)["error_traceback"] == "half a line"
+    assert "| half a line\n" in halving.log()

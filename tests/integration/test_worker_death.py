@@ -105,20 +105,22 @@ def test_a_child_that_a_handler_forks_can_be_terminated(leaving: Host) -> None:
 
 PARENT = """
 import os, socket, subprocess, sys
+from workerkit import deathpipe
 from workerkit.wire import *
 ours, theirs = socket.socketpair()
 reading, writing = os.pipe()
-subprocess.Popen(
+worker = subprocess.Popen(
     [sys.executable, "-m", "workerkit.worker", "--wire", str(theirs.fileno()), "--death", str(reading)],
     pass_fds=(theirs.fileno(), reading), start_new_session=True,
 )
+deathpipe.arm(reading, worker.pid)
 frames = [Start(PROTOCOL, "w1", "handlers.py", [], 1000, 1000, 100), Assign("holds_the_lock", 1), RunJob(0, "j", 1, b"1")]
 ours.sendall(b"".join(map(pack, frames)))
 sys.stdin.read()
 """
 THREAD_ONLY = """
-import fcntl, os, sys
-from workerkit.worker import deathpipe
+import os, sys
+from workerkit import deathpipe
 reading, writing = os.pipe()
 if os.fork():
     os.close(reading)
@@ -126,20 +128,32 @@ if os.fork():
 os.close(writing)
 os.setsid()
 deathpipe.watch(reading)
-fcntl.fcntl(reading, fcntl.F_SETFL, 0)
 print("begun", flush=True)
 while True:
     os.read(os.pipe()[0], 1)
 """
+STARTING = """
+import os, subprocess, sys
+from workerkit import deathpipe
+reading, writing = os.pipe()
+worker = subprocess.Popen(["sleep", "600"], pass_fds=[reading], start_new_session=True)
+deathpipe.arm(reading, worker.pid)
+os.close(reading)
+print("begun", flush=True)
+sys.stdin.read()
+"""
 #: The kernel half exists on Linux only.
-PARENTS = {"thread": THREAD_ONLY} | ({"kernel": PARENT} if sys.platform == "linux" else {})
+PARENTS = {"thread": THREAD_ONLY} | (
+    {"kernel": PARENT, "starting": STARTING} if sys.platform == "linux" else {}
+)
 
 
 @pytest.mark.parametrize("parent", PARENTS.values(), ids=PARENTS)
 def test_when_the_host_is_killed_its_worker_and_the_workers_children_are_gone(
     tmp_path: Path, parent: str
 ) -> None:
-    """The kernel half, with a handler that holds the interpreter's lock in C; the thread half, alone.
+    """The kernel half, with a handler that holds the interpreter's lock in C, and with a worker that does
+    not watch yet; the thread half, alone.
 
     Everything started writes to one pipe, so its end of file is the end of all of them.
     """

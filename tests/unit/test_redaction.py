@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workerkit.job import Secret
-from workerkit.redaction import Redactor, cut, secrets_of
+from workerkit.redaction import Redactor, cut, secrets_of, split
 
 SECRET = 'wJalr/XUtn+FEMI "K7" ümlaut\\'
 
@@ -137,3 +137,20 @@ def test_where_there_is_no_secret_a_long_line_is_cut_at_once() -> None:
     assert cut(b"x" * 41, 40, ended=False) == [b"x" * 40, b"x"]
     assert cut(b"x" * 80, 40, ended=True) == [b"x" * 40, b"x" * 40]
     assert cut(b"", 40, ended=True) == [b""]
+
+
+@pytest.mark.parametrize(
+    ("line", "known", "open_ended"),
+    [
+        (b"nothing of it", b"nothing of it", b""),
+        (b"a part: abcab", b"a part: ", b"abcab"),
+        (b"a part: abcabc.ab", b"a part: abcabc.", b"ab"),
+        (b"all: abcabcabc", b"all: ***", b""),  # though its end is its beginning, too
+        (b"all: abcabcabcab", b"all: ***", b"ab"),
+        (b"", b"", b""),
+    ],
+)
+def test_of_a_line_that_may_go_on_the_beginning_of_a_secret_is_kept(
+    line: bytes, known: bytes, open_ended: bytes
+) -> None:
+    assert split(line, [Redactor(["another secret"]), Redactor(["abcabcabc"])]) == (known, open_ended)

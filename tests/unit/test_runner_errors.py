@@ -9,6 +9,7 @@ import pytest
 
 from bench import Bench, raising, returning
 from workerkit import Job, JobFailed, Status, __version__, hookimpl
+from workerkit.failures import sendable
 from workerkit.runner import Limits
 
 
@@ -64,13 +65,35 @@ class Mute(Exception):
     [
         (ValueError("\ud800"), "\\ud800"),
         (Mute(), "(its text cannot be had: RuntimeError in __str__)"),
-        (ValueError("x" * 100_003), "x" * 100_000 + "… (3 more characters)"),
+        (
+            ValueError("a" * 60_000 + "z" * 60_000),
+            "a" * 49_950 + "… 20,100 characters left out …" + "z" * 49_950,
+        ),
     ],
     ids=["lone surrogate", "no text", "too long"],
 )
 def test_any_exceptions_text_can_be_sent(bench: Bench, error: Exception, message: str) -> None:
     run = bench.run(raising(error), tracebacks=False)
     assert json.loads(run.error or "")["error_message"] == message
+
+
+def test_of_a_long_chain_of_exceptions_the_first_and_the_last_are_told(bench: Bench) -> None:
+    def handler(job: Job) -> None:
+        try:
+            raise ValueError("the first " + "x" * 60_000)
+        except ValueError:
+            try:
+                raise KeyError("y" * 60_000)
+            except KeyError as error:
+                raise RuntimeError("the last") from error
+
+    trace = json.loads(bench.run(handler).error or "")["error_traceback"]
+
+    assert trace.startswith("Traceback (most recent call last):\n")
+    assert "ValueError: the first xxx" in trace
+    assert " characters left out …" in trace
+    assert trace.endswith("RuntimeError: the last\n")
+    assert sendable(trace) == trace
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=repr)

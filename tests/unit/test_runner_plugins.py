@@ -24,6 +24,7 @@ from workerkit import (
     worker_function,
 )
 from workerkit.bridge import Bridge
+from workerkit.failures import HALF
 from workerkit.hooks import Hooks, LoadedPlugin
 from workerkit.runner import Runner
 
@@ -160,21 +161,24 @@ class Careless:
     @hookimpl
     def pre_job(self, job: Job) -> None:
         if job.input == "in a plugin":
-            raise ValueError("x" * (99_990 - len("plugin 'careless' failed in pre_job: ValueError: ")) + KEY)
+            raise ValueError(
+                LONG.removeprefix("x" * len("plugin 'careless' failed in pre_job: ValueError: "))
+            )
 
 
 @worker_function
 def careless(job: Job) -> None:
-    text = "x" * 99_990 + KEY
     if job.input == "as a verdict":
-        raise JobFailed(text)
+        raise JobFailed(LONG)
     if job.input == "as a retry":
-        raise Retry(text)
-    job.refresh_worker(text)
-    raise ValueError(text)
+        raise Retry(LONG)
+    job.refresh_worker(LONG)
+    raise ValueError(LONG)
 
 
 KEY = "open/sesame+please"
+#: Where it is cut, at both ends of what is left out, there is a secret.
+LONG = "x" * (HALF - 9) + KEY + "x" * 1000 + KEY + "x" * (HALF - 9)
 
 
 @pytest.mark.parametrize("how", ["as an error", "as a verdict", "as a retry", "in a plugin"])
@@ -192,6 +196,7 @@ def test_a_secret_is_masked_before_a_text_is_cut(how: str, bridge: Bridge) -> No
     for text in (run.error or "", *([run.refresh] if run.refresh else [])):
         assert len(text) > 99_000
         assert "open" not in text
+        assert "please" not in text
 
 
 @pytest.mark.parametrize("raises", [False, True])

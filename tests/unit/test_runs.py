@@ -87,9 +87,6 @@ class NoProcess(WorkerProcess):
     def __init__(self) -> None:
         """Nothing is started."""
 
-    def end_line(self) -> None:
-        """No line was begun."""
-
 
 async def nothing_is_sent(delivery: Delivery) -> bool:
     raise AssertionError("no plugin asks for anything")

@@ -39,7 +39,10 @@ class Scene:
         self.kept[id, attempt] = text.decode().partition("\n")[2]
 
     def says(self, id: str, text: str, attempt: int = 1) -> None:
-        self.output.line(f"\x1etag:{id}:{attempt}\x1f{text}")
+        self.prints(f"\x1etag:{id}:{attempt}\x1f{text}\n")
+
+    def prints(self, text: str) -> None:
+        self.output.read(text.encode())
 
     def text(self, id: str, attempt: int = 1) -> str:
         printed = self.book.find(id, attempt)
@@ -64,7 +67,7 @@ def test_marked_lines_are_their_runs_whatever_else_is_running() -> None:
             scene.output.began(run(id), alone=id == "a")
         scene.says("b", "from b")
         scene.says("a", "from a")
-        scene.output.line("from a child process of one of them")
+        scene.prints("from a child process of one of them\n")
         assert scene.text("a") == "from a\n"
         scene.output.ended(run("a"))
         scene.says("a", "late")
@@ -75,18 +78,18 @@ def test_marked_lines_are_their_runs_whatever_else_is_running() -> None:
 
 def test_what_is_not_marked_is_the_only_runs_of_a_worker_with_one_slot() -> None:
     async def play(scene: Scene) -> None:
-        scene.output.line("while it starts")
+        scene.prints("while it starts\n")
         scene.output.began(run("a"), alone=True, only=True)
-        scene.output.line("from C")
-        scene.output.line("begun in C, \x1etag:a:1\x1fand Python goes on")
+        scene.prints("from C\n")
+        scene.prints("begun in C, \x1etag:a:1\x1fPython prints\n")
         scene.output.ended(run("a"))
-        scene.output.line("late")
+        scene.prints("and ended\nlate")
         scene.output.began(run("b"), alone=True, only=True)
-        scene.output.line("for the next")
+        scene.prints("for the next\n")
         scene.output.ended(run("b"))
 
     assert played(play).kept == {
-        ("a", 1): "from C\nbegun in C, \nand Python goes on\nlate\n",
+        ("a", 1): "from C\nPython prints\nbegun in C, and ended\nlate\n",
         ("b", 1): "for the next\n",
     }
 
@@ -97,7 +100,7 @@ def test_a_forged_mark_names_no_run_of_another_worker(forged: str, caplog: pytes
 
     async def play(scene: Scene) -> None:
         scene.output.began(run("a"), alone=True, only=True)
-        scene.output.line(f"\x1etag:{forged}\x1fforged")
+        scene.prints(f"\x1etag:{forged}\x1fforged\n")
         scene.output.ended(run("a"))
 
     assert played(play).kept == {}
@@ -114,7 +117,7 @@ def test_secrets_are_masked_in_what_is_kept_logged_and_said_of_a_death(
         scene.output.began(guarded, alone=True, only=True)
         scene.says("a", "the secret is open sesame")
         scene.output.ended(guarded)
-        scene.output.line("late: open sesame")
+        scene.prints("late: open sesame\n")
         assert scene.output.tail(guarded) == "the secret is ***\nlate: ***"
 
     assert played(play).kept == {("a", 1): "the secret is ***\nlate: ***\n"}
@@ -145,7 +148,7 @@ def test_what_is_not_marked_belongs_to_no_run_while_a_worker_that_shrank_still_r
     async def play(scene: Scene) -> None:
         scene.output.began(run("a"), alone=True, only=False)
         scene.output.began(run("b"), alone=False, only=True)
-        scene.output.line("from a child process of one of them")
+        scene.prints("from a child process of one of them\n")
         for id in "ab":
             scene.output.ended(run(id))
 
@@ -158,7 +161,7 @@ def test_the_last_words_of_a_run_are_not_its_neighbours() -> None:
             scene.output.began(run(id), alone=id == "a")
         scene.says("a", "mine")
         scene.says("b", "not mine")
-        scene.output.line("Fatal Python error: Segmentation fault")
+        scene.prints("Fatal Python error: Segmentation fault\n")
         assert scene.output.tail(run("a")) == "mine\nFatal Python error: Segmentation fault"
 
     played(play)
@@ -220,9 +223,9 @@ def test_what_a_worker_warns_of_has_its_level_and_is_said_once_for_all(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def play(scene: Scene) -> None:
-        scene.output.line("WARNING workerkit.elastic - it returned str")
-        WorkerOutput("w2", scene.book).line("WARNING workerkit.elastic - it returned str")
-        scene.output.line("WARNING of my own")
+        scene.prints("WARNING workerkit.elastic - it returned str\n")
+        WorkerOutput("w2", scene.book).read(b"WARNING workerkit.elastic - it returned str\n")
+        scene.prints("WARNING of my own\n")
         scene.output.began(run("a"), alone=True)
         for _ in range(2):
             scene.says("a", "ERROR workerkit.job a odd")
@@ -237,3 +240,31 @@ def test_what_a_worker_warns_of_has_its_level_and_is_said_once_for_all(
         ("ERROR", "w a | workerkit.job a odd"),
     ]
     assert scene.text("a") == "ERROR workerkit.job a odd\n" * 2
+
+
+def test_what_may_be_half_of_a_secret_stays_with_the_run_that_wrote_it() -> None:
+    async def play(scene: Scene) -> None:
+        scene.output.began(guarded := run("a", secret="open sesame"), alone=True, only=True)
+        scene.prints("from a: open se")
+        scene.output.ended(guarded)
+        scene.output.began(run("b"), alone=True, only=True)
+        assert scene.text("a") == "from a: \n"
+        scene.prints("same, late\nfrom b\nhalf")
+        scene.output.read(b"")
+        scene.output.ended(run("b"))
+
+    assert played(play).kept == {("a", 1): "from a: \n***, late\n", ("b", 1): "from b\nhalf\n"}
+
+
+def test_a_marked_line_that_is_not_all_there_is_not_ended_by_the_next_run() -> None:
+    async def play(scene: Scene) -> None:
+        for mark in ("\x1eta", "\x1etag:a:", "\x1etag:a:1\x1ffrom "):
+            whole = "\x1etag:a:1\x1ffrom a\n"
+            scene.output.began(run("a"), alone=True, only=True)
+            scene.prints(mark)
+            scene.output.ended(run("a"))
+            scene.output.began(run("b"), alone=True, only=True)
+            scene.prints(whole.removeprefix(mark) + "from b\n")
+            scene.output.ended(run("b"))
+
+    assert played(play).kept == {("a", 1): "from a\n" * 3, ("b", 1): "from b\n" * 3}

@@ -17,6 +17,8 @@ from workerkit import __version__
 OURS = ("workerkit", "workerkit_plugins", "importlib")
 #: Characters of an error that are kept; nobody reads more, and it travels with every status.
 MOST = 100_000
+#: Of a longer one at its beginning and at its end, where the exception stands that came last.
+HALF = MOST // 2 - 50
 
 
 def describe(
@@ -71,8 +73,9 @@ def writable(text: Any) -> str:
 def sendable(text: Any) -> str:
     """The same, of reasonable length. What must not be in it is masked before: here, it may be cut in two."""
     clean = writable(text)
-    left_out = len(clean) - MOST
-    return clean if left_out <= 0 else f"{clean[:MOST]}… ({left_out} more characters)"
+    if len(clean) <= MOST:
+        return clean
+    return f"{clean[:HALF]}… {len(clean) - 2 * HALF:,} characters left out …{clean[-HALF:]}"
 
 
 def message_of(error: BaseException) -> str:

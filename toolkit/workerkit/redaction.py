@@ -57,6 +57,10 @@ class Redactor:
             if len(self._exempt) > MOST_EXEMPT:
                 del self._exempt[next(iter(self._exempt))]
 
+    def begun(self, data: builtins.bytes) -> int:
+        """How many bytes at the end of `data` may be the beginning of a secret."""
+        return begun(data, self._forms)
+
     def bytes(self, data: builtins.bytes) -> builtins.bytes:
         """Mask in JSON; the answer is valid JSON again, even where a secret looked like a number."""
         before = self.hits
@@ -141,6 +145,20 @@ def cut(line: bytes, most: int, redactors: Collection[Redactor] = (), *, ended: 
         line = redactor.line(line)
     last = max(len(line) - kept, 0) // most * most
     return [*(line[at : at + most] for at in range(0, last, most)), line[last:]]
+
+
+def split(line: bytes, redactors: Collection[Redactor]) -> tuple[bytes, bytes]:
+    """A line that may go on, masked, in two: the second is what may be the beginning of a secret."""
+    for redactor in redactors:
+        line = redactor.line(line)
+    at = len(line) - max((redactor.begun(line) for redactor in redactors), default=0)
+    return line[:at], line[at:]
+
+
+def begun(data: bytes, forms: Iterable[bytes]) -> int:
+    """How many bytes at the end of `data` are the beginning of one of `forms`, of the longest if of several."""
+    sizes = (size for form in forms for size in range(1, len(form)) if data.endswith(form[:size]))
+    return max(sizes, default=0)
 
 
 def secrets_of(value: Any) -> list[str]:

@@ -11,9 +11,10 @@ from collections import deque
 import attrs
 
 from workerkit.failures import readable
+from workerkit.host.lines import Lines
 from workerkit.host.printed import LATE_OUTPUT, Key, Logbook
 from workerkit.host.run import Run
-from workerkit.redaction import Redactor, cut
+from workerkit.redaction import Redactor
 
 log = logging.getLogger(__name__)
 
@@ -49,31 +50,35 @@ class WorkerOutput:
         self._worker = worker
         self._book = book
         self._endpoint = ""
-        #: What stands before a line that Python printed in a run; empty when it was not told yet.
-        self._mark = ""
         #: Its last lines, and who printed them.
         self._tail: deque[tuple[Key | None, str]] = deque(maxlen=TAIL_LINES)
         self._speakers: dict[Key, _Speaker] = {}
         #: Those whose runs are over, in that order. Lines come late: output is read beside the wire.
         self._late: deque[_Speaker] = deque()
-        #: The run that everything belongs to which is not marked.
+        #: The run that everything belongs to which is not marked, and the one in which such a line has begun.
         self._only: _Speaker | None = None
+        self._began: _Speaker | None = None
         #: What is masked: the secrets of every speaker, for as long as it is one.
         self._redactors: dict[_Speaker, Redactor] = {}
+        self._lines = Lines(self._line, self._redactors.values())
 
     def marked_by(self, tag: str) -> None:
         """The worker marks what its runs print with `tag`."""
-        self._mark = f"\x1e{tag}:" if tag else ""
+        if tag:
+            self._lines.mark = f"\x1e{tag}:".encode()
 
     def began(self, run: Run, *, alone: bool, only: bool = False) -> None:
         """A run has begun: `alone` when no other is there now, `only` when there is no room for another."""
-        if alone:
-            self._tail.clear()  # of what was printed before
+        if alone:  # what was printed before is another's
+            self._lines.end()
+            self._tail.clear()
         self._endpoint = run.record.endpoint
         key = run.record.id, run.record.attempt
         speaker = self._speakers[key] = _Speaker(key, run.redactor)
         # A worker that has become smaller may still run what it began when it was larger.
         self._only = speaker if only and alone else None
+        if self._lines.between:
+            self._began = self._only
         if run.redactor is not None:
             self._redactors[speaker] = run.redactor
 
@@ -92,30 +97,29 @@ class WorkerOutput:
         """A run has raised: the log that is kept with its job ends with that. The server's log does not."""
         self._book.end_with((run.record.id, run.record.attempt), readable(run.clean(error)))
 
-    def cut(self, line: bytes, most: int, *, ended: bool) -> list[bytes]:
-        """A long line in pieces, in which no secret is cut in two."""
-        return cut(line, most, self._redactors.values(), ended=ended)
-
-    def line(self, line: str) -> None:
-        """The worker has printed a line; C code may have begun it, and a run of ours gone on."""
-        unmarked, mark, marked = line.partition(self._mark) if self._mark else (line, "", "")
-        if unmarked or not mark:
-            only = self._only
-            self._printed(only if only is not None and only.heard else None, unmarked)
-        if mark:
-            whose, _, text = marked.partition("\x1f")
-            self._printed(self._speaker(whose), text)
+    def read(self, data: bytes) -> None:
+        """The worker has printed this; after nothing, nothing more comes."""
+        if data:
+            self._lines.feed(data)
+        else:
+            self._lines.close()
 
     def tail(self, run: Run | None = None) -> str:
         """Its last lines, without those of other runs when one is given."""
         wanted = None if run is None else (run.record.id, run.record.attempt)
         return "\n".join(text for key, text in self._tail if wanted is None or key in (None, wanted))
 
+    def _line(self, whose: str | None, text: str) -> None:
+        if whose is None:
+            speaker, self._began = self._began, self._only
+        else:
+            speaker = self._speaker(whose)
+        self._printed(speaker if speaker is not None and speaker.heard else None, text)
+
     def _speaker(self, whose: str) -> _Speaker | None:
         """The run that a mark names. A handler can forge it, and name no run but this worker's own."""
         id, _, attempt = whose.rpartition(":")
-        speaker = self._speakers.get((id, int(attempt))) if attempt.isdecimal() else None
-        return speaker if speaker is not None and speaker.heard else None
+        return self._speakers.get((id, int(attempt))) if attempt.isdecimal() else None
 
     def _printed(self, speaker: _Speaker | None, text: str) -> None:
         text = text.rstrip("\r").rpartition("\r")[2]  # what a terminal shows in the end

@@ -12,11 +12,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
+from workerkit import deathpipe
 from workerkit.host.tree import MARK, Tree
-from workerkit.redaction import cut
 
 log = logging.getLogger(__name__)
 
@@ -28,21 +27,13 @@ MODULE = (
     if sys.version_info >= (3, 11)
     else ("-c", "import sys; del sys.path[0]; from workerkit.worker.__main__ import main; main()")
 )
-LINE_LIMIT = 64 * 1024
-
-
-class Cut(Protocol):
-    """Takes long lines to pieces, as `redaction.cut` does."""
-
-    def __call__(self, line: bytes, most: int, *, ended: bool) -> list[bytes]:
-        """In pieces of `most` bytes; when it has not `ended`, the last is what the rest of it is to be joined to."""
 
 
 class WorkerProcess:
     """A started `python -m workerkit.worker` in a session of its own.
 
     The worker holds one end of `wire` and the reading end of a pipe whose writing end is ours: when
-    this process is gone, the pipe closes and the worker ends itself.
+    this process is gone, the pipe closes and the worker is ended.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], tree: Tree, wire: socket.socket, death: int) -> None:
@@ -54,13 +45,10 @@ class WorkerProcess:
         self._process = process
         self._tree = tree
         self._death = death
-        self._lines: _Lines
 
     @classmethod
-    async def start(
-        cls, environment: Mapping[str, str], on_line: Callable[[str], None], cut: Cut = cut
-    ) -> WorkerProcess:
-        """Start a worker and watch it; each line that it prints goes to `on_line`, a long one in pieces."""
+    async def start(cls, environment: Mapping[str, str], on_output: Callable[[bytes], None]) -> WorkerProcess:
+        """Start a worker and watch it; what it prints goes to `on_output`, and nothing when no more comes."""
         with contextlib.ExitStack() as undo:
             ours, theirs = socket.socketpair()
             undo.callback(ours.close)
@@ -70,18 +58,18 @@ class WorkerProcess:
                 command = [sys.executable, *MODULE, "--wire", str(theirs.fileno()), "--death", str(reading)]
                 try:
                     process, tree = await asyncio.to_thread(
-                        _start, command, environment, (theirs.fileno(), reading)
+                        _start, command, environment, theirs.fileno(), reading
                     )
                 finally:
                     os.close(reading)
             undo.callback(_beside, _abandon, process, tree)
             ours.setblocking(False)
             self = cls(process, tree, ours, writing)
-            await self._watch(on_line, cut)
+            await self._watch(on_output)
             undo.pop_all()
         return self
 
-    async def _watch(self, on_line: Callable[[str], None], cut: Cut) -> None:
+    async def _watch(self, on_output: Callable[[bytes], None]) -> None:
         loop = asyncio.get_running_loop()
         assert self._process.stdout is not None
         # uvloop closes the descriptor and then the file object; only one of the two may do it, or the
@@ -89,7 +77,7 @@ class WorkerProcess:
         output = open(os.dup(self._process.stdout.fileno()), "rb", 0, closefd=False)  # noqa: SIM115, ASYNC230
         self._process.stdout.close()
         try:
-            _, self._lines = await loop.connect_read_pipe(lambda: _Lines(on_line, cut, self._drained), output)
+            await loop.connect_read_pipe(lambda: _Output(on_output, self._drained), output)
         except OSError:
             os.close(output.fileno())
             raise
@@ -131,10 +119,6 @@ class WorkerProcess:
         """End the process and whatever it has started; `ended` tells when all that is gone."""
         _beside(self._tree.end)
 
-    def end_line(self) -> None:
-        """Take what it has begun to print for a line: what follows is somebody else's."""
-        self._lines.end_line()
-
     async def drained(self) -> None:
         """Wait until all that it printed has arrived, but not for long."""
         await asyncio.wait({self._drained}, timeout=LAST_WORDS_WAIT)
@@ -155,19 +139,20 @@ def _signal_name(number: int) -> str:
 
 
 def _start(
-    command: list[str], environment: Mapping[str, str], descriptors: tuple[int, ...]
+    command: list[str], environment: Mapping[str, str], wire: int, death: int
 ) -> tuple[subprocess.Popen[bytes], Tree]:
-    """Start the process and mark it before it can have started anything itself."""
+    """Start the process; arm its death pipe, and mark it before it can have started anything itself."""
     mark = secrets.token_hex(8)
     process = subprocess.Popen(  # noqa: S603 - our own command
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        pass_fds=descriptors,
+        pass_fds=(wire, death),
         env={**environment, MARK: mark},
         start_new_session=True,
     )
+    deathpipe.arm(death, process.pid)
     return process, Tree(process.pid, mark)
 
 
@@ -186,36 +171,17 @@ def _beside(work: Callable[..., object], *arguments: object) -> None:
         work(*arguments)
 
 
-class _Lines(asyncio.Protocol):
-    """Cuts what a worker prints into lines, so that a full pipe never blocks a handler."""
+class _Output(asyncio.Protocol):
+    """Reads what a worker prints, so that a full pipe never blocks a handler."""
 
-    def __init__(self, on_line: Callable[[str], None], cut: Cut, drained: asyncio.Future[None]) -> None:
+    def __init__(self, on_output: Callable[[bytes], None], drained: asyncio.Future[None]) -> None:
         self._drained = drained
-        self._on_line = on_line
-        self._cut = cut
-        self._rest = b""
+        self._on_output = on_output
 
     def data_received(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._emit(line)
-        if len(self._rest) > LINE_LIMIT:
-            *pieces, self._rest = self._cut(self._rest, LINE_LIMIT, ended=False)
-            self._say(pieces)
-
-    def end_line(self) -> None:
-        if self._rest:
-            self._emit(self._rest)
-            self._rest = b""
+        self._on_output(data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.end_line()
+        self._on_output(b"")
         if not self._drained.done():
             self._drained.set_result(None)
-
-    def _emit(self, line: bytes) -> None:
-        self._say([line] if len(line) <= LINE_LIMIT else self._cut(line, LINE_LIMIT, ended=True))
-
-    def _say(self, pieces: Iterable[bytes]) -> None:
-        for piece in pieces:
-            self._on_line(piece.decode("utf-8", "replace").rstrip("\r"))

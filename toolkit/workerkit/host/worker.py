@@ -134,7 +134,7 @@ class Worker(asyncio.Protocol):
 
     async def launch(self, environment: Mapping[str, str]) -> None:
         """Start the process; it waits to be told what to load. Death is reported to the owner, once."""
-        self.process = await WorkerProcess.start(environment, self.output.line, self.output.cut)
+        self.process = await WorkerProcess.start(environment, self.output.read)
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self, sock=self.process.wire)
         self.process.ended.add_done_callback(self._died)
@@ -146,7 +146,6 @@ class Worker(asyncio.Protocol):
 
     def take(self, number: int, run: Run) -> None:
         """Let a slot run a job."""
-        self.process.end_line()
         self.output.began(run, alone=not self.busy, only=self.slots == 1)
         self.begun += 1
         self.busy[number] = run

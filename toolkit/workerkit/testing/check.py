@@ -17,6 +17,7 @@ from typing import Any, Literal
 import attrs
 import msgspec
 
+from workerkit.deathpipe import arm
 from workerkit.errors import PluginError
 from workerkit.settings import worker_environment
 from workerkit.testing.waiting import until
@@ -145,6 +146,7 @@ class _Process:
                 pass_fds=(theirs, watched),
                 start_new_session=True,
             )
+            arm(watched, self._process.pid)
         finally:
             os.close(theirs)
             os.close(watched)

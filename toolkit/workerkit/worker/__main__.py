@@ -14,7 +14,8 @@ import sys
 import traceback
 from typing import NoReturn
 
-from workerkit.worker import deathpipe, termination
+from workerkit import deathpipe
+from workerkit.worker import termination
 from workerkit.worker.connection import Connection
 from workerkit.worker.process import serve
 

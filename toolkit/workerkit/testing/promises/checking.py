@@ -16,11 +16,11 @@ import attrs
 import msgspec
 import pytest
 
+from workerkit.deathpipe import watch
 from workerkit.errors import WorkerkitError
 from workerkit.loading import Candidate
 from workerkit.testing.check import Asked, Event, Verdict
 from workerkit.testing.given import found, place
-from workerkit.worker.deathpipe import watch
 
 #: In settings and fields this stands for the URL of a receiver that acknowledges everything.
 RECEIVER = "{receiver}"
