@@ -59,7 +59,7 @@ class Redactor:
 
     def begun(self, data: builtins.bytes) -> int:
         """How many bytes at the end of `data` may be the beginning of a secret."""
-        return begun(data, self._forms)
+        return len(data) - self._forms.begun(data)
 
     def bytes(self, data: builtins.bytes) -> builtins.bytes:
         """Mask in JSON; the answer is valid JSON again, even where a secret looked like a number."""
@@ -87,7 +87,7 @@ class Redactor:
         self.hits += len(spans)
         return [_decoded(piece) for piece in _replaced(pieces, spans)]
 
-    def begun(self, text: str) -> int:
+    def begun_in(self, text: str) -> int:
         """How many characters at the end of `text` may be the beginning of a secret."""
         data = _encoded(text)
         return len(_decoded(data[self._forms.begun(data) :]))
@@ -153,12 +153,6 @@ def split(line: bytes, redactors: Collection[Redactor]) -> tuple[bytes, bytes]:
         line = redactor.line(line)
     at = len(line) - max((redactor.begun(line) for redactor in redactors), default=0)
     return line[:at], line[at:]
-
-
-def begun(data: bytes, forms: Iterable[bytes]) -> int:
-    """How many bytes at the end of `data` are the beginning of one of `forms`, of the longest if of several."""
-    sizes = (size for form in forms for size in range(1, len(form)) if data.endswith(form[:size]))
-    return max(sizes, default=0)
 
 
 def secrets_of(value: Any) -> list[str]:

@@ -91,7 +91,7 @@ class StreamRedactor:
         for string, old, new in zip(strings, texts, self.redactor.texts(texts), strict=True):
             if new != old:
                 string.replace(new)
-        size = self.redactor.begun("".join(string.text for string in strings))
+        size = self.redactor.begun_in("".join(string.text for string in strings))
         begun: deque[_String] = deque()
         while size > 0:
             begun.appendleft(strings.pop())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from workerkit.redaction import Redactor, begun, cut, split
+from workerkit.redaction import Redactor, cut, split
 
 LINE_LIMIT = 64 * 1024
 #: Stands in no line.
@@ -67,7 +67,8 @@ class Lines:
         size = len(self._begun)
         at = self._begun.find(self.mark)
         if at < 0:
-            at = size - begun(self._begun, [self.mark])
+            sizes = range(len(self.mark) - 1, 0, -1)
+            at = size - next((n for n in sizes if self._begun.endswith(self.mark[:n])), 0)
         return at if size - at <= LINE_LIMIT else size
 
     def _say(self, whose: str | None, line: bytes, *, ended: bool) -> bytes:
