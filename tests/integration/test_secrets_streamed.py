@@ -30,7 +30,8 @@ def stream(job):
     job.progress([url, token])
     yield url
     yield "the end 0"
-    if how == "wait":
+    if how in ("wait", "cancel"):
+        job.progress("waits")
         time.sleep(60)
     if how == "die":
         os._exit(3)
@@ -60,6 +61,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def run(server: Server, how: str, **more: Any) -> tuple[str, dict[str, Any], list[Any]]:
     """A job's id, its end and what it streamed."""
     id = server.submit("stream", [URL, how], token=SECRET, **more)
+    if how == "cancel":
+        until("it waits", lambda: server.get(f"/v2/stream/status/{id}")[1].get("output") == "waits")
+        server.post(f"/v2/stream/cancel/{id}")
     end = server.wait("stream", id)
     return id, end, [item["output"] for item in server.get(f"/v2/stream/stream/{id}")[1]["stream"]]
 
@@ -81,6 +85,7 @@ def test_no_part_of_a_secret_comes_back_in_chunks_and_an_exempt_url_does(server:
         ("raise", "FAILED", {}),
         ("die", "FAILED", {}),
         ("wait", "TIMED_OUT", {"policy": {"executionTimeout": 5000}}),
+        ("cancel", "CANCELLED", {}),
     ],
 )
 def test_a_chunk_that_waited_for_the_next_one_is_there_however_a_run_ends(

@@ -11,7 +11,8 @@ from workerkit.bridge import Bridge
 from workerkit.delivery import Receipt
 from workerkit.errors import JobFailed, PluginError, PluginFailed
 from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
-from workerkit.job import Field, Job, Output, Secret
+from workerkit.job import Field, Job, Output
+from workerkit.secret import Secret
 from workerkit.worker_info import WorkerInfo
 
 Build = Callable[..., Hooks]

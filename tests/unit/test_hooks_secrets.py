@@ -12,7 +12,7 @@ from workerkit.bridge import Bridge
 from workerkit.delivery import Delivery, Receipt
 from workerkit.errors import PluginFailed
 from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
-from workerkit.job import Secret
+from workerkit.secret import Secret
 from workerkit.worker_info import WorkerInfo
 
 TOKEN, NESTED = "xoxb-0123456789", "hunter2hunter2"

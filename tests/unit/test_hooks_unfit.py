@@ -9,7 +9,8 @@ from noting import Notes
 from workerkit.bridge import Bridge
 from workerkit.errors import PluginFailed, Unfit
 from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
-from workerkit.job import Job, Secret
+from workerkit.job import Job
+from workerkit.secret import Secret
 from workerkit.worker_info import WorkerInfo
 
 Build = Callable[..., Hooks]

@@ -18,7 +18,8 @@ from workerkit.errors import ApiError, Refused
 from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
 from workerkit.host.intake import Admission, Intake, ordered_uuid
 from workerkit.host.sealing import Sealer
-from workerkit.job import Field, Policy, Request, Secret
+from workerkit.job import Field, Policy, Request
+from workerkit.secret import Secret
 from workerkit.settings import LimitsSettings, PolicySettings, Settings
 
 

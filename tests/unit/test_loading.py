@@ -7,8 +7,8 @@ from typing import Any
 import attrs
 import pytest
 
-from workerkit.job import Secret
 from workerkit.loading import load_plugins, load_refs, worker_refs
+from workerkit.secret import Secret
 from workerkit.settings import PluginsSettings, Settings
 
 PLUGINS = """

@@ -136,8 +136,8 @@ def test_a_secret_is_masked_where_a_line_is_cut_also_when_another_run_prints_it(
     lines = lines_of("""
         printing.install()
         before = "x" * (63 * 1024 - 12)
-        with printing.job("a", 1):
-            printing.hide(["open sesame, please"])
+        with printing.job("a", 1) as run:
+            threading.Thread(target=run.hide, args=[["open sesame, please"]]).run()
             print(before + "open sesame, please")
             print(before + "open ses", end="")
             print("ame, please", "y" * 70_000)

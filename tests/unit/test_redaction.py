@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workerkit.job import Secret
-from workerkit.redaction import Redactor, cut, secrets_of, split
+from workerkit.redaction import Redactor, cut, split
+from workerkit.secret import Secret, secrets_of
 
 SECRET = 'wJalr/XUtn+FEMI "K7" ümlaut\\'
 

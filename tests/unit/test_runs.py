@@ -25,7 +25,7 @@ from workerkit.job import Status
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.settings import Settings
 from workerkit.testing.queue_contracts import submission
-from workerkit.wire import Chunk, Descriptor, JobEnd
+from workerkit.wire import Chunk, Descriptor, Hide, JobEnd
 
 PATIENCE = 20.0
 
@@ -234,6 +234,25 @@ def test_a_run_with_too_much_output_is_stopped_and_kept_while_the_queue_refuses_
         assert scene.runs.held == []
 
     play(tmp_path, scenario, Descriptor("render", "generator", concurrency=2))
+
+
+def test_a_chunk_that_waits_is_stored_before_a_cancel_and_masked_after_all_when_that_comes_to_nothing(
+    tmp_path: Path,
+) -> None:
+    async def scenario(scene: Scene) -> None:
+        id = await scene.begun()
+        scene.worker.output.hide(Hide(id, 1, 0, "open sesame"))
+        scene.runs.on_news(Chunk(id, 1, 0, b'"open "'))
+        assert await scene.store.chunks(id, 1) == []
+        await scene.runs.settle(id, 1)
+        assert await scene.store.chunks(id, 1) == [b'"open "']
+
+        scene.runs.on_news(Chunk(id, 1, 1, b'"sesame"'))
+        scene.end(id, chunks=2)
+        await scene.boss.wait(1)
+        assert await scene.store.take_chunks(id, 10, 1000) == [b'"***"', b'""']
+
+    play(tmp_path, scenario, Descriptor("render", "generator"))
 
 
 def test_a_worker_that_dies_while_the_host_stops_is_not_to_blame(tmp_path: Path) -> None:

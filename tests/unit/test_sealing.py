@@ -8,7 +8,7 @@ import pytest
 
 from workerkit.errors import SettingsError
 from workerkit.host.sealing import NoKey, Sealer, SealError, new_key
-from workerkit.job import Secret
+from workerkit.secret import Secret
 from workerkit.settings import QueueSettings
 
 OLD, NEW = os.urandom(32), os.urandom(32)

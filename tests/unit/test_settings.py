@@ -9,7 +9,7 @@ import pytest
 
 from workerkit.errors import SettingsError
 from workerkit.failures import MOST
-from workerkit.job import Secret
+from workerkit.secret import Secret
 from workerkit.settings import LimitsSettings, Settings, load_settings, worker_environment
 from workerkit.wire import MAX_FRAME, MAX_PAYLOAD, JobEnd, RunJob, pack
 

@@ -11,7 +11,8 @@ import pytest
 
 from workerkit.building import masked, plain
 from workerkit.errors import SettingsError
-from workerkit.job import EMPTY, Secret
+from workerkit.job import EMPTY
+from workerkit.secret import Secret
 from workerkit.settings import build
 
 

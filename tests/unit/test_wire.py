@@ -15,6 +15,8 @@ from workerkit.wire import (
     Exempt,
     Frame,
     Hello,
+    Hidden,
+    Hide,
     JobEnd,
     PluginRef,
     Progress,
@@ -34,6 +36,7 @@ TO_WORKER: list[Frame] = [
     Assign("render", 4),
     RunJob(0, "j", 1, b'{"a":1}', {"s3Config": b"{}"}),
     Stop("j", 1, "cancelled"),
+    Hidden(3),
     Drain(),
 ]
 TO_HOST: list[Frame] = [
@@ -43,6 +46,7 @@ TO_HOST: list[Frame] = [
     Chunk("j", 1, 0, b"1"),
     Progress("j", 1, b"2"),
     Exempt("j", 1, "https://a.example/b?c"),
+    Hide("j", 1, 3, "open sesame"),
     JobEnd(0, "j", 1, "COMPLETED", b"{}", notes={"a": [1]}, refresh="asked", chunks=3),
 ]
 

@@ -17,6 +17,7 @@ from workerkit.job import Request, Status
 from workerkit.queue import Record
 from workerkit.redaction import Redactor
 from workerkit.settings import LogsSettings
+from workerkit.wire import Hide
 
 
 def run(id: str, attempt: int = 1, secret: str | None = None) -> Run:
@@ -122,6 +123,32 @@ def test_secrets_are_masked_in_what_is_kept_logged_and_said_of_a_death(
 
     assert played(play).kept == {("a", 1): "the secret is ***\nlate: ***\n"}
     assert caplog.messages == ["w a | the secret is ***", "w a | late: ***"]
+
+
+def test_a_secret_that_a_run_hides_is_masked_from_then_on_also_when_it_is_over() -> None:
+    async def play(scene: Scene) -> None:
+        first, again = run("a"), run("a", attempt=2)
+        scene.output.began(first, alone=True)
+        scene.says("a", "open sesame")
+        scene.output.hide(Hide("a", 1, 0, "open sesame"))
+        scene.says("a", "open sesame")
+        scene.output.began(again, alone=False)
+        scene.output.ended(first)
+        scene.output.hide(Hide("a", 1, 1, "another one"))
+        scene.says("a", "late: open sesame, another one")
+        scene.output.hide(Hide("nobody", 1, 2, "word 0000"))
+        scene.says("a", "open sesame, another one, word 0000", attempt=2)
+        assert scene.output.clean("for open sesame") == "for ***"
+        assert first.clean(["open sesame"]) == ["***"]
+        assert first.outgoing is not None
+        assert first.outgoing.redactor.text("another one") == "***"
+        assert again.redactor is None
+        scene.output.ended(again)
+
+    assert played(play).kept == {
+        ("a", 1): "open sesame\n***\nlate: ***, ***\n",
+        ("a", 2): "***, ***, word 0000\n",
+    }
 
 
 def test_a_long_runs_secret_is_masked_however_many_others_have_had_theirs() -> None:

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
         Policy,
         Request,
         Result,
-        Secret,
         Status,
     )
     from workerkit.resource import Resource
     from workerkit.resources import Bucket, InputFiles, StoredObject
+    from workerkit.secret import Secret
     from workerkit.worker_info import WorkerInfo
 
 __version__ = "0.1.0"
@@ -100,11 +100,12 @@ _HOMES = {
     "hookspecs": ("HOOKS_VERSION",),
     "job": (
         *("Field", "Job", "Output", "Policy", "Request"),
-        *("Result", "Secret", "Status"),
+        *("Result", "Status"),
     ),
     "files": ("InputFile", "OutputFile"),
     "resource": ("Resource",),
     "resources": ("Bucket", "InputFiles", "StoredObject"),
+    "secret": ("Secret",),
     "worker_info": ("WorkerInfo",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

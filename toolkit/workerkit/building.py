@@ -19,7 +19,7 @@ import msgspec
 from workerkit import hints
 from workerkit.errors import SettingsError, suggest
 from workerkit.hints import inside as inside
-from workerkit.job import Secret
+from workerkit.secret import Secret
 
 T = TypeVar("T")
 #: Metadata of an attrs field that nobody may set from outside.

@@ -17,11 +17,14 @@ import msgspec
 from workerkit.errors import JobFailed
 from workerkit.folders import RunFolder
 from workerkit.resource import Resource
+from workerkit.secret import Secret, secrets_of
 
 T = TypeVar("T")
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 #: What may be exempt from masking: JSON writes its characters as they are, so it has one form only.
 EXEMPT, LONGEST_EXEMPT = re.compile(r"https?://[!#-\[\]-~]+"), 8192
+#: How many secrets a run may hide, and of how many characters: all that comes from it is searched for each.
+MOST_HIDDEN, LONGEST_HIDDEN = 100, 65_536
 
 
 class Status(str, Enum):
@@ -53,39 +56,6 @@ MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
         Status.TIMED_OUT: frozenset({Status.IN_QUEUE}),
     }
 )
-
-
-class Secret:
-    """A string that opens a door. Masked wherever it could be printed; `reveal()` gives it back.
-
-    It is not a `str`, so it cannot end up in a message, a JSON body or a pickle by accident.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The secret itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    __str__ = __repr__
-
-    def __format__(self, spec: str) -> str:
-        return repr(self)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash((Secret, self._value))
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a Secret cannot be pickled or copied")
 
 
 @attrs.frozen
@@ -189,6 +159,7 @@ class Job(Mapping[str, Any]):
         raw_fields: Mapping[str, Any] = EMPTY,
         send_progress: Callable[[Any], None] = lambda value: None,
         send_exempt: Callable[[str], None] = lambda url: None,
+        send_hide: Callable[[str], None] = lambda secret: None,
         scratch: Path | None = None,
     ) -> None:
         self.id = id
@@ -205,6 +176,8 @@ class Job(Mapping[str, Any]):
         self._resources: list[Any] = []
         self._send_progress = send_progress
         self._send_exempt = send_exempt
+        self._send_hide = send_hide
+        self._hidden: list[str] = []
         self._folder = RunFolder(scratch, id, attempt)
 
     def progress(self, value: Any) -> None:
@@ -225,6 +198,32 @@ class Job(Mapping[str, Any]):
                 f"of at most {LONGEST_EXEMPT:,} characters"
             )
         self._send_exempt(url)
+
+    def hide(self, secret: Secret | str) -> None:
+        """Mask this secret, too, in whatever comes from this run: outputs, errors, notes, printed lines.
+
+        The request's own are hidden anyway. Hide another, as of a plugin's settings, before anybody can
+        return or print it. It takes about a millisecond; what has less than 8 characters is not masked.
+        Raises TypeError for what is no text, ValueError for more than 65,536 characters or 100 secrets,
+        and RuntimeError in a process that the handler forked.
+        """
+        text = secret.reveal() if isinstance(secret, Secret) else secret
+        if not isinstance(text, str):
+            raise TypeError(f"a Secret or a str can be hidden, and this is {type(text).__name__}")
+        if text in self.secrets:
+            return
+        if len(text) > LONGEST_HIDDEN or len(self._hidden) >= MOST_HIDDEN:
+            raise ValueError(
+                f"a job can hide {MOST_HIDDEN} secrets of at most {LONGEST_HIDDEN:,} characters; "
+                "hide what opens doors, not data"
+            )
+        self._send_hide(text)
+        self._hidden.append(text)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What is masked in whatever comes from this run: the request's own secrets, and those that were hidden."""
+        return [*secrets_of(self.fields), *self._hidden]
 
     def refresh_worker(self, reason: str = "asked by the handler") -> None:
         """Have this worker replaced by a fresh process once the job's result is stored."""

@@ -100,6 +100,7 @@ class Local:
             attempt=attempt,
             progress=heard.progress,
             exempt=heard.exempt,
+            hide=heard.hide,
         )
         asked: list[str] = []
         info = WorkerInfo(
@@ -205,6 +206,12 @@ class _Heard:
     def exempt(self, url: str) -> None:
         if self._outgoing is not None:
             self._outgoing.redactor.exempt(url)
+
+    def hide(self, secret: str) -> None:
+        if self._outgoing is None:
+            self._outgoing = StreamRedactor(Redactor([secret]))
+        else:
+            self._outgoing.redactor.hide(secret)
 
     def mask(self, value: T) -> T:
         return value if self._outgoing is None else self._outgoing.redactor.tree(value)

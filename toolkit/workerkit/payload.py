@@ -21,7 +21,8 @@ import msgspec
 from workerkit import hints
 from workerkit.errors import InvalidOutput, Refused
 from workerkit.files import OutputFile
-from workerkit.job import Field, Secret
+from workerkit.job import Field
+from workerkit.secret import Secret
 
 CONTAINERS = frozenset({dict, list, tuple})
 #: Types whose every value JSON holds. (A str may hold lone surrogates; the encoder refuses those.)

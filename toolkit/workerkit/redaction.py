@@ -18,10 +18,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any
 
-import attrs
 import msgspec
 
-from workerkit.job import Secret
 from workerkit.secret_forms import Forms, Span
 
 MASK = "***"
@@ -32,13 +30,11 @@ MOST_EXEMPT = 10_000
 class Redactor:
     """Masks the given secrets with `***`; those below 8 characters are not searched for.
 
-    `hits` counts what was masked so far; secrets that touch are masked and counted as one. `longest`
-    is the bytes of the longest form that is searched for.
+    `hits` counts what was masked so far; secrets that touch are masked and counted as one.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._forms = Forms(secrets)
-        self.longest = self._forms.longest
         self._exempt: dict[builtins.bytes, None] = {}
         self.hits = 0
 
@@ -47,6 +43,16 @@ class Redactor:
         other = copy(self)
         other._exempt, other.hits = {}, 0
         return other
+
+    @property
+    def longest(self) -> int:
+        """The bytes of the longest form that is searched for."""
+        return self._forms.longest
+
+    def hide(self, secret: str) -> None:
+        """Mask this one, too."""
+        self._forms = Forms([*self._forms.secrets, secret])
+        self._exempt.pop(_encoded(secret), None)
 
     def exempt(self, url: str) -> None:
         """Leave this URL as it is wherever it comes whole, unless it is itself a secret."""
@@ -153,25 +159,6 @@ def split(line: bytes, redactors: Collection[Redactor]) -> tuple[bytes, bytes]:
         line = redactor.line(line)
     at = len(line) - max((redactor.begun(line) for redactor in redactors), default=0)
     return line[:at], line[at:]
-
-
-def secrets_of(value: Any) -> list[str]:
-    """Every `Secret` in a typed field's value, revealed: itself, or members of attrs values and containers."""
-    return list(_secrets(value))
-
-
-def _secrets(value: Any) -> Iterator[str]:
-    if isinstance(value, Secret):
-        yield value.reveal()
-    elif attrs.has(type(value)):
-        for field in attrs.fields(type(value)):
-            yield from _secrets(getattr(value, field.name))
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _secrets(inner)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for inner in value:
-            yield from _secrets(inner)
 
 
 def _inside(span: Span, others: Sequence[Span]) -> bool:

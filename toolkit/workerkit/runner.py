@@ -21,7 +21,7 @@ from workerkit.errors import InvalidOutput, JobCancelled, JobFailed, PluginFaile
 from workerkit.failures import MOST, cause, describe, sendable, writable
 from workerkit.job import EMPTY, Job, Output, Status
 from workerkit.payload import convert_field, encode
-from workerkit.redaction import Redactor, secrets_of
+from workerkit.redaction import Redactor
 
 if TYPE_CHECKING:
     from workerkit.function import WorkerFunction
@@ -100,10 +100,12 @@ class Runner:
         attempt: int = 1,
         progress: Callable[[bytes], None] = lambda value: None,
         exempt: Callable[[str], None] = lambda url: None,
+        hide: Callable[[str], None] = lambda secret: None,
     ) -> Job:
         """A run of a request, from its JSON. What the handler shows while it runs goes to `progress`.
 
-        `exempt` is told of each URL that may leave the job although it holds a secret. Raises `Refused` when a declared field does not fit its type.
+        `exempt` is told of each URL that may leave the job although it holds a secret, and `hide` of each
+        secret that is not the request's. Raises `Refused` when a declared field does not fit its type.
         """
         raw = {name: msgspec.json.decode(value) for name, value in fields.items()} if fields else EMPTY
         known = self.hooks.fields
@@ -117,6 +119,7 @@ class Runner:
             raw_fields=raw,
             send_progress=lambda value: progress(self._sized("progress", value, self.limits.chunk)),
             send_exempt=exempt,
+            send_hide=hide,
             scratch=self.scratch,
         )
 
@@ -269,8 +272,8 @@ class _Chunks:
 def _told(job: Job, text: Any) -> str:
     """A text that leaves the job. The host masks its secrets, but could not find one that was cut in two here."""
     text = writable(text)
-    if len(text) > MOST and job.fields:
-        text = Redactor(secrets_of(job.fields)).text(text)
+    if len(text) > MOST and (secrets := job.secrets):
+        text = Redactor(secrets).text(text)
     return sendable(text)
 
 

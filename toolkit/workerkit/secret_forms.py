@@ -20,10 +20,10 @@ Span = tuple[int, int]
 
 
 class Forms:
-    """Every form of those of some secrets that are not too short. `longest` is how many bytes the longest has."""
+    """Every form of those `secrets` that are not too short. `longest` is how many bytes the longest has."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        sought = {secret for secret in secrets if len(secret) >= SHORTEST}
+        self.secrets = sought = {secret for secret in secrets if len(secret) >= SHORTEST}
         self._base64 = _Texts(form for secret in sought for form in _base64_forms(secret))
         self._others = _Texts(form for secret in sought for form in _forms(secret))
         self.longest = max(self._base64.longest, self._others.longest)
@@ -79,6 +79,7 @@ def _forms(secret: str) -> Iterator[bytes]:
     yield from (data.hex().encode(), data.hex().upper().encode())
     for escaped in (secret.encode("unicode_escape").decode(), repr(secret)[1:-1]):
         yield from (escaped.encode("utf-8", "surrogatepass"), json.dumps(escaped)[1:-1].encode())
+        yield json.dumps(escaped, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
     for ascii_only in (False, True):
         once = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
         twice = json.dumps(once, ensure_ascii=ascii_only)[1:-1]

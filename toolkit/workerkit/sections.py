@@ -10,7 +10,8 @@ import attrs
 from workerkit import building
 from workerkit.building import OutOfRange
 from workerkit.guard import Guard
-from workerkit.job import EMPTY, Secret
+from workerkit.job import EMPTY
+from workerkit.secret import Secret
 from workerkit.wire import MAX_PAYLOAD, GuardRules
 
 Origins = Mapping[str, tuple[tuple[str, Any], ...]]

@@ -63,6 +63,11 @@ class StreamRedactor:
         #: The strings that may hold the beginning of a secret, by where in the chunks they are.
         self._begun: dict[Path, list[_String]] = {}
 
+    @property
+    def held(self) -> list[tuple[int, bytes]]:
+        """The chunks that wait, as they are now: they go on to wait, and may come out changed."""
+        return [(chunk.number, chunk.json()) for chunk in self._held]
+
     def add(self, number: int, value: bytes) -> list[tuple[int, bytes]]:
         """Take a chunk, JSON; return those that need wait no longer, in order, masked."""
         value = self.redactor.bytes(value)

@@ -86,6 +86,12 @@ class Stop(Frame, tag="stop", frozen=True):
     reason: str
 
 
+class Hidden(Frame, tag="hidden", frozen=True):
+    """A secret is masked from now on, also in what is printed, which comes beside the wire."""
+
+    number: int
+
+
 class Drain(Frame, tag="drain", frozen=True):
     """Take nothing more, run `worker_stop`, exit with code 0."""
 
@@ -148,29 +154,37 @@ class Resize(Frame, tag="resize", frozen=True):
     slots: int
 
 
-class Chunk(Frame, tag="chunk", frozen=True):
-    """One yielded value, JSON; `n` counts from 0 within the attempt."""
+class News(Frame, frozen=True):
+    """Base of what a run says before its end."""
 
     id: str
     attempt: int
+
+
+class Chunk(News, tag="chunk", frozen=True):
+    """One yielded value, JSON; `n` counts from 0 within the attempt."""
+
     n: int
     value: bytes
 
 
-class Progress(Frame, tag="progress", frozen=True):
+class Progress(News, tag="progress", frozen=True):
     """A value to show while the job runs, JSON."""
 
-    id: str
-    attempt: int
     value: bytes
 
 
-class Exempt(Frame, tag="exempt", frozen=True):
+class Exempt(News, tag="exempt", frozen=True):
     """A URL that may leave this attempt although it holds a secret, in whatever comes after this frame."""
 
-    id: str
-    attempt: int
     url: str
+
+
+class Hide(News, tag="hide", frozen=True):
+    """Mask this secret in whatever comes from this attempt, and answer with `Hidden` and the same `number`."""
+
+    number: int
+    secret: str
 
 
 class JobEnd(Frame, tag="result", frozen=True):
@@ -200,8 +214,8 @@ class JobEnd(Frame, tag="result", frozen=True):
     cause: str = ""
 
 
-ToWorker = Start | Assign | RunJob | Stop | Drain
-ToHost = Hello | Ready | Unfit | Refresh | Resize | Chunk | Progress | Exempt | JobEnd
+ToWorker = Start | Assign | RunJob | Stop | Hidden | Drain
+ToHost = Hello | Ready | Unfit | Refresh | Resize | Chunk | Progress | Exempt | Hide | JobEnd
 
 _encoder = msgspec.msgpack.Encoder()
 decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode

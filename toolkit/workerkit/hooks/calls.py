@@ -15,7 +15,8 @@ from workerkit.errors import JobFailed, PluginFailed, Refused, Retry, Unfit
 from workerkit.failures import message_of, sendable, writable
 from workerkit.hooks.faults import is_ctrl_c
 from workerkit.hooks.implementations import ARGUMENTS, PROJECT, LoadedPlugin
-from workerkit.redaction import Redactor, secrets_of
+from workerkit.redaction import Redactor
+from workerkit.secret import secrets_of
 
 if TYPE_CHECKING:
     from workerkit.bridge import Bridge

@@ -33,7 +33,8 @@ from workerkit.host.tasks import background
 from workerkit.host.tree import reap_forever
 from workerkit.host.vault import Vault
 from workerkit.host.worker import Worker
-from workerkit.queue import Store
+from workerkit.job import Result
+from workerkit.queue import Record, Store
 from workerkit.settings import Settings
 from workerkit.wire import PROTOCOL, Descriptor, PluginRef, Start
 
@@ -256,9 +257,9 @@ class Host:
         """The lanes to which nothing is sent for now, and until when, in milliseconds since the epoch."""
         return self._deliveries.resting()
 
-    def stop_run(self, id: str, attempt: int, reason: str) -> None:
-        """Stop a run whose job has ended otherwise."""
-        self._housekeeping.stop(id, attempt, reason)
+    async def end_job(self, record: Record, result: Result, reason: str) -> bool:
+        """End a job that may run; False when it has moved on since it was seen in `record`."""
+        return await self._housekeeping.end(record, result, reason)
 
     async def close(self, grace: float, *, hurry: bool = False) -> None:
         """Stop in good order: running jobs have `grace` seconds, then go back to the queue.

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from workerkit.errors import QueueError
 from workerkit.host.ends import Ends, timed_out
 from workerkit.host.runs import Runs
-from workerkit.job import Status
+from workerkit.job import Result
 from workerkit.queue import Blame, Record, Store
 
 log = logging.getLogger(__name__)
@@ -76,15 +76,12 @@ class Housekeeping:
     async def _expire(self, record: Record) -> bool:
         """End one job; a fault of one must not keep the others."""
         try:
-            ended = await self._ends.end(record, timed_out(record, self._store.now(), expired=True))
+            return await self.end(record, timed_out(record, self._store.now(), expired=True), "it expired")
         except QueueError:
             raise
         except Exception:
             log.exception("job %s could not be ended after its ttl", record.id)
             return False
-        if ended and record.status is Status.IN_PROGRESS:
-            self.stop(record.id, record.attempt, "it expired")
-        return ended
 
     async def sweep(self) -> None:
         """Delete results past their retention, a slice at a time."""
@@ -92,7 +89,14 @@ class Housekeeping:
         while deleted == MOST_SWEPT:
             deleted = await self._store.sweep(MOST_SWEPT)
 
-    def stop(self, id: str, attempt: int, reason: str) -> None:
-        """Stop a run, whichever pool has it."""
+    async def end(self, record: Record, result: Result, reason: str) -> bool:
+        """End a job that may run here: what it has yielded is stored before, and its run stopped behind it.
+
+        False when it has moved on since it was seen in `record`.
+        """
         for runs in self._all_runs():
-            runs.stop(id, attempt, reason)
+            await runs.settle(record.id, record.attempt)
+        ended = await self._ends.end(record, result)
+        for runs in self._all_runs() if ended else ():
+            runs.stop(record.id, record.attempt, reason)
+        return ended

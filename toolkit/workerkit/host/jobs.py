@@ -156,10 +156,8 @@ class Jobs:
                 raise ApiError(
                     409, "already_ended", f"the job is {record.status.value}; it cannot be cancelled any more"
                 )
-            if await self._host.ends.end(
-                record, cancelled(record, self._store.now(), self._worker_of(record))
-            ):
-                self._host.stop_run(id, record.attempt, "it was cancelled")
+            result = cancelled(record, self._store.now(), self._worker_of(record))
+            if await self._host.end_job(record, result, "it was cancelled"):
                 return brief(id, Status.CANCELLED)
         raise ApiError(503, "busy", "the job moves too fast to be cancelled; try again")
 

@@ -33,7 +33,7 @@ class Meter:
         """What a worker reported came too late: its job had moved on."""
 
     def secrets_masked(self, endpoint: str, place: str, count: int) -> None:
-        """Secrets of a request were found in what came out of its run, such as in its `output`."""
+        """Secrets were found in what came out of a run, such as in its `output`."""
 
     def delivered(self, plugin: str, outcome: str) -> None:
         """A delivery was tried: delivered, pending (it will be tried again), dead or held.

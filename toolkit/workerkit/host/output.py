@@ -15,6 +15,7 @@ from workerkit.host.lines import Lines
 from workerkit.host.printed import LATE_OUTPUT, Key, Logbook
 from workerkit.host.run import Run
 from workerkit.redaction import Redactor
+from workerkit.wire import Hide
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +33,14 @@ CLOCKS = 0.1
 class _Speaker:
     """A run that may print."""
 
-    key: Key
-    redactor: Redactor | None
+    run: Run
     ended: float = float("inf")
     logged: int = 0
+
+    @property
+    def key(self) -> Key:
+        """What a mark names."""
+        return self.run.record.id, self.run.record.attempt
 
     @property
     def heard(self) -> bool:
@@ -73,14 +78,19 @@ class WorkerOutput:
             self._lines.end()
             self._tail.clear()
         self._endpoint = run.record.endpoint
-        key = run.record.id, run.record.attempt
-        speaker = self._speakers[key] = _Speaker(key, run.redactor)
+        speaker = _Speaker(run)
+        self._speakers[speaker.key] = speaker
         # A worker that has become smaller may still run what it began when it was larger.
         self._only = speaker if only and alone else None
         if self._lines.between:
             self._began = self._only
         if run.redactor is not None:
             self._redactors[speaker] = run.redactor
+
+    def hide(self, frame: Hide) -> None:
+        """Mask this secret, too, in whatever comes from a run, which may be over."""
+        if (speaker := self._speakers.get((frame.id, frame.attempt))) is not None:
+            self._redactors[speaker] = speaker.run.hide(frame.secret)
 
     def ended(self, run: Run) -> None:
         """A run is over; what it printed may still be on its way."""
@@ -104,6 +114,12 @@ class WorkerOutput:
         else:
             self._lines.close()
 
+    def clean(self, text: str) -> str:
+        """A text of this worker, without the secrets of the runs that are in it, or were a moment ago."""
+        for redactor in self._redactors.values():
+            text = redactor.text(text)
+        return text
+
     def tail(self, run: Run | None = None) -> str:
         """Its last lines, without those of other runs when one is given."""
         wanted = None if run is None else (run.record.id, run.record.attempt)
@@ -123,8 +139,7 @@ class WorkerOutput:
 
     def _printed(self, speaker: _Speaker | None, text: str) -> None:
         text = text.rstrip("\r").rpartition("\r")[2]  # what a terminal shows in the end
-        for redactor in self._redactors.values():
-            text = redactor.text(text)
+        text = self.clean(text)
         self._tail.append((None if speaker is None else speaker.key, text))
         if speaker is not None:
             self._book.add(speaker.key, text, late=speaker.ended != float("inf"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from workerkit.host.worker import Worker
-    from workerkit.wire import Chunk, Descriptor, Exempt, JobEnd, Progress, Refresh, Resize
+    from workerkit.wire import Descriptor, JobEnd, News, Refresh, Resize
 
 
 class Owner:
@@ -31,7 +31,7 @@ class Owner:
 class Listener(Protocol):
     """Who hears of the runs in a worker, once it serves a function."""
 
-    def on_news(self, frame: Chunk | Progress | Exempt) -> None:
+    def on_news(self, frame: News) -> None:
         """A run says something before its end."""
 
     def on_end(self, worker: Worker, frame: JobEnd) -> None:

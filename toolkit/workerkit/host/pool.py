@@ -174,7 +174,7 @@ class Pool(Owner):
     def on_refresh(self, worker: Worker, frame: Refresh) -> None:
         """It asks to be replaced when it is its turn."""
         if worker in self.staff.workers and not worker.leaving:
-            self._refreshing.ask(worker, frame.reason, last=frame.last)
+            self._refreshing.ask(worker, worker.output.clean(frame.reason), last=frame.last)
 
     def replace(self, worker: Worker, reason: str) -> None:
         """Have another take over from it at once. Jobs in its other slots have a while to end."""

@@ -13,7 +13,7 @@ from workerkit.host.status import joined
 from workerkit.host.stubborn import stubbornly
 from workerkit.job import Status
 from workerkit.queue import Feed
-from workerkit.wire import Chunk, JobEnd, Progress
+from workerkit.wire import Chunk, Exempt, JobEnd, News, Progress
 
 #: Bytes of one run's chunks on their way to the disk, above which its worker waits; and what each
 #: chunk weighs beside its bytes.
@@ -46,10 +46,24 @@ class Relay:
         if run.telling is not None:
             run.telling.end()
 
-    def chunk(self, run: Run, frame: Chunk) -> None:
-        """Store one yielded value, unless it must wait for the next one: see `StreamRedactor`."""
-        for n, value in run.chunks(frame.n, frame.value):
-            self._store(run, n, value)
+    def hear(self, run: Run, frame: News) -> None:
+        """A run says something. A chunk is stored, unless it must wait for the next one: see `StreamRedactor`."""
+        match frame:
+            case Chunk():
+                for n, value in run.chunks(frame.n, frame.value):
+                    self._store(run, n, value)
+            case Progress():
+                self._progress(run, run.shown(frame.value, "progress"))
+            case Exempt():
+                run.exempt(frame.url)
+
+    async def settle(self, run: Run) -> None:
+        """Store what waits, too, since the job may end now. If it does not, that is stored again as it comes out.
+
+        Raises `QueueError` when the queue cannot take it.
+        """
+        id, attempt = run.record.id, run.record.attempt
+        await asyncio.gather(*(self._feed.chunk(id, attempt, n, value) for n, value in run.waiting_chunks()))
 
     def _store(self, run: Run, n: int, value: bytes) -> None:
         weight, task = len(value) + CHUNK_WEIGHT, self._later(self._write(run, n, value))
@@ -89,11 +103,11 @@ class Relay:
         chunks = await stubbornly(f"the output of job {id}", lambda: self._feed.chunks(id, attempt))
         return status, joined(chunks), error
 
-    def progress(self, run: Run, frame: Progress) -> None:
+    def _progress(self, run: Run, value: bytes) -> None:
         """Show a value meanwhile. Of those that come while one is being stored, the last counts."""
-        run.progress = run.shown(frame.value, "progress")
+        run.progress = value
         if run.telling is not None:
-            run.telling.progress(run.progress)
+            run.telling.progress(value)
         if not run.showing:
             run.showing = True
             self._later(self._show(run))

@@ -85,6 +85,20 @@ class Run:
         """The chunks that were held back, now that there will be no more."""
         return [] if self.outgoing is None else self.outgoing.end()
 
+    def waiting_chunks(self) -> Sequence[tuple[int, bytes]]:
+        """The chunks that are held back now."""
+        return [] if self.outgoing is None else self.outgoing.held
+
+    def hide(self, secret: str) -> Redactor:
+        """Mask this secret in whatever comes from now on; returns what masks in what is logged."""
+        if self.redactor is None or self.outgoing is None:
+            self.redactor = Redactor([secret])
+            self.outgoing = self._outgoing()
+        else:
+            for redactor in (self.redactor, self.outgoing.redactor):
+                redactor.hide(secret)
+        return self.redactor
+
     def exempt(self, url: str) -> None:
         """Do not mask this URL in what the client gets."""
         if self.outgoing is not None:
@@ -97,7 +111,7 @@ class Run:
         job, endpoint = self.record.id, self.record.endpoint
         if not self.masked:
             log.warning(
-                "job %s of %s: a secret of its request came out of the handler (%s) and was masked",
+                "job %s of %s: a secret came out of the handler (%s) and was masked",
                 job,
                 endpoint,
                 place,

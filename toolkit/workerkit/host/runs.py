@@ -27,7 +27,7 @@ from workerkit.host.worker import Worker
 from workerkit.job import Result, Status
 from workerkit.queue import Blame, Claim, Feed
 from workerkit.settings import Settings
-from workerkit.wire import Chunk, Descriptor, Exempt, JobEnd, Progress, RunJob
+from workerkit.wire import Chunk, Descriptor, JobEnd, News, RunJob
 
 #: Seconds that the last writes have when the host stops.
 LAST_WRITES = 10.0
@@ -113,25 +113,17 @@ class Runs:
         else:
             self._relay.claimed(run)
 
-    def on_news(self, frame: Chunk | Progress | Exempt) -> None:
+    def on_news(self, frame: News) -> None:
         """A run says something before its end."""
-        run = self._active.get(frame.id)
-        if run is None or run.over or run.record.attempt != frame.attempt:
+        run = self._find(frame.id, frame.attempt)
+        if run is None or run.over:
             return  # its job has ended without it
-        match frame:
-            case Chunk():
-                self._yielded(run, frame)
-            case Progress():
-                self._relay.progress(run, frame)
-            case Exempt():
-                run.exempt(frame.url)
-
-    def _yielded(self, run: Run, frame: Chunk) -> None:
-        run.size += len(frame.value)
+        if isinstance(frame, Chunk):
+            run.size += len(frame.value)
         if self._function.aggregate and run.size > self._settings.limits.output:
             self._overflow(run)
         else:
-            self._relay.chunk(run, frame)
+            self._relay.hear(run, frame)
 
     def _overflow(self, run: Run) -> None:
         """The chunks add up to more than an output may be: the job fails now, not when it ends."""
@@ -216,15 +208,23 @@ class Runs:
 
     def worker_of(self, id: str, attempt: int) -> str | None:
         """Which worker runs a job; None when none does."""
-        run = self._active.get(id)
-        return run.worker.id if run is not None and run.record.attempt == attempt else None
+        run = self._find(id, attempt)
+        return None if run is None else run.worker.id
+
+    async def settle(self, id: str, attempt: int) -> None:
+        """Store what a run has yielded so far, since its job may end now without it."""
+        if (run := self._find(id, attempt)) is not None:
+            await self._relay.settle(run)
 
     def stop(self, id: str, attempt: int, reason: str) -> None:
         """Stop a run whose job has ended already: cancelled, timed out or taken away."""
         self.supply.forget(id, attempt)
-        run = self._active.get(id)
-        if run is not None and run.record.attempt == attempt:
+        if (run := self._find(id, attempt)) is not None:
             self._stop(run, reason)
+
+    def _find(self, id: str, attempt: int) -> Run | None:
+        run = self._active.get(id)
+        return run if run is not None and run.record.attempt == attempt else None
 
     def _stop(self, run: Run, reason: str) -> None:
         run.over = True

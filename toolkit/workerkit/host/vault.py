@@ -8,7 +8,8 @@ from workerkit.hooks import Hooks
 from workerkit.host.sealing import Sealer, SealError
 from workerkit.payload import convert_field
 from workerkit.queue import Record
-from workerkit.redaction import Redactor, secrets_of
+from workerkit.redaction import Redactor
+from workerkit.secret import secrets_of
 
 
 class Vault:

@@ -18,14 +18,14 @@ from workerkit.host.run import Run
 from workerkit.wire import (
     PROTOCOL,
     Assign,
-    Chunk,
     Descriptor,
     Drain,
-    Exempt,
     Frame,
     Hello,
+    Hidden,
+    Hide,
     JobEnd,
-    Progress,
+    News,
     Ready,
     Refresh,
     Resize,
@@ -271,7 +271,10 @@ class Worker(asyncio.Protocol):
         match frame:
             case JobEnd() if self.listener is not None:
                 self.listener.on_end(self, frame)
-            case Chunk() | Progress() | Exempt() if self.listener is not None:
+            case Hide():
+                self.output.hide(frame)
+                self.send(Hidden(frame.number))
+            case News() if self.listener is not None:
                 self.listener.on_news(frame)
             case Hello():
                 self._introduced(frame)

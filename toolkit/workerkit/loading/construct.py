@@ -22,7 +22,8 @@ from workerkit.guard import Guard
 from workerkit.hooks import LoadedPlugin
 from workerkit.hooks.faults import CURE, guarding, is_ctrl_c
 from workerkit.loading import schema
-from workerkit.redaction import Redactor, secrets_of
+from workerkit.redaction import Redactor
+from workerkit.secret import secrets_of
 from workerkit.settings import build
 from workerkit.wire import GuardRules
 

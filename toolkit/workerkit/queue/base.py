@@ -62,7 +62,7 @@ class Feed(Protocol):
         ...
 
     async def chunk(self, id: str, attempt: int, n: int, value: bytes) -> bool:
-        """Store output chunk `n` of a run."""
+        """Store output chunk `n` of a run, in the place of one that it has stored before."""
         ...
 
     async def progress(self, id: str, attempt: int, value: bytes) -> bool:

@@ -280,7 +280,7 @@ class FeedContract:
             await asyncio.sleep(0)
             assert await feed.chunks(id, 1) == [b"0", b"1", b"2"]
             assert await asyncio.gather(*storing) == [True, True, True]
-            assert await feed.chunk(id, 1, 1, b"1")
-            assert await feed.chunks(id, 1) == [b"0", b"1", b"2"]
+            assert await feed.chunk(id, 1, 1, b"another")
+            assert await feed.chunks(id, 1) == [b"0", b"another", b"2"]
 
         self.play(tmp_path, scenario)

@@ -13,7 +13,7 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -61,11 +61,9 @@ class Printing:
         """The run that prints now."""
         return self._current.get()
 
-    def hide(self, secrets: Sequence[str]) -> None:
-        """Mask what the current run must not tell where its lines are cut; in whole ones, the host does."""
-        if secrets and (printer := self._current.get()) is not None:
-            printer.secrets = secrets
-            self._guarded.add(printer)
+    def guard(self, printer: Printer) -> None:
+        """A run has secrets."""
+        self._guarded.add(printer)
 
     def over(self, printer: Printer) -> None:
         """A run is over."""
@@ -99,11 +97,18 @@ class Printer:
         self._current = current
         self._mark = mark
         self._begun: dict[tuple[int, int], bytes] = {}
-        self.secrets: Sequence[str] = ()
+        self.secrets: list[str] = []
         self._token: Token[Printer | None]
 
-    def __enter__(self) -> None:
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Mask these, too, where lines are cut; in whole ones, the host does."""
+        self.secrets.extend(secrets)
+        if self.secrets:
+            self._printing.guard(self)
+
+    def __enter__(self) -> Printer:
         self._token = self._current.set(self)
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._current.reset(self._token)

@@ -20,7 +20,7 @@ from workerkit.loading import load_refs
 from workerkit.runner import Limits, Runner
 from workerkit.settings import add_to_environment
 from workerkit.target import load_target
-from workerkit.wire import PROTOCOL, Assign, Drain, Hello, Ready, RunJob, Start, Stop
+from workerkit.wire import PROTOCOL, Assign, Drain, Hello, Hidden, Ready, RunJob, Start, Stop
 from workerkit.worker.connection import Connection
 from workerkit.worker.interrupt import Interrupt
 from workerkit.worker.printing import Printing
@@ -138,6 +138,8 @@ def _read(connection: Connection, slots: Slots) -> None:
                 slots.add(frame)
             elif isinstance(frame, Stop):
                 slots.stop(frame)
+            elif isinstance(frame, Hidden):
+                slots.hidden(frame)
             elif isinstance(frame, Drain):
                 slots.close()
     except OSError:

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from itertools import count as counting
 from queue import SimpleQueue
 
 import attrs
@@ -20,11 +21,10 @@ from workerkit.bridge import Cancel
 from workerkit.errors import JobCancelled, WorkerkitError
 from workerkit.failures import sendable
 from workerkit.job import Job, Status
-from workerkit.redaction import secrets_of
 from workerkit.runner import NO_RETRY, Emit, Run, Runner
-from workerkit.wire import Chunk, Exempt, Frame, JobEnd, Progress, Refresh, Resize, RunJob, Stop
+from workerkit.wire import Chunk, Exempt, Frame, Hidden, Hide, JobEnd, Progress, Refresh, Resize, RunJob, Stop
 from workerkit.worker.interrupt import Interrupt
-from workerkit.worker.printing import Printing
+from workerkit.worker.printing import Printer, Printing
 from workerkit.worker.sizing import Sizing
 
 #: Puts a frame on the wire.
@@ -56,6 +56,9 @@ class Slots:
         self._pid = os.getpid()
         self._waiting: SimpleQueue[tuple[RunJob, Cancel] | None] = SimpleQueue()
         self._cancels: dict[tuple[str, int], Cancel] = {}
+        #: Secrets that the host was told of and does not mask yet, by number.
+        self._hiding: dict[int, threading.Event] = {}
+        self._numbers = counting()
         self._others: list[threading.Thread] = []
         elastic = runner.function.elastic
         self._sizing = None if elastic is None else Sizing(elastic.wanted, count, self._resize)
@@ -72,6 +75,11 @@ class Slots:
             cancel.request()
             if self._interrupt is not None:
                 self._interrupt.send(cancel, frame.reason)
+
+    def hidden(self, frame: Hidden) -> None:
+        """The host masks a secret from now on."""
+        if (hidden := self._hiding.get(frame.number)) is not None:
+            hidden.set()
 
     def ask_for_refresh(self, reason: str, last: bool) -> None:
         """Have this worker replaced when it is its turn."""
@@ -124,8 +132,8 @@ class Slots:
         if self._printing is None:
             run = self._run(frame, cancel)
         else:
-            with self._printing.job(frame.id, frame.attempt):
-                run = self._run(frame, cancel)
+            with self._printing.job(frame.id, frame.attempt) as printer:
+                run = self._run(frame, cancel, printer)
         seconds = time.monotonic() - began
         del self._cancels[frame.id, frame.attempt]
         if cancel.interrupted:  # whatever the handler made of it
@@ -144,7 +152,7 @@ class Slots:
             lost = Run(status=Status.FAILED, error=f"the job's notes cannot be sent: {error}")
             self._send(_ended(frame, lost, seconds, interrupted))
 
-    def _run(self, frame: RunJob, cancel: Cancel) -> Run:
+    def _run(self, frame: RunJob, cancel: Cancel, printer: Printer | None = None) -> Run:
         tell, ask = self._tell, (frame.id, frame.attempt)
         try:
             job = self._runner.job(
@@ -154,11 +162,12 @@ class Slots:
                 fields=frame.fields,
                 progress=lambda value: tell(Progress(*ask, value)),
                 exempt=lambda url: tell(Exempt(*ask, url)),
+                hide=lambda secret: self._hide(*ask, secret, printer),
             )
         except (WorkerkitError, ValueError) as error:
             return Run(status=Status.FAILED, error=str(error))
-        if self._printing is not None and job.fields:
-            self._printing.hide(secrets_of(job.fields))
+        if printer is not None and job.fields:
+            printer.hide(job.secrets)
 
         def emit(number: int, value: bytes) -> None:
             tell(Chunk(*ask, number, value))
@@ -166,6 +175,23 @@ class Slots:
         if self._interrupt is None:
             return self._runner.run(job, emit, cancel)
         return self._armed(self._interrupt, job, emit, cancel)
+
+    def _hide(self, id: str, attempt: int, secret: str, printer: Printer | None) -> None:
+        """Have the host mask a secret, and wait until it does: what is printed next may come faster than a frame."""
+        if os.getpid() != self._pid:
+            raise RuntimeError(
+                "a secret cannot be hidden in a process that the handler forked, which the host does not hear; "
+                "hide it before the fork"
+            )
+        number = next(self._numbers)
+        hidden = self._hiding[number] = threading.Event()
+        try:
+            self._tell(Hide(id, attempt, number, secret))
+            hidden.wait()
+        finally:
+            del self._hiding[number]
+        if printer is not None:
+            printer.hide([secret])
 
     def _armed(self, interrupt: Interrupt, job: Job, emit: Emit, cancel: Cancel) -> Run:
         try:
