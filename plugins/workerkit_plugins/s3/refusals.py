@@ -33,8 +33,6 @@ _LEFT_AS_THEY_ARE = (
 )
 #: Of buckets: these say 404 for one that is not there.
 _OF_BUCKETS = ("HeadBucket", "ListObjectsV2")
-#: Characters of what a service says.
-_MOST = 200
 BAD_REQUEST, NOT_FOUND, TOO_MANY, SERVERS_FAULT = 400, 404, 429, 500
 
 
@@ -112,7 +110,8 @@ def sentence(refused: ClientError, config: S3Config) -> str | None:
     if code == "AuthorizationHeaderMalformed":
         wanted = f" {error['Region']!r}" if error.get("Region") else " of the bucket"
         return f"{at} does not sign for the region {config.endpoint.region!r}; set region to that{wanted}"
-    said = " ".join(str(error.get("Message", "")).split())[:_MOST]
+    # Whole: a service may repeat the sessionToken, and half of one would be masked by nobody.
+    said = " ".join(str(error.get("Message", "")).split())
     return f"{at} answered {operation} with {code}: {said}"
 
 
