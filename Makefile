@@ -43,10 +43,11 @@ fix: $(VENV)/.check ## let ruff correct what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.test ## measure workerkit beside the floor program, in turns, and what hooks and webhooks cost
+bench: $(VENV)/.test ## measure workerkit beside the floor program, in turns, and what hooks, webhooks and uploads cost
 	@$(BIN)/python benchmarks/compare.py
 	@$(BIN)/python benchmarks/hooks.py
 	@$(BIN)/python benchmarks/webhooks.py
+	@$(BIN)/python benchmarks/s3.py
 
 clean: ## remove .venv and every cache
 	rm -rf $(VENV) dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -33,9 +33,10 @@ from workerkit.delivery import Delivery
 from workerkit.guard import Guard, parse
 from workerkit.hooks import Hooks, LoadedPlugin
 from workerkit.host.deliveries import Deliveries
-from workerkit.job import Secret, Status
+from workerkit.job import Status
 from workerkit.queue import End, Submission
 from workerkit.queue.sqlite import SQLiteStore
+from workerkit.secret import Secret
 from workerkit.signing import new_secret
 from workerkit.testing import Server
 from workerkit_plugins.webhook import Webhook

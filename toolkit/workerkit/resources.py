@@ -11,7 +11,7 @@ from typing import IO, Any, ClassVar
 import attrs
 
 from workerkit.files import InputFile
-from workerkit.job import Resource
+from workerkit.resource import Resource
 
 #: What an object can be made of: a path, bytes, or a file open for reading.
 Source = str | PathLike[str] | bytes | IO[bytes]
@@ -39,14 +39,18 @@ class Bucket(Resource):
     name: str
 
     def key(self, name: str) -> str:
-        """A key for an object of this run that no other object has: named by job, attempt and `name`."""
+        """A key for an object of this run that no other object has: named by job, attempt and `name`.
+
+        `name` may have folders; ValueError when it leads out of the run's own.
+        """
         raise NotImplementedError
 
     def open(self, key: str, mode: str = "rb", *, encoding: str | None = None) -> IO[Any]:
         """Open an object as a file, to read (`rb`, or `r` for text) or to write (`wb`, `w`).
 
         An object that is written appears whole when the file is closed. A file that is left open, or
-        whose `with` block raises, publishes nothing. `encoding` is UTF-8 unless given.
+        whose `with` block raises, publishes nothing. `encoding` is UTF-8 unless given. Raises
+        FileNotFoundError when there is no such object to read.
         """
         raise NotImplementedError
 
@@ -60,9 +64,10 @@ class Bucket(Resource):
     ) -> str:
         """Store a file, given by path or open for reading, or bytes; return the object's URL.
 
-        Without a `key` it is named by the job, the attempt and the file, so that no two runs meet.
-        `content_type` is guessed from the name unless given. A long upload is shown as the job's
-        progress, unless `progress` is told of it instead.
+        Without a `key` it is named by the job, the attempt and the file, so that no two runs meet. A
+        file is read from where it stands, to its end. `content_type` is guessed from the name unless
+        given. `progress` is told of bytes, from any thread. Without it, an upload of more than two
+        seconds is shown as the job's progress, at most once a second.
         """
         raise NotImplementedError
 
@@ -74,16 +79,18 @@ class Bucket(Resource):
     ) -> list[str]:
         """Store many at once, several at a time: paths, or sources by their keys; return their URLs in order.
 
-        Raises what the first that failed raised, when all have ended. `progress` counts objects.
+        When one fails, no other is begun; it raises what the first of them in the list raised, once those
+        on their way have ended. `progress` counts objects, otherwise as in `upload`.
         """
         raise NotImplementedError
 
     def download(
         self, key: str, path: str | PathLike[str] | None = None, *, progress: Progress | None = None
     ) -> Path:
-        """Fetch an object into a file, by default in the job's directory; the file appears whole or not at all.
+        """Fetch an object into a file, by default under its key in the job's directory; return the path.
 
-        Raises FileNotFoundError when there is no such object.
+        The file appears whole or not at all. `progress` is as in `upload`. Raises FileNotFoundError when
+        there is no such object, and ValueError for a key that leads out of the job's directory.
         """
         raise NotImplementedError
 
@@ -92,15 +99,24 @@ class Bucket(Resource):
         raise NotImplementedError
 
     def presign(self, key: str, expires: float = 3600) -> str:
-        """A URL with which anybody can read the object for `expires` seconds, at most seven days."""
+        """A URL with which anybody can read the object for `expires` seconds, at most seven days.
+
+        The job may return it, although it is made with the keys; see `Job.exempt`.
+        """
         raise NotImplementedError
 
     def client(self) -> Any:
-        """The bucket's own boto3 client, for whatever is not here; it is closed at the end of the job."""
+        """The bucket's own boto3 client, for whatever is not here.
+
+        At the end of the job it is closed, and multipart uploads that are still open are aborted.
+        """
         raise NotImplementedError
 
     def fsspec(self) -> Any:
-        """The service as an fsspec file system, whose paths are `bucket/key`; needs the package `s3fs`."""
+        """The service as an fsspec file system, whose paths are `bucket/key`; needs the package `s3fs`.
+
+        What is written through it appears by the rules of s3fs: also half, when a `with` block raises.
+        """
         raise NotImplementedError
 
     def environ(self) -> dict[str, str]:
@@ -118,5 +134,8 @@ class InputFiles(Resource):
     cure: ClassVar[str] = "the plugin `files` fetches files; `workerkit plugins` shows whether it is active"
 
     def fetch(self, files: Sequence[InputFile]) -> None:
-        """Fetch every file, several at a time, and set its `path`; raises `JobFailed` for the first that fails."""
+        """Fetch every file, several at a time, and set its `path`.
+
+        Raises `JobFailed` for the first that cannot be had, or OSError where another try may succeed.
+        """
         raise NotImplementedError

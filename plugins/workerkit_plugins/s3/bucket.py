@@ -4,115 +4,288 @@ from __future__ import annotations
 
 import io
 import logging
-import os
+import math
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
-from workerkit import Bucket
+from workerkit import Bucket, Job, StoredObject
+from workerkit.guard import Guard
+from workerkit_plugins.s3 import elsewhere
+from workerkit_plugins.s3.client import Clients
 from workerkit_plugins.s3.config import S3Config
-from workerkit_plugins.s3.files import TextUpload, Upload
+from workerkit_plugins.s3.files import TextUpload, Upload, reader
+from workerkit_plugins.s3.meter import Meter, Progress
+from workerkit_plugins.s3.refusals import explained
+from workerkit_plugins.s3.transfer import THREADS, Place, Sending, Source, fetch, kind_of
+from workerkit_plugins.s3.uploads import OVER, OpenUploads, left_in
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 log = logging.getLogger(__name__)
 MODES = ("r", "rb", "w", "wb")
+#: What `upload_many` sends at a time.
+MANY = 8
+#: Seconds that a presigned URL may be good for.
+MOST = 7 * 24 * 3600
+#: Where in the job's folder its runs note the uploads that are open.
+NOTES = "s3-uploads"
+#: What services say of an object that is not there.
+_NOT_FOUND = ("404", "NoSuchKey", "NotFound")
 
 
 class S3Bucket(Bucket):
-    """Opened by a request's `s3Config`. Threads of the job may share it.
+    """Opened by a config for a job; its clients go where `guard` lets them. Threads of the job may share it."""
 
-    `prefix` begins the keys of objects that are given none; `connect` is called at first use.
-    """
-
-    def __init__(self, config: S3Config, prefix: str, connect: Callable[[S3Config], S3Client]) -> None:
+    def __init__(self, job: Job, config: S3Config, clients: Clients, guard: Guard) -> None:
         self.name = config.bucketName
+        self._job = job
         self._config = config
-        self._connect = connect
-        self._prefix = "/".join(part for part in (config.objectPath.strip("/"), prefix) if part)
+        self._clients = clients
+        self._guard = guard
         self._lock = threading.Lock()
+        self._closed = False
         self._connected: S3Client | None = None
-        self._taken: set[str] = set()
+        self._multipart: OpenUploads | None = None
+        self._signing: S3Client | None = None
+        self._base: str | None = None
+        self._names: Counter[str] = Counter()
         # With the file that the handler holds: a text file that is collected would publish itself.
-        self._uploads: dict[Upload, object] = {}
+        self._writers: dict[Upload, object] = {}
         self._readers: list[io.BufferedIOBase] = []
+
+    def key(self, name: str) -> str:
+        """A key of this run alone; see `Bucket.key`."""
+        path = PurePosixPath(name)
+        if path.is_absolute() or path.name in ("", "..") or ".." in path.parts:
+            raise ValueError(
+                f"an object cannot be named {name!r}; give a name or a path below this run's folder"
+            )
+        with self._lock:
+            free = path
+            while free.as_posix() in self._names:
+                free = path.with_name(f"{self._names[path.as_posix()]}-{path.name}")
+                self._names[path.as_posix()] += 1
+            self._names[free.as_posix()] = 1
+        parts = (self._config.objectPath.strip("/"), self._job.id, str(self._job.attempt), free.as_posix())
+        return "/".join(part for part in parts if part)
 
     def open(self, key: str, mode: str = "rb", *, encoding: str | None = None) -> IO[Any]:
         """Open an object as a file; see `Bucket.open`."""
-        from smart_open import s3
-
         if mode not in MODES:
             raise ValueError(f"an object cannot be opened in mode {mode!r}; use one of {', '.join(MODES)}")
         text = None if mode.endswith("b") else encoding or "utf-8"
-        binary = s3.open(self.name, key, f"{mode[0]}b", client=self._client)
         if mode[0] == "r":
+            with self._finding(key):
+                binary = reader(self._client, self._config, self._place(key))
             self._readers.append(binary)
             return cast(IO[Any], io.TextIOWrapper(binary, encoding=text) if text else binary)
-        upload = Upload(binary, ended=self._uploads.pop)
-        self._uploads[upload] = TextUpload(cast(Any, upload), encoding=text) if text else upload
-        return cast(IO[Any], self._uploads[upload])
+        upload = self._writer(key, kind_of(key))
+        if text:
+            self._writers[upload] = TextUpload(cast(Any, upload), encoding=text)
+        return cast(IO[Any], self._writers[upload])
 
-    def upload(self, source: str | PathLike[str] | bytes | IO[bytes], key: str | None = None) -> str:
+    def upload(
+        self,
+        source: Source,
+        key: str | None = None,
+        *,
+        content_type: str | None = None,
+        progress: Progress | None = None,
+    ) -> str:
         """Store a file or bytes and return the object's URL; see `Bucket.upload`."""
-        if isinstance(source, bytes):
-            key = key or self._own_key("object")
-            self._client.put_object(Bucket=self.name, Key=key, Body=source)
-        elif isinstance(source, (str, PathLike)):
-            key = key or self._own_key(Path(source).name)
-            self._client.upload_file(os.fspath(source), self.name, key)
-        else:
-            name = getattr(source, "name", None)
-            key = key or self._own_key(Path(name).name if isinstance(name, str) else "object")
-            # boto3 closes what it is given; the file is the caller's.
-            self._client.upload_fileobj(cast(Any, _Unclosed(source)), self.name, key)
+        what = Sending.of(source)
+        key = key or self.key(what.name)
+        meter = Meter(self._job, progress, what.name, what.size)
+        self._send(key, what, content_type, meter, THREADS)
         return self._url(key)
 
-    def close(self) -> None:
-        """Abandon what was not closed, and disconnect. Never raises."""
-        for upload in list(self._uploads):
+    def upload_many(
+        self,
+        sources: Iterable[str | PathLike[str]] | Mapping[str, Source],
+        *,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """Store many at once; see `Bucket.upload_many`."""
+        if isinstance(sources, (str, bytes, PathLike)):
+            raise TypeError(
+                "upload_many takes a list of paths, or a dict of sources by their keys; see upload"
+            )
+        if isinstance(sources, Mapping):
+            named = [(key, Sending.of(source)) for key, source in sources.items()]
+        else:
+            named = [(self.key(what.name), what) for what in map(Sending.of, sources)]
+        meter = Meter(self._job, progress, f"{len(named)} objects", len(named), unit="objects")
+        threads = min(THREADS, max(1, MANY // max(1, len(named))))
+
+        def send(key: str, what: Sending) -> None:
+            self._send(key, what, None, lambda more: None, threads)
+            meter(1)
+
+        with ThreadPoolExecutor(MANY, "workerkit-s3") as pool:
+            sending = [pool.submit(send, *each) for each in named]
+            try:
+                wait(sending, return_when=FIRST_EXCEPTION)
+            finally:
+                pool.shutdown(cancel_futures=True)
+        for each in sending:
+            if not each.cancelled():
+                each.result()
+        return [self._url(key) for key, _ in named]
+
+    def download(
+        self, key: str, path: str | PathLike[str] | None = None, *, progress: Progress | None = None
+    ) -> Path:
+        """Fetch an object into a file; see `Bucket.download`."""
+        to = self._own_path(key) if path is None else Path(path)
+        with self._finding(key), explained(self._config):
+            client = self._client
+            size = client.head_object(Bucket=self.name, Key=key)["ContentLength"]
+            fetch(client, self._place(key), to, Meter(self._job, progress, to.name, size, verb="downloading"))
+        return to
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        """The objects whose keys begin with `prefix`; see `Bucket.list`."""
+        with explained(self._config):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+            for page in pages:
+                for each in page.get("Contents", []):
+                    yield StoredObject(each["Key"], each["Size"], each["LastModified"])
+
+    def presign(self, key: str, expires: float = 3600) -> str:
+        """A URL with which anybody can read the object; see `Bucket.presign`."""
+        if not 0 < expires <= MOST:
+            raise ValueError(
+                f"a presigned URL is good for up to seven days ({MOST:,} seconds), not for {expires!r}"
+            )
+        url = self._presigned(key, math.ceil(expires))
+        self._job.exempt(url)
+        return url
+
+    def client(self) -> S3Client:
+        """The boto3 client; see `Bucket.client`."""
+        return self._client
+
+    def fsspec(self) -> Any:
+        """The service as a file system of fsspec; see `Bucket.fsspec`."""
+        return elsewhere.filesystem(self._client, self._config, self._guard)
+
+    def environ(self) -> dict[str, str]:
+        """Variables for one program; see `Bucket.environ`."""
+        return elsewhere.environ(self._client, self._config)
+
+    def tidy(self) -> None:
+        """Abort what earlier runs of the job have left open, where they were killed. Never raises."""
+        left = left_in(self._job.shared_directory / NOTES)
+        if left:
+            self._quietly(lambda: self._client)
+            if self._multipart is not None:
+                self._multipart.abort(left)
+
+    def run_ended(self) -> None:
+        """Abandon what was not closed, and disconnect; from now on nothing goes through here. Never raises."""
+        for upload in list(self._writers):
             log.warning("an object in bucket %r was left open by its job; it is not stored", self.name)
             self._quietly(upload.abandon)
-        for reader in self._readers:
-            self._quietly(reader.close)
-        if self._connected is not None:
-            self._quietly(self._connected.close)
-
-    def _own_key(self, name: str) -> str:
-        """A key that no other upload of this run has, and no other run."""
+        for binary in self._readers:
+            self._quietly(binary.close)
         with self._lock:
-            free = name
-            while free in self._taken:
-                free = f"{len(self._taken)}-{name}"
-            self._taken.add(free)
-        return f"{self._prefix}/{free}"
+            self._closed = True
+        if self._multipart is not None:
+            self._multipart.close()
+        for client in (self._connected, self._signing):
+            if client is not None:
+                self._quietly(client.close)
 
-    def _url(self, key: str) -> str:
-        """Where the object is: as the client addresses it, without a signature."""
-        signed = self._client.generate_presigned_url("get_object", Params={"Bucket": self.name, "Key": key})
-        return signed.partition("?")[0]
+    def _send(
+        self, key: str, what: Sending, kind: str | None, moved: Callable[[int], None], threads: int
+    ) -> None:
+        kind = kind or kind_of(key, what.name)
+        if what.size is None:
+            with self._writer(key, kind) as file:
+                what.copy(cast(IO[bytes], file), moved)
+        else:
+            with explained(self._config):
+                what.send(self._client, self._place(key), kind, moved, threads)
 
-    def _quietly(self, act: Any) -> None:
-        try:
-            act()
-        except Exception as exc:
-            log.warning("closing bucket %r: %s: %s", self.name, type(exc).__name__, exc)
+    def _writer(self, key: str, kind: str | None) -> Upload:
+        upload = Upload(self._client, self._config, self._place(key), kind, ended=self._writers.pop)
+        self._writers[upload] = upload
+        return upload
 
     @property
     def _client(self) -> S3Client:
         with self._lock:
+            if self._closed:
+                raise RuntimeError(OVER)
             if self._connected is None:
-                self._connected = self._connect(self._config)
+                self._hide_keys()
+                self._connected = self._clients.connect(self._config, self._guard)
+                self._multipart = OpenUploads(self._connected, lambda: self._job.shared_directory / NOTES)
             return self._connected
 
+    @property
+    def _signer(self) -> S3Client:
+        """A client that addresses objects as those do who are given their URLs."""
+        if self._config.publicEndpointUrl is None:
+            return self._client
+        with self._lock:
+            if self._signing is None:
+                self._hide_keys()
+                self._signing = self._clients.signer(self._config, self._guard)
+            return self._signing
 
-class _Unclosed:
-    """A file without its `close`."""
+    def _hide_keys(self) -> None:
+        """From here on the handler can have them, and those of the operator are none of the request's secrets."""
+        for secret in (self._config.accessSecret, self._config.sessionToken):
+            if secret is not None:
+                self._job.hide(secret)
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+    def _presigned(self, key: str, seconds: int) -> str:
+        return self._signer.generate_presigned_url(
+            "get_object", Params={"Bucket": self.name, "Key": key}, ExpiresIn=seconds
+        )
 
-    def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)
+    def _url(self, key: str) -> str:
+        """Where the object is, without a signature. To sign takes long, and is done once for all keys."""
+        if self._base is None:
+            self._base = self._presigned("x", MOST).partition("?")[0].removesuffix("x")
+        return self._base + quote(key, safe="/~")
+
+    def _place(self, key: str) -> Place:
+        return self.name, key
+
+    def _own_path(self, key: str) -> Path:
+        """Where in the job's directory an object goes by itself."""
+        directory = self._job.directory.resolve()
+        path = (directory / key).resolve()
+        if not path.is_relative_to(directory) or path == directory or key.endswith("/"):
+            raise ValueError(
+                f"the key {key!r} names no file within the job's directory; give a path to download it to"
+            )
+        return path
+
+    @contextmanager
+    def _finding(self, key: str) -> Iterator[None]:
+        from botocore.exceptions import ClientError
+
+        try:
+            yield
+        except (ClientError, OSError) as exc:
+            answer = exc if isinstance(exc, ClientError) else exc.__cause__
+            if isinstance(answer, ClientError) and answer.response["Error"].get("Code") in _NOT_FOUND:
+                raise FileNotFoundError(f"there is no object {key!r} in the bucket {self.name!r}") from exc
+            raise
+
+    def _quietly(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Exception as exc:
+            log.warning("bucket %r: %s: %s", self.name, type(exc).__name__, exc)

@@ -7,40 +7,80 @@ smart_open completes an upload when its writer is collected, closed or not. Here
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from workerkit_plugins.s3.config import S3Config
+from workerkit_plugins.s3.refusals import explained
+from workerkit_plugins.s3.transfer import MIB, Place
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
 Error = type[BaseException] | None
+#: Bytes that gather before they are sent: what has fewer takes one request instead of three. Of larger
+#: parts, an object may have more bytes (10,000 parts); of smaller ones, it takes less memory.
+PART = 16 * MIB
 
 
 class Upload(io.BufferedIOBase):
     """An object being written. `ended` is called once, when it is closed or abandoned."""
 
-    def __init__(self, writer: Any, ended: Callable[[Upload], object]) -> None:
-        self._writer = writer
+    def __init__(
+        self,
+        client: S3Client,
+        config: S3Config,
+        place: Place,
+        kind: str | None,
+        ended: Callable[[Upload], object],
+    ) -> None:
+        self._client: Any = _ForSmartOpen(client, config)
+        self._place = place
+        self._extra = {} if kind is None else {"ContentType": kind}
         self._ended = ended
+        self._first: io.BytesIO | None = io.BytesIO()
+        self._writer: Any = None
+        self._size = 0
 
     @property
     def closed(self) -> bool:
         """Whether it was closed or abandoned."""
-        return self._writer is None
+        return self._first is None and self._writer is None
 
     def writable(self) -> bool:
         """True."""
         return True
 
+    def tell(self) -> int:
+        """How many bytes were written."""
+        return self._size
+
     def write(self, data: Any) -> int:
         """Add bytes; full parts are sent as they gather."""
-        if self._writer is None:
+        view = memoryview(data).cast("B")
+        if self.closed:
             raise ValueError("this object is closed already")
-        written: int = self._writer.write(data)
-        return written
+        try:
+            if self._first is not None and self._size + len(view) > PART:
+                self._begin(self._first)
+            cast(Any, self._writer or self._first).write(view)
+        except BaseException:
+            self.abandon()  # or a `close` would publish it with a gap
+            raise
+        self._size += len(view)
+        return len(view)
 
     def close(self) -> None:
         """Send the rest and publish the object. When that fails, nothing is published."""
-        writer = self._take()
-        if writer is not None:
+        first, writer = self._take()
+        if first is not None:
+            bucket, key = self._place
+            self._client.put_object(Bucket=bucket, Key=key, Body=first.getvalue(), **self._extra)
+        elif writer is not None:
             try:
                 writer.close()
             except BaseException:
@@ -49,7 +89,7 @@ class Upload(io.BufferedIOBase):
 
     def abandon(self) -> None:
         """Give up; nothing is published."""
-        writer = self._take()
+        _, writer = self._take()
         if writer is not None:
             writer.terminate()
 
@@ -59,11 +99,21 @@ class Upload(io.BufferedIOBase):
         else:
             self.abandon()
 
-    def _take(self) -> Any:
-        writer, self._writer = getattr(self, "_writer", None), None
-        if writer is not None:
+    def _begin(self, first: io.BytesIO) -> None:
+        from smart_open import s3
+
+        extra = {"S3.Client.create_multipart_upload": self._extra}
+        options: Any = {"client": self._client, "client_kwargs": extra, "min_part_size": PART}
+        self._writer = s3.open(*self._place, "wb", **options)
+        self._first = None
+        self._writer.write(first.getbuffer())
+
+    def _take(self) -> tuple[io.BytesIO | None, Any]:
+        taken = getattr(self, "_first", None), getattr(self, "_writer", None)
+        self._first = self._writer = None
+        if taken != (None, None):
             self._ended(self)
-        return writer
+        return taken
 
 
 class TextUpload(io.TextIOWrapper):
@@ -76,3 +126,35 @@ class TextUpload(io.TextIOWrapper):
             self.close()
         else:
             self.buffer.abandon()
+
+
+def reader(client: S3Client, config: S3Config, place: Place) -> io.BufferedIOBase:
+    """An object to read."""
+    from smart_open import s3
+
+    return s3.open(*place, "rb", client=cast(Any, _ForSmartOpen(client, config)))
+
+
+class _ForSmartOpen:
+    """A client whose failures are explained and final: smart_open tries some of them again, for a minute."""
+
+    def __init__(self, client: S3Client, config: S3Config) -> None:
+        self._client = client
+        self._config = config
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(self._call, getattr(self._client, name))
+
+    def abort_multipart_upload(self, **params: Any) -> None:
+        """Never raises, or smart_open would complete the upload later; the end of the run tries again."""
+        try:
+            self._client.abort_multipart_upload(**params)
+        except Exception as exc:
+            log.warning("the upload of %r could not be aborted yet: %s", params["Key"], exc)
+
+    def _call(self, method: Any, **params: Any) -> Any:
+        try:
+            with explained(self._config):
+                return method(**params)
+        except self._client.exceptions.NoSuchUpload as exc:
+            raise OSError(f"the upload of {params['Key']!r} was aborted by somebody else") from exc

@@ -16,7 +16,8 @@ from workerkit.errors import WorkerkitError
 from workerkit.hooks import LoadedPlugin
 from workerkit.job import Field
 from workerkit.payload import convert_field
-from workerkit.redaction import Redactor, secrets_of
+from workerkit.redaction import Redactor
+from workerkit.secret import secrets_of
 from workerkit.secret_forms import SHORTEST
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from pathlib import Path
 
 import attrs
 from attrs.validators import min_len
 
-from workerkit import Job, Output, hookimpl
+from workerkit import Job, hookimpl
 from workerkit_folder.bucket import FolderBucket
 
 __all__ = ["Folder", "FolderBucket", "FolderSettings"]
@@ -23,7 +22,7 @@ class FolderSettings:
 
 
 class Folder:
-    """Provides the bucket before a handler runs, and abandons afterwards what it left open."""
+    """Provides the bucket before a handler runs; what it left open is abandoned afterwards."""
 
     replaces = "s3"
     Settings = FolderSettings
@@ -34,12 +33,4 @@ class Folder:
     @hookimpl
     def pre_job(self, job: Job) -> None:
         """Every job has the bucket, without a field in its request."""
-        job.provide(FolderBucket(self._root, f"{job.id}/{job.attempt}"))
-
-    @hookimpl(wrapper=True)
-    def run_job(self, job: Job) -> Generator[None, Output, Output]:
-        """Half an object is never published."""
-        try:
-            return (yield)
-        finally:
-            job.use(FolderBucket).close()
+        job.provide(FolderBucket(self._root, f"{job.id}/{job.attempt}", lambda: job.directory))
