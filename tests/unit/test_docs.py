@@ -241,6 +241,15 @@ def test_workerkit_is_installed_from_the_clone_and_one_place_says_what_changes(
     )
 
 
+def test_a_method_whose_signature_has_several_lines_has_it_in_one_block(site: Mapping[str, str]) -> None:
+    text = section(site["reference/python.md"], "Bucket")
+
+    assert "\n\n```python\nupload(\n    source: Source,\n" in text
+    assert "\n) -> str\n```\n:   Store a file" in text
+    assert "\n\n`presign(key: str, expires: float = 3600) -> str`\n:   A URL" in text
+    assert not [page for page, text in site.items() if re.search(r"^`[\w.]+\($", text, re.MULTILINE)]
+
+
 def assert_told(page: str, name: str, value: object) -> None:
     """It has a heading; a class or function has its own words too."""
     text = section(page, name.strip("_"))

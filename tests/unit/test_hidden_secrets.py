@@ -11,8 +11,9 @@ import pytest
 from leaking import SECRET as TOKEN
 from leaking import URL, Tokens
 from workerkit import Job, Secret
-from workerkit.job import LONGEST_HIDDEN, MOST_HIDDEN
+from workerkit.job import MOST_HIDDEN
 from workerkit.redaction import Redactor
+from workerkit.secret import LONGEST
 from workerkit.stream_redaction import StreamRedactor
 from workerkit.testing import run_job
 
@@ -74,8 +75,8 @@ def test_only_so_much_can_be_hidden() -> None:
     def handler(job: Job) -> str:
         for number in range(MOST_HIDDEN - 1):
             job.hide(f"secret {number:04}")
-        for text in ("x" * (LONGEST_HIDDEN + 1), "secret 0100"):
-            with pytest.raises(ValueError, match=r"can hide 100 secrets of at most 65,536 characters; hide"):
+        for text in ("x" * (LONGEST + 1), "secret 0100"):
+            with pytest.raises(ValueError, match=r"can hide 100 secrets of at most 4,096 characters; hide"):
                 job.hide(text)
             job.hide(SECRET)  # again, it does not count
         return f"secret 0000 {SECRET}"
@@ -113,11 +114,13 @@ def test_a_url_that_is_hidden_is_not_exempt_any_more() -> None:
     assert redactor.text(f"to {URL}") == "to ***"
 
 
-def test_chunks_that_wait_can_be_seen_and_wait_on() -> None:
+@pytest.mark.parametrize(("place", "seen"), [(7, json.dumps(SECRET[:7]).encode()), (9, b'"***"')])
+def test_chunks_that_wait_can_be_seen_and_wait_on(place: int, seen: bytes) -> None:
+    """As they would be if nothing came any more: most of a secret is masked, a few characters are not."""
     stream = StreamRedactor(Redactor([SECRET]))
-    first, second = json.dumps(SECRET[:9]).encode(), json.dumps(SECRET[9:]).encode()
+    first, second = json.dumps(SECRET[:place]).encode(), json.dumps(SECRET[place:]).encode()
 
     assert stream.add(0, first) == []
-    assert stream.held == [(0, first)]
+    assert stream.held == [(0, seen)]
     assert stream.add(1, second) == [(0, b'"***"'), (1, b'""')]
     assert stream.held == []

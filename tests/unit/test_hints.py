@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from workerkit import Field, Refused, SettingsError
-from workerkit.hints import written
+from workerkit.hints import unknown, written
 from workerkit.payload import convert_field
 from workerkit.settings import build, load_settings
 
@@ -111,6 +111,47 @@ def test_a_field_that_is_none_of_its_choices_is_refused_with_them(
 )
 def test_a_type_is_written_as_in_a_definition(hint: Any, text: str) -> None:
     assert written(hint) == text
+
+
+def test_a_missing_member_is_told_with_the_unknown_one_that_may_mean_it() -> None:
+    @attrs.frozen
+    class Keys:
+        accessId: str
+        accessSecret: str
+
+    for sent, hint in [
+        ({"accessSecret": "x"}, ""),
+        ({"accessSecret": "x", "name": 1, "n" * 1_000_000: 1}, ""),
+        ({"accessSecret": "x", "name": 1, "accessID": 1}, "; did you mean it by 'accessID'?"),
+    ]:
+        with pytest.raises(Refused) as caught:
+            convert_field("x", [sent], Field(list[Keys]))
+        assert str(caught.value) == f"x[0].accessId is missing{hint}"
+
+
+@attrs.frozen
+class Shelf:
+    name: str = ""
+    above: Shelf | None = None
+    books: Mapping[str, Any] = {}
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "paths"),
+    [
+        (
+            Shelf,
+            {"name": "a", "colour": 1, "above": {"nane": 2}, "books": {"b": 1}},
+            ["x.colour", "x.above.nane"],
+        ),
+        (Shelf | None, {"above": None, "b.c": 1}, ["x.b.c"]),
+        (dict[str, int], {"name": 1}, []),
+        (str, "name", []),
+    ],
+)
+def test_members_that_a_class_does_not_have_are_found(hint: Any, value: Any, paths: list[str]) -> None:
+    assert [path for path, known in unknown(hint, value, "x")] == paths
+    assert all(known == ("name", "above", "books") for _, known in unknown(hint, value, "x"))
 
 
 def test_a_key_that_is_not_valid_is_a_fault_of_its_mapping() -> None:

@@ -124,6 +124,11 @@ def lambda_like(*, palette: list[Colour] = PALETTE) -> None: ...
         ),
         ({"prompt": "x", "size": {"width": 1}}, "input.size.height is missing"),
         ({"prompt": "x", "camera": {"lens": {}}}, "input.camera.lens.focus is missing"),
+        ({"prompt": "x", "camera": {"lens": {"photo": None}}}, "input.camera.lens.focus is missing"),
+        (
+            {"prompt": "x", "cameras": {"a": {"lens": {"focus": 1}}}, "camera": {"lens": {"fokus": 1}}},
+            "input.camera.lens.focus is missing; did you mean it by 'fokus'?",
+        ),
         (
             {"prompt": "x", "cameras": {"a": {"lens": {"focus": 1}}, "b": {"lens": {"focus": 0}}}},
             "input.cameras.b.lens.focus is not valid: expected float > 0.0",

@@ -85,17 +85,6 @@ def test_of_a_key_that_comes_twice_the_last_counts() -> None:
     assert admit(b'{"input":1,"\\u0069nput":2}').submission.input == b"2"
 
 
-def test_keys_that_mean_nothing_are_named_and_not_stored() -> None:
-    admission = admit(b'{"input":1,"id":"x","webhookV2":2,"notify":"me"}')
-    assert admission.ignored == ("id", "webhookV2")
-    assert admission.submission.fields == b'{"notify":"me"}'
-
-
-def test_a_million_keys_are_only_work() -> None:
-    body = b'{"input":1,' + b",".join(b'"%d":0' % n for n in range(1_000_000)) + b"}"
-    assert len(admit(body).ignored) == 1_000_000
-
-
 def test_a_field_that_is_null_counts_as_absent() -> None:
     submission = admit(b'{"input":1,"notify":null,"parcel":null}').submission
     assert submission.fields is None
@@ -108,6 +97,16 @@ def test_secret_fields_are_sealed_whole_and_kept_out_of_the_rest() -> None:
     assert submission.fields == b'{"notify":"me"}'
     assert b"sesame" not in submission.sealed["parcel"]
     assert Sealer([KEY]).open(submission.id, "parcel", submission.sealed["parcel"]) == sent
+
+
+def test_a_secret_that_is_too_long_is_refused_by_its_name() -> None:
+    """All that comes from the run is searched for it."""
+    body = b'{"input":1,"parcel":{"door":"%s","code":"%s"}}'
+    assert admit(body % (b"x" * 5_000, b"x" * 4_096)).submission.sealed
+
+    error = refusal(body % (b"12", b"x" * 4_097))
+    assert (error.status, error.code) == (400, "bad_field")
+    assert str(error) == "parcel.code is not valid: it is longer than 4,096 characters"
 
 
 def test_plugins_see_typed_fields_before_anything_is_stored() -> None:

@@ -49,7 +49,16 @@ def test_what_has_no_end_is_told_at_the_end_and_once() -> None:
 
     told.taken.close()
     told.taken.close()
-    assert told.lines == [(None, "a"), ("x", "half of"), (None, SECRET[:9].decode())]
+    assert told.lines == [(None, "a"), ("x", "half of"), (None, "***")]
+
+
+def test_at_the_end_most_of_a_secret_is_masked_and_a_few_characters_are_not() -> None:
+    for size, shown in ((7, SECRET[:7].decode()), (8, "***"), (15, "***")):
+        told = Told(SECRET)
+        told.taken.feed(b"plain " + SECRET[:size] + MARK + b"x\x1fmarked " + SECRET[:size])
+        told.taken.close()
+
+        assert told.lines == [("x", f"marked {shown}"), (None, f"plain {shown}")]
 
 
 def test_lines_are_told_as_they_are_where_nothing_is_marked() -> None:

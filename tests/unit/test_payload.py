@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import io
 import math
 import uuid
 from dataclasses import dataclass
@@ -13,9 +14,22 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from workerkit import Field, InputFile, InvalidOutput, OutputFile, Refused, Secret
 from workerkit.payload import convert_field, encode, too_deep
+
+BYTES = 'return OutputFile(data, "data.bin") to have it stored, or encode it as text, for example with base64'
+FILES = (
+    "the plugin `files` stores those that a handler returns or yields, and `workerkit plugins` shows whether it "
+    "is active; elsewhere use str(path), or the URL that a Bucket's upload() returns"
+)
+
+
+def png() -> io.BytesIO:
+    file = io.BytesIO()
+    Image.new("1", (1, 1)).save(file, "PNG")
+    return file
 
 
 def out(value: Any, depth: int = 100) -> bytes:
@@ -89,7 +103,7 @@ def test_values_with_one_meaning_in_json_are_accepted(value: Any, expected: byte
         ({"images": [1, 2, {3}]}, "output.images[2] is of type set, which JSON cannot hold; return a list"),
         (
             {"a": b"x"},
-            "output.a is of type bytes, which JSON cannot hold; encode it as text, for example with base64",
+            f"output.a is of type bytes, which JSON cannot hold; {BYTES}",
         ),
         ([math.nan], "output[0] is nan, which JSON cannot hold; return None or a text instead"),
         ({"a b": math.inf}, "output['a b'] is inf, which JSON cannot hold; return None or a text instead"),
@@ -103,22 +117,32 @@ def test_values_with_one_meaning_in_json_are_accepted(value: Any, expected: byte
         (Size(math.nan), "output.width is nan, which JSON cannot hold; return None or a text instead"),
         (
             Box(b""),
-            "output.inside is of type bytes, which JSON cannot hold; encode it as text, for example with base64",
+            f"output.inside is of type bytes, which JSON cannot hold; {BYTES}",
         ),
         (
             Path("/x"),
-            "output is of type PosixPath, which JSON cannot hold; files are stored where a handler returns or "
-            "yields them, by the plugin `files`; use str(path) here, or the URL that a Bucket's upload() returns",
+            f"output is of type PosixPath, which JSON cannot hold; {FILES}",
         ),
         (
             {"picture": OutputFile("/x")},
-            "output.picture is of type OutputFile, which JSON cannot hold; files are stored where a handler "
-            "returns or yields them, by the plugin `files`; use str(path) here, or the URL that a Bucket's "
-            "upload() returns",
+            f"output.picture is of type OutputFile, which JSON cannot hold; {FILES}",
         ),
         (
             InputFile("https://example.com/cat.jpg"),
             "output is of type InputFile, which JSON cannot hold; return its path to have it stored, or its url",
+        ),
+        (
+            Image.new("1", (1, 1)),
+            'output is of type Image, which JSON cannot hold; return OutputFile(image, "image.png") to have it stored',
+        ),
+        (
+            Image.open(png()),
+            "output is of type PngImageFile, which JSON cannot hold; "
+            'return OutputFile(image, "image.png") to have it stored',
+        ),
+        (
+            io.BytesIO(b"x"),
+            'output is of type BytesIO, which JSON cannot hold; return OutputFile(file, "data.bin") to have it stored',
         ),
         (
             object(),

@@ -10,7 +10,8 @@ import pytest
 
 from leaking import SECRET, URL, Tokens
 from workerkit import Job
-from workerkit.redaction import MOST_EXEMPT, Redactor
+from workerkit.job import MOST_EXEMPT
+from workerkit.redaction import Redactor
 from workerkit.testing import run_job
 
 OTHER = f"http://[::1]:9000/b.png?t={SECRET}"
@@ -42,26 +43,59 @@ def test_what_is_nearly_an_exempt_url_is_masked(redactor: Redactor) -> None:
 
 def test_a_secret_that_is_only_partly_in_an_exempt_url_is_masked_whole() -> None:
     redactor = Redactor([SECRET])
-    redactor.exempt(f"https://a.example/{SECRET}/{SECRET[:10]}")
+    redactor.exempt(f"https://a.example/?{SECRET}/{SECRET[:10]}")
 
-    assert redactor.text(f"https://a.example/{SECRET}/{SECRET}") == f"https://a.example/{SECRET}/***"
+    assert redactor.text(f"https://a.example/?{SECRET}/{SECRET}") == f"https://a.example/?{SECRET}/***"
+
+
+def test_a_secret_in_front_of_the_query_is_masked_all_the_same() -> None:
+    redactor = Redactor([SECRET])
+    for url in (f"https://a.example/{SECRET}", f"https://a.example/{SECRET}/b?t={SECRET}?{SECRET}"):
+        redactor.exempt(url)
+
+    assert redactor.text(f"https://a.example/{SECRET}") == "https://a.example/***"
+    assert redactor.text(f"https://a.example/{SECRET}/b?t={SECRET}?{SECRET}") == (
+        f"https://a.example/***/b?t={SECRET}?{SECRET}"
+    )
 
 
 def test_a_secret_that_is_a_url_is_not_exempt() -> None:
-    redactor = Redactor([f"https://hooks.example/{SECRET}"])
-    redactor.exempt(f"https://hooks.example/{SECRET}")
+    redactor = Redactor([SECRET, f"https://hooks.example/?t={SECRET}"])
+    redactor.exempt(f"https://hooks.example/?t={SECRET}")
 
-    assert redactor.text(f"to https://hooks.example/{SECRET}") == "to ***"
+    assert redactor.text(f"to https://hooks.example/?t={SECRET}") == "to ***"
 
 
-def test_the_latest_of_too_many_count_and_those_without_a_secret_are_not_kept() -> None:
+def test_however_many_are_exempt_all_count() -> None:
     redactor = Redactor([SECRET])
-    for number in range(MOST_EXEMPT + 1):
-        redactor.exempt(f"https://a.example/{number}/{SECRET}")
-        redactor.exempt(f"https://a.example/{number}")
+    urls = [f"https://a.example/{number}?{SECRET}" for number in range(10_001)]
+    for url in urls:
+        redactor.exempt(url)
 
-    urls = [f"https://a.example/{number}/{SECRET}" for number in range(MOST_EXEMPT + 1)]
-    assert redactor.tree(urls) == ["https://a.example/0/***", *urls[1:]]
+    assert redactor.tree(urls) == urls
+
+
+def test_a_job_that_exempts_too_many_is_told() -> None:
+    sent: list[str] = []
+    job = Job(id="j", endpoint="e", input=None, send_exempt=sent.append)
+    url = "https://a.example/?" + "b" * 7_981
+    for _ in range(MOST_EXEMPT // len(url)):
+        job.exempt(url)
+
+    with pytest.raises(ValueError, match="a job can exempt 64,000,000 characters of URLs; exempt fewer"):
+        job.exempt(url)
+
+    assert len(sent) == MOST_EXEMPT // len(url) == 8_000
+
+
+def test_a_url_is_exempt_although_the_secret_is_hidden_later() -> None:
+    def handler(job: Job) -> Iterator[str]:
+        job.exempt(URL)
+        job.hide(SECRET)
+        yield URL
+        yield SECRET
+
+    assert run_job(handler).chunks == [URL, "***"]
 
 
 def test_a_copy_has_none_of_them_and_no_hits(redactor: Redactor) -> None:

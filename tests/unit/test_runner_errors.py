@@ -3,14 +3,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from bench import Bench, raising, returning
-from workerkit import Job, JobFailed, Status, __version__, hookimpl
+from workerkit import InputFile, Job, JobFailed, Status, __version__, hookimpl
 from workerkit.failures import sendable
+from workerkit.guard import Guard
 from workerkit.runner import Limits
+from workerkit_plugins.files import Files
+from workerkit_plugins.files.settings import FilesSettings
 
 
 def test_a_verdict_gives_its_text_and_keeps_its_output(bench: Bench) -> None:
@@ -48,6 +52,27 @@ def test_a_traceback_does_not_begin_in_a_built_in_plugin(bench: Bench) -> None:
 
     assert "bench.py" in error["error_traceback"].splitlines()[1]
     assert "workerkit_plugins" not in error["error_traceback"].splitlines()[1]
+
+
+def test_what_came_through_none_but_our_frames_is_told_in_a_line(bench: Bench) -> None:
+    def handler(image: InputFile) -> None:
+        raise AssertionError("it begins with its file")
+
+    files = Files(FilesSettings(), Guard(loopback=True))
+    run = bench.run(handler, files, input={"image": "http://127.0.0.1:1/x"})
+
+    said = "cannot fetch http://127.0.0.1:1/x: Connection refused"
+    assert json.loads(run.error or "")["error_traceback"] == f"ConnectionError: {said}\n"
+
+
+def test_what_a_handler_calls_on_other_threads_begins_in_the_handler(bench: Bench) -> None:
+    def handler(job: Job) -> None:
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(int, "x").result()
+
+    trace = json.loads(bench.run(handler).error or "")["error_traceback"].splitlines()
+    assert "in handler" in trace[1]
+    assert "concurrent" in trace[3]
 
 
 def test_tracebacks_can_be_left_out(bench: Bench) -> None:

@@ -121,8 +121,8 @@ def test_a_resource_that_nobody_provided_is_a_sentence_with_the_cure(bench: Benc
 
     assert (run.status, run.error) == (
         Status.FAILED,
-        "no plugin provided a Bucket for this job; send `s3Config` with the request "
-        "(`workerkit plugins` shows whether s3 is active)",
+        "no plugin provided a Bucket for this job; send `s3Config` with the request, "
+        "or set `bucket` under [plugin.s3] (`workerkit plugins` shows whether s3 is active)",
     )
 
 

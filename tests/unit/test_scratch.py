@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from workerkit.opening import identity
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.settings import QueueSettings
 from workerkit.testing.queue_contracts import end, submission
+
+NOBODY = 65534
 
 
 def opened(place: Path, queue: str = "/var/queue.db") -> Scratch:
@@ -97,6 +100,23 @@ def test_what_is_in_the_place_of_another_user_or_a_link_is_refused(tmp_path: Pat
         scratch.open()
     scratch.close()
     assert list(theirs.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a folder of another user")
+def test_what_another_user_has_put_there_is_passed_over(tmp_path: Path) -> None:
+    """Nobody's server is kept from starting by who can foresee its folder's name in /tmp."""
+    first = Scratch("/var/queue.db", str(tmp_path)).path
+    first.mkdir(mode=0o777)
+    second = first.with_name(f"{first.name}-2")
+    second.symlink_to("/etc")
+    for path in (first, second):
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+
+    scratch = opened(tmp_path)
+
+    assert scratch.path == first.with_name(f"{first.name}-3")
+    scratch.close()
+    assert list(first.iterdir()) == []
 
 
 def test_only_folders_of_jobs_that_are_over_go(tmp_path: Path) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import secrets
+import shlex
+import time
 from collections.abc import Callable
 
 import pytest
@@ -75,3 +79,63 @@ def test_of_short_secrets_there_are_no_forms() -> None:
     forms = Forms(["1234567", ""])
 
     assert (forms.found(b"1234567"), forms.begun(b"1234567"), forms.longest) == ([], 7, 0)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        html.escape,
+        lambda text: html.escape(text, quote=False),
+        shlex.quote,
+        lambda text: "'" + text.replace("'", "'\\''") + "'",
+        lambda text: str(text.encode()),
+        lambda text: json.dumps(str(text.encode())),
+    ],
+    ids=["html", "html text", "shell", "another shell", "bytes", "bytes in JSON"],
+)
+def test_a_secret_is_found_as_pages_shells_and_python_write_it(write: Callable[[str], str]) -> None:
+    secret = "it's <é> & 'ü'"
+    data = write(secret).encode()
+
+    [(start, end)] = Forms([secret]).found(b"so: " + data)
+
+    assert data[: start - 4].strip(b"b'\\\"") == data[end - 4 :].strip(b"'\\\"") == b""
+
+
+def test_a_key_of_plain_characters_has_no_more_forms_than_it_needs() -> None:
+    whole = Forms([SECRET])
+    texts = [
+        text for part in (whole._base64, whole._others) for each in part._by_head.values() for text in each
+    ]
+
+    assert len(texts) == len(set(texts)) == 11
+
+
+@given(st.data(), st.binary(max_size=40), st.booleans())
+def test_many_secrets_are_found_as_few_are(data: st.DataObject, other: bytes, cut: bool) -> None:
+    """There are two ways to search: for each form in the data, and for each place of it among the forms."""
+    many, one = [f"secret number {number:04}" for number in range(200)], data.draw(st.integers(0, 199))
+    text = other + many[one].encode()[: 15 if cut else None] + (b"" if cut else other)
+    all_, alone = Forms(many), Forms([many[one]])
+
+    assert all_.found(text) == alone.found(text)
+    assert all_.begun(text) == alone.begun(text) or cut
+    assert text[all_.begun(text) :].startswith(b"secret number") is cut
+
+
+def test_a_copy_learns_nothing_of_what_the_other_is_given() -> None:
+    forms = Forms([SECRET])
+    other = forms.copy()
+    other.add("another secret")
+
+    assert forms.found(b"another secret") == []
+    assert other.found(b"another secret") == [(0, 14)]
+    assert other.found(SECRET.encode()) == forms.found(SECRET.encode()) != []
+
+
+def test_where_a_long_secret_may_begin_is_found_in_no_time() -> None:
+    forms = Forms(["x" * 40_000, *(secrets.token_urlsafe(3_000) for _ in range(100))])
+    began = time.process_time()
+
+    assert forms.begun(secrets.token_bytes(20_000).hex().encode() + b"-" + b"x" * 30_000) == 40_001
+    assert time.process_time() - began < 1

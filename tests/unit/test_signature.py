@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-import attrs
 import pytest
 
-from workerkit import Bucket, InputFile, Job, Resource, Secret, TargetError, WorkerkitError, worker_function
+from workerkit import Job, Resource, WorkerkitError, worker_function
 
 if TYPE_CHECKING:
     import workerkit.job as for_checkers
-    from workerkit.job import Policy
 
 
 class Camera(Resource):
@@ -24,12 +22,6 @@ def a_job(*resources: object, input: Any = None) -> Job:
     for resource in resources:
         job.provide(resource)
     return job
-
-
-def refusal(function: Callable[..., Any]) -> str:
-    with pytest.raises(TargetError) as caught:
-        worker_function(function)
-    return str(caught.value)
 
 
 def called(function: Callable[..., Any], job: Job) -> Any:
@@ -126,6 +118,25 @@ def test_a_resource_that_nobody_provided_is_named() -> None:
         worker_function(takes_a_camera).bind(a_job())
 
 
+def may_take_a_camera(
+    camera: Camera | None,
+    spare: Camera | None = None,
+    *,
+    last: Annotated[Camera | None, "a note"] = None,
+    plain: Camera = None,  # type: ignore[assignment]
+) -> list[Camera | None]:
+    return [camera, spare, last, plain]
+
+
+def test_a_resource_that_may_be_none_is_none_where_nobody_provided_it() -> None:
+    camera = Camera()
+    assert called(may_take_a_camera, a_job(camera, input={})) == [camera] * 4
+    assert called(may_take_a_camera, a_job(input={})) == [None] * 4
+    assert usage(may_take_a_camera) == (
+        "may_take_a_camera(Camera | None, Camera | None, last=Camera | None, plain=Camera | None)"
+    )
+
+
 def everything(  # type: ignore[no-untyped-def]
     job, camera: Camera, prompt: str, /, steps: int = 20, *, seed: int | None = None, old=1, **more: int
 ):
@@ -180,99 +191,3 @@ def shows(a: list[int] = [1, 2], b: str = "x" * 100, c: Any = object(), d: int |
 
 def test_a_long_default_is_not_shown() -> None:
     assert usage(shows) == "shows(a: list[int] = ..., b: str = ..., c: Any = ..., d: int | None = None)"
-
-
-def test_a_function_without_parameters_is_refused() -> None:
-    def render() -> None: ...
-
-    def variadic(*args: Any) -> None: ...
-
-    cure = "takes no job; give it a parameter named `job`, or one for each key of the input"
-    assert refusal(render) == f"worker function 'render' {cure}"
-    assert refusal(variadic) == f"worker function 'variadic' {cure}"
-
-
-@attrs.frozen
-class Scene:
-    camera: Camera
-
-
-@attrs.frozen
-class Unread:
-    policy: Policy
-
-
-def takes_a_class(x: complex) -> None: ...
-def takes_a_secret(x: list[Secret]) -> None: ...
-def takes_either(x: InputFile | str) -> None: ...
-def may_take_a_bucket(x: Bucket | None = None) -> None: ...
-def takes_a_scene(x: Scene) -> None: ...
-def takes_unread(x: Unread) -> None: ...
-def takes_a_number(job: Job, *, x: Literal[1.5] = 1.5) -> None: ...  # type: ignore[valid-type]
-def takes_others(a: int, **x: complex) -> None: ...
-
-
-@pytest.mark.parametrize(
-    ("function", "fault"),
-    [
-        (
-            takes_a_class,
-            "complex: complex cannot be made of JSON; annotate it with plain types, an attrs class",
-        ),
-        (takes_a_secret, "list[Secret]: Secret cannot be made of JSON; "),
-        (
-            takes_either,
-            "InputFile | str: Type unions containing a custom type may not contain any additional",
-        ),
-        (
-            may_take_a_bucket,
-            "Bucket | None: Bucket is a Resource, for which it must be the whole annotation; ",
-        ),
-        (takes_a_scene, "Scene: Camera is a Resource, for which it must be the whole annotation; "),
-        (takes_unread, "Unread: name 'Policy' is not defined; "),
-        (takes_a_number, "Literal[1.5]: Literal may only contain "),
-        (takes_others, "complex: complex cannot be made of JSON; "),
-    ],
-    ids=lambda given: getattr(given, "__name__", ""),
-)
-def test_a_parameter_that_no_input_can_fill_is_named_with_the_cure(
-    function: Callable[..., Any], fault: str
-) -> None:
-    sentence = refusal(function)
-    assert sentence.startswith(
-        f"worker function {function.__name__!r}: no input can fill the parameter 'x', which is annotated {fault}"
-    )
-    assert "or with the Resource class that a plugin provides" in sentence
-    has_default = function in (may_take_a_bucket, takes_a_number)
-    assert ("without annotation it keeps its default beside a `job`" in sentence) == has_default
-
-
-def takes_what_is_for_checkers(x: Policy) -> None: ...
-def takes_others_for_checkers(a: int, **x: Policy) -> None: ...
-
-
-def takes_what_is_local() -> Callable[..., Any]:
-    class Inner:
-        pass
-
-    def local(x: Inner) -> None: ...
-
-    return local
-
-
-@pytest.mark.parametrize(
-    ("function", "text"),
-    [
-        (takes_what_is_for_checkers, "Policy"),
-        (takes_others_for_checkers, "Policy"),
-        (takes_what_is_local(), "Inner"),
-    ],
-)
-def test_an_annotation_that_cannot_be_read_is_named_with_the_cure(
-    function: Callable[..., Any], text: str
-) -> None:
-    assert refusal(function) == (
-        f"worker function {function.__name__!r}: the annotation {text!r} of the parameter 'x' cannot be "
-        f"read (NameError: name {text!r} is not defined); define or import what it names in the file itself, "
-        "outside of functions and of `if TYPE_CHECKING:`"
-    )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         WorkerkitError,
     )
     from workerkit.event import JobEvent
-    from workerkit.files import InputFile, OutputFile
+    from workerkit.files import InputFile, OutputFile, content_type_of
     from workerkit.function import WorkerFunction, start, worker_function
     from workerkit.hooks.implementations import hookimpl
     from workerkit.hookspecs import HOOKS_VERSION
@@ -87,6 +87,7 @@ __all__ = [
     "WorkerInfo",
     "WorkerkitError",
     "__version__",
+    "content_type_of",
     "hookimpl",
     "start",
     "worker_function",
@@ -102,7 +103,7 @@ _HOMES = {
         *("Field", "Job", "Output", "Policy", "Request"),
         *("Result", "Status"),
     ),
-    "files": ("InputFile", "OutputFile"),
+    "files": ("InputFile", "OutputFile", "content_type_of"),
     "resource": ("Resource",),
     "resources": ("Bucket", "InputFiles", "StoredObject"),
     "secret": ("Secret",),

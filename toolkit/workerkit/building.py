@@ -6,6 +6,7 @@ msgspec converts and checks types; what it lacks is added here: unknown keys are
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -32,6 +33,8 @@ PLACES = ("env", "file")
 MASK = "***"
 #: What msgspec says of one word where a list is wanted.
 _NO_LIST = re.compile(r"^expected `(?:bool \| )?array`, got `str`$")
+#: The same of a list or a table.
+_NO_JSON = re.compile(r"^expected `[^`]*\b(?:array|object)\b[^`]*`, got `str`$")
 _NO_NUMBER = re.compile(r"^expected `(?P<kind>int|float)(?: \| null)?`, got `\w+`$")
 _MISSING = re.compile(r"^object missing required field `(.+)`$")
 _PLACE = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<path>.*)`$", re.DOTALL)
@@ -81,9 +84,10 @@ def build(
         found = _PLACE.match(str(exc))
         what, path = (found["what"], found["path"]) if found else (str(exc), "")
         what = hints.listed(what, hints.at(cls, path))
+        given = hints.found(values, path)
         path = hints.named(cls, values, path, convert)
         raise SettingsError(
-            _sentence(what, path, exc.__cause__, where, as_list, partial(_as_number, cls))
+            _sentence(what, path, exc.__cause__, given, where, as_list, partial(_as_number, cls))
         ) from exc
 
 
@@ -231,6 +235,17 @@ def _as_number(cls: Any, path: str, kind: str) -> str:
     return f"write {what}{such}"
 
 
+def _json_fault(given: Any) -> str:
+    """Why a text that begins as JSON's lists and objects do is none; empty when it does not."""
+    if not isinstance(given, str) or given[:1] not in ("[", "{"):
+        return ""
+    try:
+        json.loads(given)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -239,6 +254,7 @@ def _sentence(
     what: str,
     path: str,
     cause: BaseException | None,
+    given: Any,
     where: Callable[[str], str],
     as_list: Callable[[str], str],
     as_number: Callable[[str, str], str],
@@ -248,7 +264,9 @@ def _sentence(
         return f"{where(section + cause.field)}: {section}{what}"
     what = what[:1].lower() + what[1:]
     what = _MISSING.sub(r"the setting '\1' is missing; give it a value", what)
-    if _NO_LIST.match(what):
+    if _NO_JSON.match(what) and (fault := _json_fault(given)):
+        what += f"; what is given is not valid JSON: {fault}"
+    elif _NO_LIST.match(what):
         what += f"; write a list: {as_list(path)}"
     if path and (number := _NO_NUMBER.match(what)):
         what += f"; {as_number(path, number['kind'])}"

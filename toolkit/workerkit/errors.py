@@ -20,10 +20,13 @@ JobCancelled is no error and no Exception: it is raised inside a plain handler w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Protocol
+
+#: Characters of a name that is compared with others, which takes the longer the longer it is.
+LONGEST_NAME = 100
 
 
 class Culprit(Protocol):
@@ -174,10 +177,16 @@ def text_of(error: BaseException) -> str:
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """A tail for an error about an unknown name: the nearest known one, then all of them."""
-    import difflib  # here: only a mistake needs it
-
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, names)
+    hint = f"; did you mean {near!r}?" if near else ""
     listed = ", ".join(names) or "none"
     return f"{hint} (known: {listed})"
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """The one of `names` that may have been meant; empty when none is near, or the name is far too long."""
+    import difflib  # here: only a mistake needs it
+
+    near = difflib.get_close_matches(name, names, n=1) if len(name) <= LONGEST_NAME else []
+    return near[0] if near else ""

@@ -13,8 +13,8 @@ import msgspec
 
 from workerkit import __version__
 
-#: Packages whose frames say nothing to the author of a handler.
-OURS = ("workerkit", "workerkit_plugins", "importlib")
+#: Packages whose frames say nothing to the author of a handler: ours, and those through which ours call.
+OURS = ("workerkit", "workerkit_plugins", "importlib", "concurrent")
 #: Characters of an error that are kept; nobody reads more, and it travels with every status.
 MOST = 100_000
 #: Of a longer one at its beginning and at its end, where the exception stands that came last.
@@ -26,12 +26,12 @@ def describe(
 ) -> str:
     """A handler's exception as the `error` of its job; `fit` makes each text in it `sendable`.
 
-    The traceback begins in code that is not ours: our own frames say nothing to its author.
+    The traceback begins in code that is not ours: our own frames say nothing to its author. What came
+    through no other code, such as an input's file that cannot be fetched, has none but its last line.
     """
     facts = {"error_type": str(type(error)), "error_message": message_of(error)}
     if tracebacks:
-        first = _from_handler(error.__traceback__) or error.__traceback__
-        facts["error_traceback"] = "".join(traceback.format_exception(type(error), error, first))
+        facts["error_traceback"] = theirs(error)
     facts |= {"hostname": os.uname().nodename, "worker_id": worker_id, "workerkit_version": __version__}
     return msgspec.json.encode({name: (fit or sendable)(text) for name, text in facts.items()}).decode()
 
@@ -49,7 +49,7 @@ def cause(error: BaseException, file: str) -> str:
 
 
 def theirs(error: BaseException) -> str:
-    """The traceback of what other people's code raised at its import, without frames of ours before it."""
+    """The traceback of what other people's code raised, without frames of ours before it."""
     return "".join(traceback.format_exception(type(error), error, _from_handler(error.__traceback__)))
 
 

@@ -12,15 +12,18 @@ import attrs
 
 from workerkit.errors import JobFailed
 
-#: `type/subtype`, perhaps with parameters.
-_CONTENT_TYPE = re.compile(r"[!-.0-~]+/[!-~]+(?: [ -~]+)?")
+#: `type/subtype`, perhaps with parameters. A comma may be in quotes only, since it ends the type in a data URL.
+_WORD = r"[A-Za-z0-9!$&^_.+-]+"
+_CONTENT_TYPE = re.compile(rf'{_WORD}/{_WORD}(?:; ?{_WORD}=(?:{_WORD}|"[ !#-\[\]-~]*"))*')
 
 
 @attrs.frozen
 class OutputFile:
     """A file in what a handler returns or yields: it is stored, and its URL takes its place.
 
-    `source` is a path, bytes, or a picture with a `save(file, format)` method, such as Pillow's.
+    `source` is a path, bytes, an open binary file such as `io.BytesIO`, or a picture with a
+    `save(file, format)` method, such as Pillow's. An open file is read once the handler has returned or
+    yielded it: all of it, wherever it stands, into memory.
     `name` is what the object's key ends with, by default the path's own name; a picture's suffix
     decides its format, which is PNG where it has no name. `content_type` is guessed from the name
     unless given. A plain `pathlib.Path` in an output is the same as `OutputFile(path)`.
@@ -29,16 +32,18 @@ class OutputFile:
     no object can have.
     """
 
-    source: str | PathLike[str] | bytes | Any = attrs.field(repr=False)
+    source: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Any = attrs.field(repr=False)
     name: str | None = None
     content_type: str | None = None
 
     def __attrs_post_init__(self) -> None:
         source = self.source
-        if not isinstance(source, (str, PathLike, bytes)) and not callable(getattr(source, "save", None)):
+        if not isinstance(source, (str, PathLike, bytes, bytearray, memoryview)) and not any(
+            callable(getattr(source, method, None)) for method in ("read", "save")
+        ):
             raise TypeError(
                 f"an OutputFile cannot be made of a {type(source).__name__}; give it a path, bytes, "
-                "or a picture with a method save(file, format)"
+                "a file open for reading, or a picture with a method save(file, format)"
             )
         if self.name is not None and not _can_be_name(self.name):
             raise ValueError(
@@ -54,7 +59,8 @@ class InputFile(PathLike[str]):
     """A file that a request names by a URL: `https://…`, `s3://bucket/key` or `data:…`.
 
     Annotate a handler's parameter with it, and the file is there before the handler begins, under
-    `path`, in the job's directory. It is itself a path for `open` and most libraries.
+    `path`, in the job's directory. It is itself a path for `open` and most libraries, and as text it
+    is that path, as in `f"ffmpeg -i {film}"`.
     """
 
     def __init__(self, url: str, path: Path | None = None) -> None:
@@ -79,9 +85,28 @@ class InputFile(PathLike[str]):
     def __fspath__(self) -> str:
         return os.fspath(self.path)
 
+    def __str__(self) -> str:
+        return str(self.path)
+
     def __repr__(self) -> str:
         # The URL may open a door: a presigned one, or data.
         return f"InputFile({'not fetched' if self._path is None else str(self._path)!r})"
+
+
+def content_type_of(*names: str) -> str | None:
+    """The media type of a file by its name: the first of these names that tells one decides.
+
+    A packed file has the type of its packing: `x.tar.gz` is `application/gzip`. None when nothing tells.
+    """
+    import mimetypes  # here: few processes need it
+
+    for name in names:
+        kind, packing = mimetypes.guess_type(f"/{name}", strict=False)
+        if packing is not None:
+            return "application/gzip" if packing == "gzip" else f"application/x-{packing}"
+        if kind is not None:
+            return kind
+    return None
 
 
 def _can_be_name(name: object) -> bool:

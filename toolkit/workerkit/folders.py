@@ -25,6 +25,8 @@ class RunFolder:
         self._scratch = scratch
         self._job = job
         self._attempt = attempt
+        #: The process that has made it.
+        self._pid = 0
         self._path: Path | None = None
         self._lock = threading.Lock()
 
@@ -33,11 +35,16 @@ class RunFolder:
         """Where it is; made at first use. Raises `WorkerkitError` when the scratch folder cannot be used."""
         with self._lock:
             if self._path is None:
-                self._path = self._make()
+                self._path, self._pid = self._make(), os.getpid()
             return self._path
 
     def leave(self) -> None:
-        """The run is over: remove its folder, and the job's when nothing else is in it. Raises OSError."""
+        """The run is over: remove its folder, and the job's when nothing else is in it. Raises OSError.
+
+        Does nothing in a process that was forked since.
+        """
+        if self._path is None or self._pid != os.getpid():
+            return
         with self._lock:
             if self._path is None:
                 return
@@ -47,7 +54,7 @@ class RunFolder:
                 remove(self._path)
                 with contextlib.suppress(OSError):  # what runs share is there until the job has ended
                     self._path.parent.rmdir()
-            self._path = None  # not before: a cancel that comes meanwhile has this called again
+            self._path = None  # not before: who interrupts this calls it again
 
     def _make(self) -> Path:
         if self._scratch is None:

@@ -7,13 +7,19 @@ msgspec names the place, but writes `[...]` for the key of a mapping, and does n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
+from itertools import islice
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import attrs
 import msgspec
 
+from workerkit.errors import LONGEST_NAME, nearest
+
+#: Keys among which a missing one is looked for.
+MOST_STRANGERS = 20
 #: One step of a path: the name of a member, the place in a list, or `[...]` for some key of a mapping.
 _STEP = re.compile(r"\.?([^.\[\]]+)|(\[\d+\])|(\[\.\.\.\])")
 _NO_CHOICE = re.compile(r"^invalid enum value (.+)$", re.IGNORECASE | re.DOTALL)
@@ -32,6 +38,32 @@ def at(hint: Any, path: str) -> Any:
     for member, place, _ in _STEP.findall(path):
         hint = _within(hint, member, place)
     return hint
+
+
+def found(value: Any, path: str) -> Any:
+    """The value at a path such as `.events[0]`; None where there is none, or the path has `[...]`."""
+    for member, place, _ in _STEP.findall(path):
+        if place and isinstance(value, (list, tuple)):
+            value = value[int(place[1:-1])]
+        else:
+            value = value.get(member) if isinstance(value, Mapping) else None
+    return value
+
+
+def unknown(hint: Any, value: Any, path: str) -> Iterator[tuple[str, Sequence[str]]]:
+    """Members in `value` that its attrs class does not have, each by its path, with those it has.
+
+    `path` is that of the value. Classes within a class are looked into, lists and mappings are not.
+    """
+    cls = next((option for option in _options(hint) if _is_class(option) and attrs.has(option)), None)
+    if cls is None or not isinstance(value, Mapping):
+        return
+    known = tuple(field.name for field in attrs.fields(cls))
+    for name, inner in value.items():
+        if name not in known:
+            yield f"{path}.{name}", known
+        elif isinstance(inner, Mapping):
+            yield from unknown(get_type_hints(cls)[name], inner, f"{path}.{name}")
 
 
 def named(hint: Any, value: Any, path: str, convert: Callable[[Any, Any], object]) -> str:
@@ -69,13 +101,14 @@ def parted(error: msgspec.ValidationError) -> tuple[str, str]:
     return f"one of its keys: {fault[:1].lower()}{fault[1:]}" if found["key"] else fault, found["path"]
 
 
-def sentence(path: str, fault: str, hint: Any) -> str:
+def sentence(path: str, fault: str, hint: Any, value: Any) -> str:
     """What msgspec found wrong, as a sentence: `input.width is not valid: expected int, got str`.
 
     `hint` is what the type says of the value at that path.
     """
     if missing := _MISSING.match(fault):
-        return f"{path}.{missing[1]} is missing"
+        near = nearest(missing[1], _strangers(hint, value))
+        return f"{path}.{missing[1]} is missing" + (f"; did you mean it by {near!r}?" if near else "")
     return f"{path} is not valid: {listed(fault[:1].lower() + fault[1:].replace('`', ''), hint)}"
 
 
@@ -92,6 +125,15 @@ def written(hint: Any) -> str:
         return "..." if hint is Ellipsis else "None"
     name = getattr(origin or hint, "__name__", str(hint).removeprefix("typing."))
     return f"{name}[{', '.join(map(written, arguments))}]" if arguments else name
+
+
+def _strangers(hint: Any, value: Any) -> list[str]:
+    """The first keys of a table that its class does not have."""
+    known = {name for option in _options(hint) if _is_class(option) for name in get_type_hints(option)}
+    keys = value if isinstance(value, Mapping) else ()
+    return list(
+        islice((key for key in keys if key not in known and len(key) <= LONGEST_NAME), MOST_STRANGERS)
+    )
 
 
 def _choices(option: Any) -> Iterator[Any]:

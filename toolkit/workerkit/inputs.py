@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from inspect import Parameter
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
 
@@ -20,10 +21,12 @@ from workerkit.resource import Resource
 JSON_NAMES: Mapping[type, str] = MappingProxyType({dict: "object", list: "array", type(None): "null"})
 #: Characters of an unknown key that are told.
 LONGEST_KEY = 60
+#: How a parameter is annotated that has an annotation no input can fill.
 CURE = (
     "annotate it with plain types, an attrs class, a dataclass, a TypedDict, a Literal, an Enum or InputFile, "
     "or with the Resource class that a plugin provides"
 )
+FOR_A_FILE = "for a file that the input names, annotate it InputFile"
 KEPT = "; without annotation it keeps its default beside a `job`"
 
 
@@ -106,11 +109,16 @@ def _hint(function: str, key: Parameter) -> Any:
         msgspec.json.schema(hint, schema_hook=_schema_of)
     except Exception as error:  # annotations of classes within are expressions, too
         fault = str(error).partition(" - ")[0]
+        cure = FOR_A_FILE if isinstance(error, _IsPath) else CURE
         raise TargetError(
             f"worker function {function!r}: no input can fill the parameter {key.name!r}, which is "
-            f"annotated {hints.written(hint)}: {fault}; {CURE}{'' if key.default is key.empty else KEPT}"
+            f"annotated {hints.written(hint)}: {fault}; {cure}{'' if key.default is key.empty else KEPT}"
         ) from error
     return hint
+
+
+class _IsPath(TypeError):
+    """A type is a path's, with which a file may be meant."""
 
 
 def _schema_of(kind: type) -> dict[str, Any]:
@@ -118,7 +126,11 @@ def _schema_of(kind: type) -> dict[str, Any]:
     if kind is InputFile:
         return {"type": "string", "format": "uri"}
     if isinstance(kind, type) and issubclass(kind, Resource):
-        raise TypeError(f"{kind.__name__} is a Resource, for which it must be the whole annotation")
+        raise TypeError(
+            f"{kind.__name__} is a Resource, which is the whole annotation, alone or with `| None`"
+        )
+    if isinstance(kind, type) and issubclass(kind, PurePath):
+        raise _IsPath(f"{kind.__name__} cannot be made of JSON")
     raise TypeError(f"{getattr(kind, '__name__', kind)} cannot be made of JSON")
 
 
@@ -140,4 +152,6 @@ def _converted(value: Any, hint: Any, files: list[InputFile]) -> Any:
         fault, place = hints.parted(error)
         named = hints.named(hint, value, place, convert)
         path = f"input.{named}" if named and not named.startswith("[") else f"input{named}"
-        raise JobFailed(hints.sentence(path, fault, hints.at(hint, place))) from None
+        raise JobFailed(
+            hints.sentence(path, fault, hints.at(hint, place), hints.found(value, place))
+        ) from None

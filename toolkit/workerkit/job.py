@@ -16,15 +16,16 @@ import msgspec
 
 from workerkit.errors import JobFailed
 from workerkit.folders import RunFolder
-from workerkit.resource import Resource
-from workerkit.secret import Secret, secrets_of
+from workerkit.resource import Provided, Resource
+from workerkit.secret import LONGEST, Secret, secrets_of
 
 T = TypeVar("T")
 EMPTY: Mapping[str, Any] = MappingProxyType({})
-#: What may be exempt from masking: JSON writes its characters as they are, so it has one form only.
-EXEMPT, LONGEST_EXEMPT = re.compile(r"https?://[!#-\[\]-~]+"), 8192
-#: How many secrets a run may hide, and of how many characters: all that comes from it is searched for each.
-MOST_HIDDEN, LONGEST_HIDDEN = 100, 65_536
+#: What may be exempt from masking: JSON writes its characters as they are, so it has one form only. And
+#: characters of one, and of all of a run, which the host keeps in memory.
+EXEMPT, LONGEST_EXEMPT, MOST_EXEMPT = re.compile(r"https?://[!#-\[\]-~]+"), 8192, 64_000_000
+#: How many secrets a run may hide: all that comes from it is searched for each.
+MOST_HIDDEN = 100
 
 
 class Status(str, Enum):
@@ -169,42 +170,51 @@ class Job(Mapping[str, Any]):
         self.worker_id = worker_id
         #: Declared fields as typed values.
         self.fields = fields
-        self.log = logging.LoggerAdapter(logging.getLogger("workerkit.job"), {"job": id})
         self._notes: dict[str, Any] = {}
         self.refresh_reason: str | None = None
         self._mapping = {"id": id, "input": input, **raw_fields}
-        self._resources: list[Any] = []
+        self._provided = Provided()
         self._send_progress = send_progress
         self._send_exempt = send_exempt
         self._send_hide = send_hide
+        self._exempted = 0
         self._hidden: list[str] = []
         self._folder = RunFolder(scratch, id, attempt)
+
+    @cached_property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """Logs for this job."""
+        return logging.LoggerAdapter(logging.getLogger("workerkit.job"), {"job": self.id})
 
     def progress(self, value: Any) -> None:
         """Show `value` (anything JSON can hold) as the job's `output` while it runs."""
         self._send_progress(value)
 
     def exempt(self, url: str) -> None:
-        """Let this URL leave the job although it holds a secret, as a presigned one holds a session token.
+        """Let this URL leave the job although its query holds a secret, as a presigned one's a session token.
 
         Outputs, chunks, progress, notes and errors are searched for the request's secrets. From now on
-        this URL stays as it is there, wherever it comes whole; in logs it is masked. The last 10,000 that
-        hold a secret count. Raises ValueError for what is no http or https URL in quoted form, or has
-        more than 8,192 characters.
+        what is behind the first `?` of this URL stays as it is there, wherever the URL comes whole; in
+        logs it is masked, and so is a secret before the `?`. Raises ValueError for what is no http or
+        https URL in quoted form, or has more than 8,192 characters; and where those of a run have more
+        than 64,000,000 together.
         """
         if len(url) > LONGEST_EXEMPT or not EXEMPT.fullmatch(url):
             raise ValueError(
                 "only an http or https URL can be exempt, quoted as `urllib.parse.quote` does it, "
                 f"of at most {LONGEST_EXEMPT:,} characters"
             )
+        if self._exempted + len(url) > MOST_EXEMPT:
+            raise ValueError(f"a job can exempt {MOST_EXEMPT:,} characters of URLs; exempt fewer")
         self._send_exempt(url)
+        self._exempted += len(url)
 
     def hide(self, secret: Secret | str) -> None:
         """Mask this secret, too, in whatever comes from this run: outputs, errors, notes, printed lines.
 
         The request's own are hidden anyway. Hide another, as of a plugin's settings, before anybody can
         return or print it. It takes about a millisecond; what has less than 8 characters is not masked.
-        Raises TypeError for what is no text, ValueError for more than 65,536 characters or 100 secrets,
+        Raises TypeError for what is no text, ValueError for more than 4,096 characters or 100 secrets,
         and RuntimeError in a process that the handler forked.
         """
         text = secret.reveal() if isinstance(secret, Secret) else secret
@@ -212,9 +222,9 @@ class Job(Mapping[str, Any]):
             raise TypeError(f"a Secret or a str can be hidden, and this is {type(text).__name__}")
         if text in self.secrets:
             return
-        if len(text) > LONGEST_HIDDEN or len(self._hidden) >= MOST_HIDDEN:
+        if len(text) > LONGEST or len(self._hidden) >= MOST_HIDDEN:
             raise ValueError(
-                f"a job can hide {MOST_HIDDEN} secrets of at most {LONGEST_HIDDEN:,} characters; "
+                f"a job can hide {MOST_HIDDEN} secrets of at most {LONGEST:,} characters; "
                 "hide what opens doors, not data"
             )
         self._send_hide(text)
@@ -240,15 +250,18 @@ class Job(Mapping[str, Any]):
 
     def provide(self, value: Any) -> None:
         """Offer `value` to the handler and to later hooks, which find it by its type."""
-        self._resources.append(value)
+        self._provided.add(value)
 
     def use(self, kind: type[T]) -> T:
         """The last provided value of type `kind`; raises `JobFailed` when there is none."""
-        for value in reversed(self._resources):
-            if isinstance(value, kind):
-                return value
+        if (value := self.find(kind)) is not None:
+            return value
         cure = kind.cure if issubclass(kind, Resource) else Resource.cure
         raise JobFailed(f"no plugin provided a {kind.__name__} for this job; {cure}")
+
+    def find(self, kind: type[T]) -> T | None:
+        """The last provided value of type `kind`; None when there is none."""
+        return self._provided.find(kind)
 
     @property
     def directory(self) -> Path:
@@ -264,15 +277,11 @@ class Job(Mapping[str, Any]):
         return self._folder.path.parent
 
     def close(self) -> None:
-        """Tell what plugins provided, the last first, and remove the folder; the runner calls it at the end."""
-        while self._resources:
-            if isinstance(resource := self._resources.pop(), Resource):
-                try:
-                    resource.run_ended()
-                except Exception as error:
-                    self.log.warning(
-                        "%s.run_ended: %s: %s", type(resource).__name__, type(error).__name__, error
-                    )
+        """Tell what plugins provided, the last first, and remove the folder; the runner calls it at the end.
+
+        May be called again. Does nothing in a process that the handler forked, to which none of it belongs.
+        """
+        self._provided.close(self.id)
         try:
             self._folder.leave()
         except OSError as error:  # something still writes there

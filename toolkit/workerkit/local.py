@@ -189,6 +189,7 @@ class _Heard:
         self.said: list[bytes] = []
         self.chunks: list[bytes] = []
         self._outgoing = None if redactor is None else StreamRedactor(redactor)
+        self._exempted: list[str] = []
         self._show = show
 
     def progress(self, value: bytes) -> None:
@@ -204,12 +205,16 @@ class _Heard:
             self.chunks += [chunk for _, chunk in self._outgoing.end()]
 
     def exempt(self, url: str) -> None:
-        if self._outgoing is not None:
+        if self._outgoing is None:
+            self._exempted.append(url)
+        else:
             self._outgoing.redactor.exempt(url)
 
     def hide(self, secret: str) -> None:
         if self._outgoing is None:
             self._outgoing = StreamRedactor(Redactor([secret]))
+            for url in self._exempted:
+                self.exempt(url)
         else:
             self._outgoing.redactor.hide(secret)
 

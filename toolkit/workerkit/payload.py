@@ -22,7 +22,7 @@ from workerkit import hints
 from workerkit.errors import InvalidOutput, Refused
 from workerkit.files import OutputFile
 from workerkit.job import Field
-from workerkit.secret import Secret
+from workerkit.secret import LONGEST, Secret
 
 CONTAINERS = frozenset({dict, list, tuple})
 #: Types whose every value JSON holds. (A str may hold lone surrogates; the encoder refuses those.)
@@ -31,15 +31,20 @@ FLOATS = frozenset({float})
 #: Values, subclasses included, that are written as text or a number.
 SINGLE = (int, type(None), date, time, timedelta, Decimal, UUID, msgspec.UnsetType)
 FILE = (
-    "files are stored where a handler returns or yields them, by the plugin `files`; "
-    "use str(path) here, or the URL that a Bucket's upload() returns"
+    "the plugin `files` stores those that a handler returns or yields, and `workerkit plugins` shows whether "
+    "it is active; elsewhere use str(path), or the URL that a Bucket's upload() returns"
 )
+BYTES = 'return OutputFile(data, "data.bin") to have it stored, or encode it as text, for example with base64'
+#: By the names of types, which those derived from them share.
 CURES = {
     "set": "return a list",
     "frozenset": "return a list",
-    "bytes": "encode it as text, for example with base64",
-    "bytearray": "encode it as text, for example with base64",
-    "memoryview": "encode it as text, for example with base64",
+    "bytes": BYTES,
+    "bytearray": BYTES,
+    "memoryview": BYTES,
+    "BytesIO": 'return OutputFile(file, "data.bin") to have it stored',
+    "BufferedReader": "return its path to have it stored",
+    "Image": 'return OutputFile(image, "image.png") to have it stored',
     "PosixPath": FILE,
     "OutputFile": FILE,
     "InputFile": "return its path to have it stored, or its url",
@@ -93,7 +98,9 @@ def convert_field(name: str, value: Any, field: Field) -> Any:
         return msgspec.convert(value, field.type, strict=True, dec_hook=_secret)
     except msgspec.ValidationError as error:
         fault, place = hints.parted(error)
-        raise Refused(hints.sentence(name + place, fault, hints.at(field.type, place))) from None
+        raise Refused(
+            hints.sentence(name + place, fault, hints.at(field.type, place), hints.found(value, place))
+        ) from None
     except Exception as error:  # whatever the plugin's own type raises
         raise Refused(f"{name} is not valid: {type(error).__name__}: {error}") from error
 
@@ -163,7 +170,8 @@ def _attributes(value: Any, path: str) -> list[str]:
             return list(getattr(kind, listing))
     if hasattr(kind, "__attrs_attrs__") and kind is not OutputFile:
         return [attribute.name for attribute in kind.__attrs_attrs__]
-    cure = CURES.get(kind.__name__, "convert it to a str, a number, a list or a dict")
+    known = (CURES[base.__name__] for base in kind.__mro__ if base.__name__ in CURES)
+    cure = next(known, "convert it to a str, a number, a list or a dict")
     raise InvalidOutput(f"{path} is of type {kind.__name__}, which JSON cannot hold; {cure}")
 
 
@@ -196,6 +204,8 @@ def _base_value(value: Any) -> Any:
 
 def _secret(kind: type, value: Any) -> Any:
     if kind is Secret and isinstance(value, str):
+        if len(value) > LONGEST:
+            raise ValueError(f"It is longer than {LONGEST:,} characters")
         return Secret(value)
     raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
 

@@ -15,16 +15,13 @@ import re
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from typing import Any
 
 import msgspec
 
-from workerkit.secret_forms import Forms, Span
+from workerkit.secret_forms import SHORTEST, Forms, Span
 
 MASK = "***"
-#: URLs of one run that hold a secret and are exempt; of more, the latest.
-MOST_EXEMPT = 10_000
 
 
 class Redactor:
@@ -35,14 +32,20 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._forms = Forms(secrets)
-        self._exempt: dict[builtins.bytes, None] = {}
+        self._exempt: set[builtins.bytes] = set()
+        self._exempt_sizes: set[int] = set()
         self.hits = 0
 
     def copy(self) -> Redactor:
         """Another for the same secrets, with hits and exempt URLs of its own."""
-        other = copy(self)
-        other._exempt, other.hits = {}, 0
+        other = Redactor(())
+        other._forms = self._forms.copy()
         return other
+
+    @property
+    def secrets(self) -> Collection[str]:
+        """What is searched for."""
+        return self._forms.secrets
 
     @property
     def longest(self) -> int:
@@ -51,17 +54,13 @@ class Redactor:
 
     def hide(self, secret: str) -> None:
         """Mask this one, too."""
-        self._forms = Forms([*self._forms.secrets, secret])
-        self._exempt.pop(_encoded(secret), None)
+        self._forms.add(secret)
 
     def exempt(self, url: str) -> None:
-        """Leave this URL as it is wherever it comes whole, unless it is itself a secret."""
+        """Leave what is behind the first `?` of this URL as it is, wherever the URL comes whole."""
         data = url.encode()
-        if self._forms.found(data) not in ([], [(0, len(data))]):
-            self._exempt.pop(data, None)
-            self._exempt[data] = None
-            if len(self._exempt) > MOST_EXEMPT:
-                del self._exempt[next(iter(self._exempt))]
+        self._exempt.add(data)
+        self._exempt_sizes.add(len(data))
 
     def begun(self, data: builtins.bytes) -> int:
         """How many bytes at the end of `data` may be the beginning of a secret."""
@@ -92,6 +91,19 @@ class Redactor:
             return texts
         self.hits += len(spans)
         return [_decoded(piece) for piece in _replaced(pieces, spans)]
+
+    def ends(self, texts: Sequence[str]) -> Sequence[str]:
+        """Mask in texts that are read as one and do not go on, where they end in the midst of a secret.
+
+        It takes as much of one as is searched for: a few characters are no secret, and often innocent.
+        """
+        pieces = [_encoded(text) for text in texts]
+        data = b"".join(pieces)
+        span = self._forms.begun(data), len(data)
+        if span[1] - span[0] < SHORTEST or _inside(span, list(self._spared(data))):
+            return texts
+        self.hits += 1
+        return [_decoded(piece) for piece in _replaced(pieces, [span])]
 
     def begun_in(self, text: str) -> int:
         """How many characters at the end of `text` may be the beginning of a secret."""
@@ -127,15 +139,15 @@ class Redactor:
         return [span for span in found if not _inside(span, spared)]
 
     def _spared(self, data: builtins.bytes) -> Iterator[Span]:
-        """Where exempt URLs are, in order."""
-        sizes = sorted({len(url) for url in self._exempt}, reverse=True)
+        """Where the queries of exempt URLs are, in order."""
+        sizes = sorted(self._exempt_sizes, reverse=True)
         end = 0
         for scheme in re.finditer(rb"https?://", data):
             start = scheme.start()
             size = next((size for size in sizes if data[start : start + size] in self._exempt), 0)
             if size and start >= end:
                 end = start + size
-                yield start, end
+                yield _query(data, start, end)
 
 
 def cut(line: bytes, most: int, redactors: Collection[Redactor] = (), *, ended: bool) -> list[bytes]:
@@ -159,6 +171,18 @@ def split(line: bytes, redactors: Collection[Redactor]) -> tuple[bytes, bytes]:
         line = redactor.line(line)
     at = len(line) - max((redactor.begun(line) for redactor in redactors), default=0)
     return line[:at], line[at:]
+
+
+def ended(line: bytes, redactors: Collection[Redactor]) -> bytes:
+    """A line that does not go on, without what may be most of a secret."""
+    known, open_ended = split(line, redactors)
+    return known + (MASK.encode() if len(open_ended) >= SHORTEST else open_ended)
+
+
+def _query(data: bytes, start: int, end: int) -> Span:
+    """Where in a URL is what stands behind its first `?`; at its end when there is none."""
+    mark = data.find(b"?", start, end)
+    return (end if mark < 0 else mark + 1), end
 
 
 def _inside(span: Span, others: Sequence[Span]) -> bool:

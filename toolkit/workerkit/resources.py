@@ -29,14 +29,19 @@ class StoredObject:
 
 
 class Bucket(Resource):
-    """The S3-compatible bucket that a request's `s3Config` opens.
+    """The S3-compatible bucket that a request's `s3Config` opens, or the operator's.
 
     A handler asks for it with a parameter annotated `Bucket`, or with `job.use(Bucket)`. Keys are
-    names within the bucket. Threads of the job may share it.
+    names within the bucket. Threads of the job may share it. `of_request` says whether the request
+    itself brought its keys; else it is shared by all callers, such as the operator's own `bucket`.
     """
 
-    cure: ClassVar[str] = "send `s3Config` with the request (`workerkit plugins` shows whether s3 is active)"
+    cure: ClassVar[str] = (
+        "send `s3Config` with the request, or set `bucket` under [plugin.s3] "
+        "(`workerkit plugins` shows whether s3 is active)"
+    )
     name: str
+    of_request: bool = True
 
     def key(self, name: str) -> str:
         """A key for an object of this run that no other object has: named by job, attempt and `name`.
@@ -67,7 +72,8 @@ class Bucket(Resource):
         Without a `key` it is named by the job, the attempt and the file, so that no two runs meet. A
         file is read from where it stands, to its end. `content_type` is guessed from the name unless
         given. `progress` is told of bytes, from any thread. Without it, an upload of more than two
-        seconds is shown as the job's progress, at most once a second.
+        seconds is shown as the job's progress, at most once a second. Raises ValueError for a key that
+        names no object: an empty one, or one that ends in a slash.
         """
         raise NotImplementedError
 

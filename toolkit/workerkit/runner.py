@@ -129,6 +129,13 @@ class Runner:
         Chunks go to `emit` as they are yielded. `cancel`, requested from another thread, ends an
         async handler, and keeps any handler from beginning.
         """
+        try:
+            return self.attempt(job, emit, cancel)
+        finally:
+            job.close()
+
+    def attempt(self, job: Job, emit: Emit, cancel: Cancel | None = None) -> Run:
+        """`run` for a caller that closes the job itself."""
         chunks = _Chunks(self, job, emit)
         try:
             return self._attempt(job, chunks, cancel or Cancel())
@@ -136,8 +143,6 @@ class Runner:
             # Raised while its end was put together: by a note's attribute, by an exception's own text.
             text = f"{type(error).__name__} was raised while the job's end was put together"
             return Run(status=Status.FAILED, error=text, chunks=chunks.count if chunks.streams else None)
-        finally:
-            job.close()
 
     def _attempt(self, job: Job, chunks: _Chunks, cancel: Cancel) -> Run:
         try:

@@ -7,6 +7,9 @@ from typing import Any
 
 import attrs
 
+#: Characters of one that a request may bring, or a job hide: all that comes from the run is searched for it.
+LONGEST = 4_096
+
 
 class Secret:
     """A string that opens a door. Masked wherever it could be printed; `reveal()` gives it back.

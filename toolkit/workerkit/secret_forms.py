@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections import defaultdict
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
+from html import escape
 from urllib.parse import quote, quote_plus
 
 #: Shorter secrets would be found in innocent text.
@@ -15,18 +16,42 @@ SHORTEST = 8
 #: the backslash before a slash.
 GAP = re.compile(rb"\\[nrt]?|[ \t\r\n]")
 
+#: What a shell has for a quote within quotes.
+QUOTES = ("'\"'\"'", "'\\''")
+#: So many texts are not searched for one by one.
+MANY = 500
+
 #: Where something begins and ends in bytes.
 Span = tuple[int, int]
 
 
 class Forms:
-    """Every form of those `secrets` that are not too short. `longest` is how many bytes the longest has."""
+    """Every form of those `secrets` that are not too short."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self.secrets = sought = {secret for secret in secrets if len(secret) >= SHORTEST}
-        self._base64 = _Texts(form for secret in sought for form in _base64_forms(secret))
-        self._others = _Texts(form for secret in sought for form in _forms(secret))
-        self.longest = max(self._base64.longest, self._others.longest)
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self.secrets: set[str] = set()
+        self._base64, self._others = _Texts(), _Texts()
+        for secret in secrets:
+            self.add(secret)
+
+    def add(self, secret: str) -> None:
+        """Search for this one, too."""
+        if len(secret) >= SHORTEST and secret not in self.secrets:
+            self.secrets.add(secret)
+            self._base64.add(_base64_forms(secret))
+            self._others.add(_forms(secret))
+
+    def copy(self) -> Forms:
+        """Another of the same, which may be given more."""
+        other = Forms()
+        other.secrets = self.secrets.copy()
+        other._base64, other._others = self._base64.copy(), self._others.copy()
+        return other
+
+    @property
+    def longest(self) -> int:
+        """The bytes of the longest form."""
+        return max(self._base64.longest, self._others.longest)
 
     def found(self, data: bytes) -> list[Span]:
         """Where secrets are, in order; those that overlap or touch are one."""
@@ -45,17 +70,32 @@ class Forms:
 
 
 class _Texts:
-    """Texts that are searched for, also where only their beginning is there."""
+    """Texts of at least `SHORTEST` bytes that are searched for, also where only their beginning is there."""
 
-    def __init__(self, texts: Iterable[bytes]) -> None:
-        self._texts = set(texts)
-        self.longest = max(map(len, self._texts), default=0)
-        self._by_first: defaultdict[int, list[bytes]] = defaultdict(list)
-        for text in self._texts:
-            self._by_first[text[0]].append(text)
+    def __init__(self) -> None:
+        self.longest = 0
+        #: By their first `SHORTEST` bytes; and those, sorted.
+        self._by_head: dict[bytes, tuple[bytes, ...]] = {}
+        self._heads: list[bytes] = []
+
+    def add(self, texts: Iterable[bytes]) -> None:
+        for text in texts:
+            head = text[:SHORTEST]
+            known = self._by_head.get(head, ())
+            if not known:
+                insort(self._heads, head)
+            if text not in known:
+                self._by_head[head] = (*known, text)
+                self.longest = max(self.longest, len(text))
+
+    def copy(self) -> _Texts:
+        other = _Texts()
+        other.longest, other._by_head, other._heads = self.longest, self._by_head.copy(), self._heads.copy()
+        return other
 
     def found(self, data: bytes) -> Iterator[Span]:
-        for text in self._texts:
+        known = self._heads if self._few(len(data)) else self._heads_in(data)
+        for text in (text for head in known for text in self._by_head[head]):
             start = data.find(text)
             while start >= 0:
                 end = start + len(text)
@@ -65,19 +105,51 @@ class _Texts:
                 start = data.find(text, end)
 
     def begun(self, data: bytes) -> int:
-        for start in range(max(len(data) - self.longest + 1, 0), len(data)):
-            if any(text.startswith(data[start:]) for text in self._by_first.get(data[start], ())):
+        size = len(data)
+        for start in self._beginnings(data, max(size - self.longest + 1, 0)):
+            rest = data[start:]
+            texts = self._by_head[rest[:SHORTEST]]
+            if any(len(text) > len(rest) and text.startswith(rest) for text in texts):
                 return start
-        return len(data)
+        for start in range(max(size - SHORTEST + 1, 0), size):
+            rest = data[start:]
+            at = bisect_left(self._heads, rest)
+            if at < len(self._heads) and self._heads[at].startswith(rest):
+                return start
+        return size
+
+    def _beginnings(self, data: bytes, start: int) -> Iterable[int]:
+        """Where in `data`, from `start`, one of the texts may begin, in order."""
+        if not self._few(len(data) - start):
+            places = range(start, len(data) - SHORTEST + 1)
+            return (place for place in places if data[place : place + SHORTEST] in self._by_head)
+        found: list[int] = []
+        for head in self._heads:
+            place = data.find(head, start)
+            while place >= 0:
+                found.append(place)
+                place = data.find(head, place + 1)
+        return sorted(found)
+
+    def _heads_in(self, data: bytes) -> set[bytes]:
+        """Those of the heads that are there."""
+        heads = (data[at : at + SHORTEST] for at in range(len(data) - SHORTEST + 1))
+        return {head for head in heads if head in self._by_head}
+
+    def _few(self, size: int) -> bool:
+        """Whether it is faster to search `size` bytes for each head than to look at each of the bytes."""
+        return len(self._heads) < min(size // 2, MANY)
 
 
 def _forms(secret: str) -> Iterator[bytes]:
-    """The secret as it may appear: raw, a line of it, in JSON once or twice, in a URL, in hex."""
+    """The secret as it may appear: raw, a line of it, in JSON once or twice, in a URL, in HTML, in a shell, in hex."""
     data = secret.encode("utf-8", "surrogatepass")
     yield data
     yield from (line for line in data.splitlines() if len(line) >= SHORTEST)
     yield from (data.hex().encode(), data.hex().upper().encode())
-    for escaped in (secret.encode("unicode_escape").decode(), repr(secret)[1:-1]):
+    for text in (escape(secret), escape(secret, quote=False), *(secret.replace("'", by) for by in QUOTES)):
+        yield text.encode("utf-8", "surrogatepass")
+    for escaped in (secret.encode("unicode_escape").decode(), repr(secret)[1:-1], repr(data)[2:-1]):
         yield from (escaped.encode("utf-8", "surrogatepass"), json.dumps(escaped)[1:-1].encode())
         yield json.dumps(escaped, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
     for ascii_only in (False, True):

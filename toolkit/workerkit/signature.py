@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+from types import NoneType, SimpleNamespace, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -31,8 +31,15 @@ class Kept:
     default: Any
 
 
-#: `Job`, the `Resource` class that is asked for, `Kept`, or the parameter itself: a key of the input.
-Filling = type | Kept | Parameter
+@attrs.frozen
+class Perhaps:
+    """Fills a parameter with a resource, or with None where nobody provided one."""
+
+    kind: type
+
+
+#: `Job`, the `Resource` class that is asked for, `Perhaps` one, `Kept`, or the parameter itself: a key of the input.
+Filling = type | Perhaps | Kept | Parameter
 
 
 @attrs.frozen
@@ -60,6 +67,8 @@ class Signature:
                 return given.pop(filling.name)
             if isinstance(filling, Kept):
                 return filling.default
+            if isinstance(filling, Perhaps):
+                return job.find(filling.kind)
             return job if filling is Job else job.use(filling)
 
         positional = tuple(map(argument, self.positional))
@@ -118,8 +127,9 @@ def _filled_with(parameter: Parameter, jobs: Sequence[str]) -> Filling:
     annotation = parameter.annotation
     if annotation is parameter.empty:
         return Kept(parameter.default) if jobs and parameter.default is not parameter.empty else parameter
-    resource: type | None = annotation if _is_resource(annotation) else None
-    return resource or parameter
+    if (kind := _resource_in(annotation)) is None:
+        return parameter
+    return kind if kind is annotation and parameter.default is not None else Perhaps(kind)
 
 
 def _resolved(name: str, function: Callable[..., Any], parameter: Parameter) -> Parameter:
@@ -143,18 +153,23 @@ def _resolved(name: str, function: Callable[..., Any], parameter: Parameter) -> 
             "itself, outside of functions and of `if TYPE_CHECKING:`"
         ) from error
     plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    return parameter.replace(annotation=plain if plain is Job or _is_resource(plain) else hint)
+    return parameter.replace(annotation=plain if plain is Job or _resource_in(plain) else hint)
 
 
-def _is_resource(hint: Any) -> bool:
+def _resource_in(hint: Any) -> type | None:
+    """The class of `Bucket` and of `Bucket | None`; None for what asks for no resource."""
+    options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    kinds = [option for option in options if option is not NoneType]
     # Python 3.10 takes list[int] for a type.
-    return isinstance(hint, type) and not get_args(hint) and issubclass(hint, Resource)
+    is_one = len(kinds) == 1 and isinstance(kinds[0], type) and not get_args(kinds[0])
+    return kinds[0] if is_one and issubclass(kinds[0], Resource) else None
 
 
-def _shown(name: str, filling: type | Parameter) -> str:
+def _shown(name: str, filling: type | Perhaps | Parameter) -> str:
     """A key of the input as a definition has it; what does not come from there by its type."""
-    if isinstance(filling, type):
-        return f"{name}={filling.__name__}" if name else filling.__name__
+    if isinstance(filling, (type, Perhaps)):
+        text = filling.__name__ if isinstance(filling, type) else f"{filling.kind.__name__} | None"
+        return f"{name}={text}" if name else text
     hint, default = filling.annotation, filling.default
     typed = filling.name if hint is filling.empty else f"{filling.name}: {written(hint)}"
     if default is filling.empty:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -65,8 +66,13 @@ class StreamRedactor:
 
     @property
     def held(self) -> list[tuple[int, bytes]]:
-        """The chunks that wait, as they are now: they go on to wait, and may come out changed."""
-        return [(chunk.number, chunk.json()) for chunk in self._held]
+        """The chunks that wait, as they would end: they go on to wait, and may come out changed."""
+        strings = [string for strings in self._begun.values() for string in strings]
+        before = [string.text for string in strings]
+        self._cut_off()
+        held = [(chunk.number, chunk.json()) for chunk in self._held]
+        _replace(strings, [string.text for string in strings], before)
+        return held
 
     def add(self, number: int, value: bytes) -> list[tuple[int, bytes]]:
         """Take a chunk, JSON; return those that need wait no longer, in order, masked."""
@@ -85,7 +91,8 @@ class StreamRedactor:
         return self._ready()
 
     def end(self) -> list[tuple[int, bytes]]:
-        """The chunks that are left: there will be no more."""
+        """The chunks that are left: there will be no more. What is most of a secret is masked, too."""
+        self._cut_off()
         self._begun.clear()
         return self._ready()
 
@@ -93,9 +100,7 @@ class StreamRedactor:
         """Mask in what `strings` continue, and see whether they end with the beginning of a secret."""
         strings = [*self._begun.pop(path, ()), *strings]
         texts = [string.text for string in strings]
-        for string, old, new in zip(strings, texts, self.redactor.texts(texts), strict=True):
-            if new != old:
-                string.replace(new)
+        _replace(strings, texts, self.redactor.texts(texts))
         size = self.redactor.begun_in("".join(string.text for string in strings))
         begun: deque[_String] = deque()
         while size > 0:
@@ -104,6 +109,12 @@ class StreamRedactor:
         if begun:
             self._begun[path] = list(begun)
 
+    def _cut_off(self) -> None:
+        """Mask what the strings end with, if that is enough of a secret."""
+        for strings in self._begun.values():
+            texts = [string.text for string in strings]
+            _replace(strings, texts, self.redactor.ends(texts))
+
     def _ready(self) -> list[tuple[int, bytes]]:
         waiting = {string.chunk.number for strings in self._begun.values() for string in strings[:1]}
         ready = []
@@ -111,6 +122,12 @@ class StreamRedactor:
             chunk = self._held.popleft()
             ready.append((chunk.number, chunk.json()))
         return ready
+
+
+def _replace(strings: Sequence[_String], old: Sequence[str], new: Sequence[str]) -> None:
+    for string, before, after in zip(strings, old, new, strict=True):
+        if after != before:
+            string.replace(after)
 
 
 def _strings(chunk: _Chunk) -> dict[Path, list[_String]]:

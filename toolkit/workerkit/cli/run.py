@@ -48,8 +48,11 @@ def command(
     The input is a request body as /run takes it, or just what stands in its "input". With
     --installed NAME, run a function that an installed distribution offers in place of HANDLER.
     """
+    from workerkit.target import check_file
+
     settings = settings_of(config, assignments)
     handler = target_of(handlers, installed, settings)
+    check_file(handler)
     given = read(source, handler)
     warn_of_unread(handler, settings)
     with logs_on_stderr(), quiet_stdout():
@@ -134,13 +137,25 @@ def once(handler: str, given: Given, settings: Settings) -> Ran:
 
     function = chosen(load_target(handler).functions, handler)
     with Local(function, load_plugins(settings), settings) as local:
+        say_what_was_taken_for_the_input(local.hooks, given)
         admission = admitted(local, given)
-        for name in admission.ignored:
-            tell(f"ignored: no plugin declares {name!r}")
         ran = local.run(admission.submission, show=show_progress)
         say_how_it_ended(ran)
         say_what_was_left_out(local.hooks, local.request(ran.record))
     return ran
+
+
+def say_what_was_taken_for_the_input(hooks: Hooks, given: Given) -> None:
+    """A body that has a field of a request, and no `input`, may be a slip."""
+    if given.body is given.text:
+        return
+    value = json.loads(given.text)
+    for name in hooks.fields if isinstance(value, dict) else ():
+        if name in value:
+            tell(
+                f'{given.place} has no "input", so all of it is the input; for {name} as a field of the request, '
+                f'give {{"input": ..., "{name}": ...}}'
+            )
 
 
 def admitted(local: Local, given: Given) -> Admission:

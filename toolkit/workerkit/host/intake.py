@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import attrs
 import msgspec
 
-from workerkit.errors import ApiError, PluginFailed, Refused, WorkerkitError, suggest
+from workerkit import hints
+from workerkit.errors import ApiError, PluginFailed, Refused, WorkerkitError, nearest, suggest
 from workerkit.failures import message_of, sendable
 from workerkit.hooks import Hooks
 from workerkit.host.reading import SAMPLE, Reader, kind
@@ -27,11 +30,19 @@ DAY = 86_400_000
 BOUNDS: Mapping[str, tuple[int, int]] = {"executionTimeout": (5_000, 7 * DAY), "ttl": (10_000, 7 * DAY)}
 POLICY_KEYS = (*BOUNDS, "lowPriority")
 IDEMPOTENCY_KEY_LENGTH = 255
+#: Of what requests have that means nothing here: how much of one request is told, how much in all, and
+#: characters of each. Senders choose the names, and may choose many.
+TOLD_OF_ONE, TOLD, LONGEST_TOLD = 20, 100, 60
+
+log = logging.getLogger(__name__)
 
 
 @attrs.frozen
 class Admission:
-    """A request that may be stored, and the top-level keys of its body that mean nothing here."""
+    """A request that may be stored, and what of its body means nothing here.
+
+    That is keys which no plugin declares, and members that a field does not have: `s3Config.colour`.
+    """
 
     submission: Submission
     ignored: tuple[str, ...] = ()
@@ -44,6 +55,7 @@ class Intake:
         self._hooks = hooks
         self._sealer = sealer
         self._reader = Reader(settings.limits.depth)
+        self._told: set[str] = set()
         #: By the function's own timeout, of which there are few.
         self._defaults: dict[int | None, Policy] = {None: _default_policy(settings.policy)}
 
@@ -86,7 +98,7 @@ class Intake:
             policy=policy,
             idempotency=None if idempotency_key is None else idempotency(idempotency_key, body),
         )
-        return Admission(submission, self._ignored(raw))
+        return Admission(submission, self._ignored(values, typed))
 
     def _policy(self, value: Any, timeout: int | None) -> Policy:
         default = self._defaults.get(timeout)
@@ -131,11 +143,30 @@ class Intake:
         except SealError as error:
             raise ApiError(503, "cannot_seal", f"{', '.join(secret)} cannot be kept: {error}") from error
 
-    def _ignored(self, raw: Mapping[str, msgspec.Raw]) -> tuple[str, ...]:
-        if len(raw) == 1:
+    def _ignored(self, values: Mapping[str, Any], typed: Mapping[str, Any]) -> tuple[str, ...]:
+        if len(values) == 1:
             return ()
         declared = self._hooks.fields
-        return tuple(key for key in raw if key not in ("input", "policy") and key not in declared)
+        keys = tuple(key for key in values if key not in ("input", "policy") and key not in declared)
+        members = [
+            member
+            for name in typed
+            for member in islice(hints.unknown(declared[name].type, values[name], name), TOLD)
+        ]
+        known = (*declared, "input", "policy")
+        for path, beside in islice(chain(((key, known) for key in keys), members), TOLD_OF_ONE):
+            self._tell(path[:LONGEST_TOLD], beside)
+        return (*keys, *(path for path, _ in members))
+
+    def _tell(self, path: str, known: Sequence[str]) -> None:
+        """Say once that this is ignored; it may be a slip for one of those that are known there."""
+        if path in self._told or len(self._told) >= TOLD:
+            return
+        self._told.add(path)
+        above, dot, name = path.rpartition(".")
+        near = nearest(name, known)
+        hint = f"; did you mean {above + dot + near!r}?" if near else ""
+        log.info("ignored: no plugin declares %r%s", path, hint)
 
 
 def ordered_uuid(now: int) -> str:

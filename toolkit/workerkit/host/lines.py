@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from workerkit.redaction import Redactor, cut, split
+from workerkit.redaction import Redactor, cut, ended, split
 
 LINE_LIMIT = 64 * 1024
 #: Stands in no line.
@@ -58,7 +58,9 @@ class Lines:
             self._say(None, known, ended=True)
 
     def close(self) -> None:
-        """Nothing more comes: tell all that has begun."""
+        """Nothing more comes: tell all that has begun, but for what is most of a secret."""
+        at = self._marked_at()
+        self._begun = ended(self._begun[:at], self._redactors) + ended(self._begun[at:], self._redactors)
         while self._begun:
             self.feed(b"\n")
 

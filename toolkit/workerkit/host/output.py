@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import time
 from collections import deque
+from collections.abc import Iterator
 
 import attrs
 
 from workerkit.failures import readable
 from workerkit.host.lines import Lines
+from workerkit.host.masks import Masks
 from workerkit.host.printed import LATE_OUTPUT, Key, Logbook
 from workerkit.host.run import Run
 from workerkit.redaction import Redactor
@@ -25,8 +26,6 @@ TAIL_LINES = 60
 LOGGED = re.compile(r"(?P<level>WARNING|ERROR|CRITICAL) (?=workerkit[\w.]* )")
 #: Bytes of one run that are logged.
 MOST_LOGGED = 10_000_000
-#: Seconds by which the loop's clock may be ahead of ours.
-CLOCKS = 0.1
 
 
 @attrs.define(eq=False)
@@ -63,9 +62,8 @@ class WorkerOutput:
         #: The run that everything belongs to which is not marked, and the one in which such a line has begun.
         self._only: _Speaker | None = None
         self._began: _Speaker | None = None
-        #: What is masked: the secrets of every speaker, for as long as it is one.
-        self._redactors: dict[_Speaker, Redactor] = {}
-        self._lines = Lines(self._line, self._redactors.values())
+        self._masks = Masks(self._present)
+        self._lines = Lines(self._line, self._masks.redactors)
 
     def marked_by(self, tag: str) -> None:
         """The worker marks what its runs print with `tag`."""
@@ -85,12 +83,13 @@ class WorkerOutput:
         if self._lines.between:
             self._began = self._only
         if run.redactor is not None:
-            self._redactors[speaker] = run.redactor
+            self._masks.add(run.redactor.secrets)
 
     def hide(self, frame: Hide) -> None:
         """Mask this secret, too, in whatever comes from a run, which may be over."""
         if (speaker := self._speakers.get((frame.id, frame.attempt))) is not None:
-            self._redactors[speaker] = speaker.run.hide(frame.secret)
+            speaker.run.hide(frame.secret)
+            self._masks.add([frame.secret])
 
     def ended(self, run: Run) -> None:
         """A run is over; what it printed may still be on its way."""
@@ -100,8 +99,6 @@ class WorkerOutput:
             self._late.append(speaker)
             self._book.over(key)
         self._forget()
-        if run.redactor is not None:  # a secret is not kept until the next run ends
-            asyncio.get_running_loop().call_later(LATE_OUTPUT + CLOCKS, self._forget)
 
     def failed(self, run: Run, error: str) -> None:
         """A run has raised: the log that is kept with its job ends with that. The server's log does not."""
@@ -115,8 +112,8 @@ class WorkerOutput:
             self._lines.close()
 
     def clean(self, text: str) -> str:
-        """A text of this worker, without the secrets of the runs that are in it, or were a moment ago."""
-        for redactor in self._redactors.values():
+        """A text of this worker, without the secrets of the runs that are in it, or were."""
+        for redactor in self._masks.redactors:
             text = redactor.text(text)
         return text
 
@@ -163,10 +160,14 @@ class WorkerOutput:
         known = {"worker": self._worker, "job": id, "endpoint": self._endpoint}
         log.log(level, "%s %s | %s", self._worker, id, text, extra=known)
 
+    def _present(self) -> Iterator[Redactor]:
+        """What masks the secrets of runs that are there, or were a moment ago."""
+        runs = (speaker.run.redactor for speaker in self._speakers.values())
+        return (redactor for redactor in runs if redactor is not None)
+
     def _forget(self) -> None:
-        """Those that may say nothing any more. However many there are, a run's secrets are masked until then."""
+        """Those that may say nothing any more."""
         while self._late and not self._late[0].heard:
             speaker = self._late.popleft()
-            self._redactors.pop(speaker, None)
             if self._speakers.get(speaker.key) is speaker:
                 del self._speakers[speaker.key]

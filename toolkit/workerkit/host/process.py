@@ -152,7 +152,12 @@ def _start(
         env={**environment, MARK: mark},
         start_new_session=True,
     )
-    deathpipe.arm(death, process.pid)
+    try:
+        deathpipe.arm(death, process.pid)
+    except BaseException:  # nobody would end it
+        with process:
+            process.kill()
+        raise
     return process, Tree(process.pid, mark)
 
 

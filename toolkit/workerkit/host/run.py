@@ -38,6 +38,8 @@ class Run:
     #: Masks in what its client gets, where URLs may be exempt; and how many secrets it has masked.
     outgoing: StreamRedactor | None = attrs.field(init=False)
     masked: int = 0
+    #: URLs that were exempt when there was no secret yet.
+    exempted: list[str] = attrs.field(factory=list)
     timer: asyncio.TimerHandle | None = None
     #: Chunks on their way to the disk, and why one of them did not get there.
     writes: set[asyncio.Task[Any]] = attrs.field(factory=set)
@@ -89,19 +91,22 @@ class Run:
         """The chunks that are held back now."""
         return [] if self.outgoing is None else self.outgoing.held
 
-    def hide(self, secret: str) -> Redactor:
-        """Mask this secret in whatever comes from now on; returns what masks in what is logged."""
+    def hide(self, secret: str) -> None:
+        """Mask this secret in whatever comes from now on."""
         if self.redactor is None or self.outgoing is None:
             self.redactor = Redactor([secret])
             self.outgoing = self._outgoing()
+            for url in self.exempted:
+                self.exempt(url)
         else:
             for redactor in (self.redactor, self.outgoing.redactor):
                 redactor.hide(secret)
-        return self.redactor
 
     def exempt(self, url: str) -> None:
         """Do not mask this URL in what the client gets."""
-        if self.outgoing is not None:
+        if self.outgoing is None:
+            self.exempted.append(url)
+        else:
             self.outgoing.redactor.exempt(url)
 
     def _count(self, place: str, masked: int) -> None:

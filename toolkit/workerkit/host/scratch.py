@@ -49,15 +49,21 @@ class Scratch:
     def open(self) -> None:
         """Make it, or take over what an earlier host has left. Raises `WorkerkitError`.
 
-        Several hosts may share a queue: each has the first that no other has.
+        Several hosts may share a queue: each has the first that no other has. Where all users share the
+        temporary folder, another's may be in the way, who can foresee the name.
         """
         for number in range(1, MOST_HOSTS + 1):
             path = self._base / (self._name if number == 1 else f"{self._name}-{number}")
+            if _is_anothers(path):
+                continue
             self._lock = _lock(path)
             if self._lock is not None:
                 self.path = path
                 return
-        raise WorkerkitError(f"{MOST_HOSTS} servers have folders for files of jobs at {self.path} already")
+        raise WorkerkitError(
+            f"{MOST_HOSTS} servers or other users have folders for files of jobs at {self.path} already; "
+            "name another place in [workers] scratch"
+        )
 
     def close(self) -> None:
         """Leave it to the next host; when nothing is in it, it is removed. May be called twice."""
@@ -118,6 +124,13 @@ def _temporary() -> Path:
         return Path(tempfile.gettempdir())
     except FileNotFoundError:  # there is none that can be written; `open` says so
         return Path("/tmp")  # noqa: S108 - where it would be
+
+
+def _is_anothers(path: Path) -> bool:
+    try:
+        return path.lstat().st_uid != os.geteuid()
+    except OSError:  # nothing is there, or `own` says what is wrong
+        return False
 
 
 def _lock(path: Path) -> int | None:

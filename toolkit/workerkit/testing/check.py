@@ -136,8 +136,14 @@ class _Process:
         (folder / "main.py").write_text(
             MAIN.format(path=sys.path, asked=_message(asked, folder, theirs, watched)), encoding="utf-8"
         )
-        # Neither the user's options for pytest nor other plugins of pytest have a part in this.
-        environ = {**worker_environment(), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+        environ = {
+            **worker_environment(),
+            # Neither the user's options for pytest nor other plugins of pytest have a part in this.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_ADDOPTS": "",
+            # A server that is killed leaves its scratch folder behind.
+            "TMPDIR": str(folder),
+        }
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, str(folder / "main.py")],

@@ -17,6 +17,7 @@ from typing import NoReturn
 from workerkit import deathpipe
 from workerkit.worker import termination
 from workerkit.worker.connection import Connection
+from workerkit.worker.printing import LOGGERS
 from workerkit.worker.process import serve
 
 
@@ -73,11 +74,11 @@ def _prepare_process() -> None:
     form = "%(levelname)s %(name)s %(job)s %(message)s"
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(form, defaults={"job": "-"}))
-    # Our own logger only: the root logger is the handler's to set up.
-    ours = logging.getLogger("workerkit")
-    ours.addHandler(handler)
-    ours.setLevel(logging.INFO)
-    ours.propagate = False
+    # Our own loggers only: the root logger is the handler's to set up.
+    for ours in map(logging.getLogger, LOGGERS):
+        ours.addHandler(handler)
+        ours.setLevel(logging.INFO)
+        ours.propagate = False
 
 
 if __name__ == "__main__":

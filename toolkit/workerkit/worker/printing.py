@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a line that go out in one piece; the host cuts at 64 KiB, the mark included.
 LONGEST = 63 * 1024
+#: The loggers of the toolkit and its plugins.
+LOGGERS = ("workerkit", "workerkit_plugins")
 
 
 class Printing:
@@ -205,7 +207,7 @@ def _write_all(fd: int, data: bytes) -> None:
 
 def _hand_over(old: io.TextIOWrapper, new: io.TextIOWrapper) -> None:
     """Have the log handlers that write to the old stream write to the new one."""
-    for logger in (logging.getLogger(), logging.getLogger("workerkit")):
-        for handler in logger.handlers:
+    for logger in (None, *LOGGERS):
+        for handler in logging.getLogger(logger).handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream is old:
                 handler.setStream(new)

@@ -194,14 +194,15 @@ class Slots:
             printer.hide([secret])
 
     def _armed(self, interrupt: Interrupt, job: Job, emit: Emit, cancel: Cancel) -> Run:
+        """Interrupts reach plugins and the handler, and not what happens to the job's resources at the end."""
         try:
             interrupt.arm(cancel)
-            run = self._runner.run(job, emit, cancel)
+            run = self._runner.attempt(job, emit, cancel)
             interrupt.disarm()
-        except JobCancelled:
-            # It came so late that it hit the runner: what that was about to do last is done here.
+        except JobCancelled:  # it came so late that it hit the runner
+            run = Run(status=Status.CANCELLED)
+        finally:
             job.close()
-            return Run(status=Status.CANCELLED)
         return run
 
 
