@@ -41,8 +41,13 @@ def site(pages: Mapping[str, Page]) -> Behaviour:
     return behave
 
 
-def fetched(*urls: str, fields: Mapping[str, Any] | None = None, **settings: Any) -> JobRun:
-    """A job that fetches these files; its output is name and text of each, in order."""
+def fetched(
+    *urls: str,
+    fields: Mapping[str, Any] | None = None,
+    bucket: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> JobRun:
+    """A job that fetches these files; its output is name and text of each, in order. `bucket` is the operator's."""
 
     def handler(job: Job) -> Any:
         files = [InputFile(url) for url in urls]
@@ -52,7 +57,7 @@ def fetched(*urls: str, fields: Mapping[str, Any] | None = None, **settings: Any
             job.note("left", sorted(path.name for path in job.directory.iterdir()))
         return [told(job, file.path) for file in files]
 
-    return run_job(handler, fields=fields or {}, settings={"files": settings})
+    return run_job(handler, fields=fields or {}, settings={"files": settings, "s3": {"bucket": bucket}})
 
 
 def told(job: Job, path: Path) -> list[str]:

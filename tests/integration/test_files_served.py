@@ -29,7 +29,8 @@ def tricked(job):
 
 @pytest.fixture
 def server(tmp_path: Path) -> Server:
-    return Server(tmp_path, HANDLERS, settings='[queue]\nurl = "sqlite:///jobs.db"\n')
+    settings = '[queue]\nurl = "sqlite:///jobs.db"\n[plugin.files]\nfolders = ["mistyped"]\n'
+    return Server(tmp_path, HANDLERS, settings=settings)
 
 
 def test_files_are_fetched_for_a_typed_handler_and_gone_after_the_job(server: Server) -> None:
@@ -76,5 +77,8 @@ def test_a_tricked_handler_gives_away_its_own_files_and_nothing_of_the_servers(s
         errors = {path: server.run("tricked", path).get("error", "") for path in KEPT_BACK}
         shown = server.run("tricked", "model.txt")
 
+    assert (
+        f"there is no folder '{server.folder}/mistyped', which `folders` under [plugin.files]" in server.log()
+    )
     assert {path: why for path, why in KEPT_BACK.items() if why not in errors[path]} == {}
     assert shown["output"] == "data:text/plain;base64,d2VpZ2h0cw=="

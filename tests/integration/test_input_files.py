@@ -128,6 +128,12 @@ def test_https_is_fetched_and_may_not_redirect_to_http(
     )
 
 
+def test_answers_before_the_last_one_are_passed_over_and_a_length_may_be_told_twice() -> None:
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </x.css>; rel=preload\r\nContent-Length: 9\r\n\r\n"
+    with receiver(says(hint * 2 + ok(b"meow", "Content-Length: 4"))) as server:
+        assert fetched(f"http://127.0.0.1:{server.port}/cat").output == [["cat", "meow"]]
+
+
 def test_a_file_that_is_compressed_by_its_name_is_fetched_as_it_is() -> None:
     with receiver(says_once(ok(b"\x1f\x8b", "Content-Encoding: x-gzip"))) as server:
         assert fetched(f"http://127.0.0.1:{server.port}/a.tar.gz").output == [["a.tar.gz", "\x1f\x8b"]]

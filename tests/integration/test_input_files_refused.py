@@ -61,6 +61,12 @@ def test_a_redirect_to_where_nobody_may_go_is_refused(to: str, why: str) -> None
             "s3://photos/x",
             "cannot fetch s3://photos/x: no plugin provided a Bucket for this job; send `s3Config`",
         ),
+        ("iVBORw0KGgo=", "cannot fetch iVBORw0KGgo=: an input's files may be"),
+        (
+            "iVBORw0KGgo" * 100,
+            f"cannot fetch {('iVBORw0KGgo' * 6)[:60]}…: an input's files may be https://… and http://…, s3://BUCKET/KEY "
+            "with the request's own bucket, and data:…; this seems to be base64, write it as data:image/png;base64,…",
+        ),
         ("data:image/png;base64", "cannot fetch data:image/png;base64,…: it has no comma"),
         ("data:;base64,iVBOR", "cannot fetch data:;base64,…: its base64 cannot be decoded; is it whole?"),
     ],
@@ -84,6 +90,14 @@ def test_a_url_that_cannot_be_fetched_is_told_why(url: str, said: str) -> None:
             "the server sends it compressed (gzip), though it was asked not to",
         ),
         (b"200 OK\r\nTransfer-Encoding: gzip", "in the transfer encoding 'gzip'; chunked alone can be read"),
+        (
+            b"200 OK\r\nContent-Length: -5",
+            "the server says that it has '-5' bytes, which is no number of bytes",
+        ),
+        (b"200 OK\r\nContent-Length: +5", "the server says that it has '+5' bytes"),
+        (b"200 OK\r\nContent-Length: 1_0", "the server says that it has '1_0' bytes"),
+        (b"200 OK\r\nContent-Length: " + b"9" * 5000, f"the server says that it has '{'9' * 20}' bytes"),
+        (b"103 Early Hints\r\n\r\nHTTP/1.1 " * 1000 + b"200 OK", "the server answers 103 Early Hints"),
     ],
 )
 def test_an_answer_that_is_not_the_file_is_refused(answer: bytes, said: str) -> None:
@@ -102,6 +116,10 @@ def test_an_answer_that_is_not_the_file_is_refused(answer: bytes, said: str) -> 
             "its answer ended before all of it",
         ),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "its answer ended before"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhalf\r\n",
+            "its answer is not HTTP/1.1 (BadChunk)",
+        ),
         (b"hello\r\n\r\n", "its answer is not HTTP/1.1 (BadStatusLine)"),
         (b"", "Remote end closed connection without response"),
     ],
@@ -112,14 +130,34 @@ def test_a_failure_that_may_pass_is_an_error_that_retries_repeat(answer: bytes, 
         assert f"cannot fetch http://127.0.0.1:{server.port}/x?…: {said}" in failure(url)
 
 
-def test_a_server_that_is_not_there_or_has_no_name_or_no_certificate_is_told(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_or_has_no_name_is_told() -> None:
     assert (
         failure(f"http://127.0.0.1:1/x{SECRET}") == "cannot fetch http://127.0.0.1:1/x?…: Connection refused"
     )
     assert "the name 'nobody.invalid' cannot be resolved" in failure(f"http://nobody.invalid/x{SECRET}")
-    with receiver(says(ok(b"x")), server_context(certificate(tmp_path, "127.0.0.1"))) as server:
-        said = failure(f"https://127.0.0.1:{server.port}/x{SECRET}")
-    assert "its certificate is not valid: self-signed certificate" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "trusted", "said"),
+    [
+        (
+            "127.0.0.1",
+            False,
+            "self-signed certificate; if you trust who issued it, start the server with SSL_CERT_FILE=ca.pem, "
+            "a file with its certificate",
+        ),
+        ("other.test", True, "IP address mismatch, certificate is not valid for '127.0.0.1'"),
+    ],
+)
+def test_a_certificate_that_is_not_valid_will_not_be_so_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, trusted: bool, said: str
+) -> None:
+    files = certificate(tmp_path, name)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(files))
+    with receiver(says(ok(b"x")), server_context(files)) as server:
+        told = refusal(f"https://127.0.0.1:{server.port}/x{SECRET}")
+    assert told.endswith(f"/x?…: its certificate is not valid: {said}")
 
 
 LIMIT = "the files of this input have more than 1,000 bytes, which is `limit` under [plugin.files]"
@@ -187,7 +225,7 @@ def test_the_first_failure_ends_the_others_at_once() -> None:
         base = f"http://127.0.0.1:{server.port}"
         run = fetched(f"{base}/slow", f"{base}/fails", *[f"{base}/slow"] * 20)
 
-    assert run.error == f"cannot fetch {base}/fails: the server answers 404 Not Found"
+    assert run.error == f"cannot fetch file 2 of 22, {base}/fails: the server answers 404 Not Found"
     assert run.notes["left"] == []
     assert len(server.requests) <= 5
 
@@ -204,3 +242,12 @@ def test_an_object_of_another_bucket_or_that_is_not_there_is_refused(workerkit_b
     )
     for url in (f"s3://{name}", f"s3://{name}/"):
         assert "it names no object; write it as s3://BUCKET/KEY" in refusal(url, fields=fields)
+
+
+def test_objects_of_a_bucket_that_all_requests_share_cannot_be_named(workerkit_bucket: S3Server) -> None:
+    (workerkit_bucket.folder / workerkit_bucket.bucket / "x").write_text("somebody's")
+    for url in (f"s3://{workerkit_bucket.bucket}/x", "s3://other/x", "s3://"):
+        assert refusal(url, bucket=workerkit_bucket.config()) == (
+            f"cannot fetch {url}: this job's bucket is not the request's own, so that a request cannot name what "
+            "is in it; send `s3Config`, or a presigned https URL, or have the handler call Bucket.download"
+        )

@@ -34,6 +34,15 @@ def written(job: Job, name: str = "cat.txt", text: str = "meow") -> Path:
     return path
 
 
+def closed(file: Any) -> Any:
+    file.close()
+    return file
+
+
+class Piped(io.RawIOBase):
+    """A file that cannot go back to its beginning."""
+
+
 def get(url: str) -> tuple[bytes, str | None]:
     answer = urllib3.request("GET", url, retries=False)
     assert answer.status == 200, answer.data
@@ -100,6 +109,33 @@ def test_bytes_and_pictures_are_stored_under_their_names(workerkit_bucket: S3Ser
     assert [Image.open(io.BytesIO(each)).format for each in (jpeg, png)] == ["JPEG", "PNG"]
 
 
+def test_an_open_file_and_what_holds_bytes_are_stored_whole(
+    workerkit_bucket: S3Server, tmp_path: Path
+) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (1, 1)).save(buffer, "PNG")  # and so it stands at its end
+    (tmp_path / "cat.txt").write_text("meow")
+
+    with (tmp_path / "cat.txt").open("rb") as file:
+        run = returned(
+            [
+                OutputFile(buffer, "made.png"),
+                OutputFile(buffer, "again.png"),
+                OutputFile(file),
+                OutputFile(bytearray(b"array"), "a"),
+                OutputFile(memoryview(b"view")[1:], "v"),
+                OutputFile(io.BytesIO(b"gif"), content_type="image/gif"),
+            ],
+            workerkit_bucket,
+        )
+        assert file.closed is False
+
+    names = [urlsplit(url).path.partition("/1/")[2] for url in run.output]
+    assert names == ["made.png", "again.png", "cat.txt", "a", "v", "file.gif"]
+    png = buffer.getvalue()
+    assert [get(url)[0] for url in run.output] == [png, png, b"meow", b"array", b"iew", b"gif"]
+
+
 def test_the_same_file_is_stored_once_and_files_of_one_name_are_two(workerkit_bucket: S3Server) -> None:
     def handler(job: Job) -> Any:
         path, picture = written(job), Image.new("RGB", (1, 1))
@@ -152,11 +188,29 @@ def test_a_file_that_may_not_be_taken_fails_the_job_before_any_is_stored(workerk
             lambda: OutputFile(Image.new("RGBA", (1, 1)), "a.jpg"),
             "the output's picture 'a.jpg' cannot be written: OSError: cannot write mode RGBA as JPEG; convert it",
         ),
-        (lambda: OutputFile(Image.new("RGB", (1, 1)), "a.xyz"), "cannot be written: KeyError: 'XYZ'"),
+        (
+            lambda: OutputFile(Image.new("RGB", (1, 1)), "a.xyz"),
+            "the output's picture 'a.xyz' cannot be written: Pillow knows no format for '.xyz'; "
+            "give its name another suffix than .xyz",
+        ),
         (
             lambda: OutputFile(Image.new("RGB", (1, 1)), "a"),
             "has no suffix to tell its format; name it like a.png",
         ),
+        (
+            lambda: OutputFile(closed(io.BytesIO()), "a.bin"),
+            "the output's file 'a.bin' cannot be read from its beginning: i/o operation on closed file; "
+            "give the OutputFile its path, or its bytes",
+        ),
+        (
+            lambda: OutputFile(io.StringIO("x")),
+            "the output's file 'file' cannot be read from its beginning: it gives str",
+        ),
+        (
+            lambda: OutputFile(closed(io.FileIO(__file__))),
+            "the output's file 'test_output_files.py' cannot be read",
+        ),
+        (lambda: OutputFile(Piped(), "a"), "the output's file 'a' cannot be read from its beginning: "),
         (lambda: Path("missing.txt"), "the output holds the file 'missing.txt', which does not exist"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,13 @@ def written(job: Job, text: str, name: str = "cat.txt") -> Path:
     return path
 
 
+class Exiting:
+    """A picture of a library that ends the process when it cannot write."""
+
+    def save(self, file: io.BytesIO, format: str) -> None:
+        raise SystemExit("no license")
+
+
 @pytest.mark.parametrize(
     ("name", "content_type", "kind"),
     [
@@ -30,6 +38,7 @@ def written(job: Job, text: str, name: str = "cat.txt") -> Path:
         ("cat.tar.gz", None, "application/gzip"),
         ("cat", None, "application/octet-stream"),
         ("cat.txt", "text/plain; charset=utf-8", "text/plain;charset=utf-8"),
+        ("cat.mp4", 'video/mp4; codecs="vp9, opus"', 'video/mp4;codecs="vp9%2C%20opus"'),
     ],
 )
 def test_a_file_becomes_a_data_url_of_its_type(name: str, content_type: str | None, kind: str) -> None:
@@ -67,7 +76,7 @@ def test_a_file_in_the_output_of_a_verdict_is_left_out_and_said() -> None:
     assert (run.status, run.output) == (Status.FAILED, None)
     assert str(run.error).startswith(
         "too dark (its output was left out: output.picture is of type PosixPath, which JSON cannot hold; "
-        "files are stored where a handler returns or yields them, by the plugin `files`;"
+        "the plugin `files` stores those that a handler returns or yields"
     )
 
 
@@ -79,6 +88,9 @@ def test_a_file_in_the_output_of_a_verdict_is_left_out_and_said() -> None:
         ("expires", "1h", "write seconds as a number, such as 3600"),
         ("inline", -1, "inline is -1; it must be from 0"),
         ("folders", [""], "folders holds ''; write a path"),
+        ("folders", ["/"], "folders holds '/', which is everything; name what may be seen"),
+        ("folders", ["/srv", "/usr/.."], "folders holds '/usr/..', which is everything"),
+        ("folders", ["../" * 50], "which is everything"),
         ("folders", "/data", 'write a list: ["a", "b"]'),
         ("limit", 0, "limit is 0; it must be from 1"),
         ("limit", "5GB", "write bytes as a whole number, such as 5000000000"),
@@ -90,3 +102,10 @@ def test_a_setting_that_cannot_be_is_refused_by_name(setting: str, value: object
         returned(lambda job: 1, **{setting: value})
     assert setting in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_a_picture_that_ends_its_process_when_it_is_written_is_told() -> None:
+    run = returned(lambda job: OutputFile(Exiting(), "a.png"))
+    assert str(run.error).startswith(
+        "the output's picture 'a.png' cannot be written: SystemExit: no license; convert it first"
+    )

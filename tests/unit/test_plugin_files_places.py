@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -129,12 +133,44 @@ def test_a_link_that_is_put_in_between_is_not_followed(tmp_path: Path, job: Job)
     assert look() == "harmless"
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("link", "cannot be read: too many levels of symbolic links"), ("pipe", "cannot be read: it is a pipe")],
+)
+def test_what_takes_a_files_place_after_it_was_looked_at_is_not_read(
+    tmp_path: Path, job: Job, kind: str, said: str
+) -> None:
+    path = Path(write(job.directory / "x", "harmless"))
+    secret = write(tmp_path / "elsewhere/x", "secret")
+
+    def swap(frame: FrameType, event: str, called: Any) -> None:
+        if event == "c_return" and called is os.stat and frame.f_globals["__name__"] == Places.__module__:
+            path.unlink()
+            path.symlink_to(secret) if kind == "link" else os.mkfifo(path)
+
+    sys.setprofile(swap)
+    try:
+        assert said in refusal(path, job)
+    finally:
+        sys.setprofile(None)
+    assert not stat.S_ISREG(path.lstat().st_mode)
+
+
 def test_more_folders_can_be_named_from_the_working_directory_or_in_full(tmp_path: Path, job: Job) -> None:
     path = write(tmp_path / "elsewhere/x")
 
     assert read(path, job, "../elsewhere") == "seen"
     assert read(path, job, str(tmp_path / "elsewhere")) == "seen"
     assert "none of the folders" in refusal(path, job, "../else")
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Places(("../elsewhere", str(tmp_path / "mistyped"), "missing")).check()
+
+    assert caplog.messages == [
+        f"there is no folder {str(tmp_path / folder)!r}, which `folders` under [plugin.files] names"
+        for folder in ("mistyped", "here/missing")
+    ]
 
 
 def test_the_working_directory_is_the_one_in_which_the_worker_started(

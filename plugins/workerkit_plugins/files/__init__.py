@@ -29,6 +29,11 @@ class Files:
         self._places = Places(settings.folders)
 
     @hookimpl
+    def worker_start(self) -> None:
+        """Say which folders are not there, from which no file can be taken."""
+        self._places.check()
+
+    @hookimpl
     def pre_job(self, job: Job) -> None:
         """Provide what fetches the files of a typed input; it does nothing until it is asked."""
         job.provide(Fetcher(job, self._fetch))

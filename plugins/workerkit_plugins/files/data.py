@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import binascii
 import mimetypes
+import re
 from base64 import b64decode
 from urllib.parse import unquote_to_bytes
 
 from workerkit import JobFailed
+
+#: The beginning of base64, long enough not to be a path.
+_BARE = re.compile(r"[A-Za-z0-9+/=\s]{40,200}")
+
+
+def is_bare(text: str) -> bool:
+    """Whether it seems to be base64 without its data URL."""
+    return _BARE.fullmatch(text[:200]) is not None
 
 
 def data_of(url: str) -> tuple[str, bytes]:

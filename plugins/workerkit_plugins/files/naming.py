@@ -9,8 +9,8 @@ from urllib.parse import unquote
 
 #: Characters of a name before its suffix, and of the suffix.
 STEM, SUFFIX = 100, 20
-#: Characters of a URL that are shown.
-SHOWN = 200
+#: Characters of a URL that are shown, and of what is none.
+SHOWN, FEW = 200, 60
 _UNFIT = re.compile(r"[^\w.+() -]", re.ASCII)
 _USER = re.compile(r"^([a-z][a-z0-9+.-]*:)?([/\\]*)[^/\\]*@", re.IGNORECASE)
 
@@ -44,7 +44,8 @@ def shown(url: str) -> str:
     """A URL as it may be told and logged: without its query, which may open a door, its user, and data."""
     text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in url[: SHOWN * 2])
     if text[:5].lower() == "data:":
-        return f"{text.partition(',')[0][:60]},…"
+        return f"{text.partition(',')[0][:FEW]},…"
     plain, mark = re.match(r"([^?#]*)([?#]?)", text).groups()  # type: ignore[union-attr]  # it always matches
     plain = _USER.sub(r"\1\2", plain)
-    return f"{plain[:SHOWN]}{'…' if len(plain) > SHOWN else ''}{mark and f'{mark}…'}"
+    most = SHOWN if ":" in plain else FEW
+    return f"{plain[:most]}{'…' if len(plain) > most else ''}{mark and f'{mark}…'}"

@@ -17,7 +17,16 @@ from workerkit_plugins.files.places import Places
 from workerkit_plugins.files.walking import File
 
 #: What Pillow calls a format whose suffix is not its name.
-_FORMATS = {"jpg": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "tif": "TIFF", "jp2": "JPEG2000"}
+_FORMATS = {
+    "jpg": "JPEG",
+    "jpe": "JPEG",
+    "jfif": "JPEG",
+    "tif": "TIFF",
+    "jp2": "JPEG2000",
+    "apng": "PNG",
+    "pbm": "PPM",
+    "pgm": "PPM",
+}
 
 
 @attrs.frozen(eq=False)
@@ -40,9 +49,12 @@ def outgoing(file: File, job: Job, places: Places) -> Outgoing:
     """A file of an output, looked at; a picture is written. Raises `JobFailed` with a sentence."""
     given = file if isinstance(file, OutputFile) else OutputFile(file)
     source = given.source
-    if isinstance(source, bytes):
-        return _in_memory(given, given.name or "file" + _suffix(given.content_type), source)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _in_memory(given, given.name or _unnamed(given), bytes(source))
     if not isinstance(source, (str, PathLike)):
+        if callable(getattr(source, "read", None)):
+            name = given.name or _name_of(source) or _unnamed(given)
+            return _in_memory(given, name, _read(source, name))
         name = given.name or "picture.png"
         return _in_memory(given, name, _written(source, name))
     path = os.fsdecode(source)
@@ -57,20 +69,38 @@ def outgoing(file: File, job: Job, places: Places) -> Outgoing:
     return Outgoing(name, given.content_type, status.st_size, identity, opened)
 
 
-def type_of(name: str) -> str:
-    """The media type that a name tells."""
-    kind, packed = mimetypes.guess_type(f"/{name}", strict=False)
-    return f"application/{packed}" if packed else kind or "application/octet-stream"
-
-
 def _in_memory(given: OutputFile, name: str, data: bytes) -> Outgoing:
     identity = (id(given.source), name, given.content_type)
     return Outgoing(name, given.content_type, len(data), identity, lambda: io.BytesIO(data))
 
 
-def _suffix(content_type: str | None) -> str:
-    plain = (content_type or "").partition(";")[0].strip()
-    return mimetypes.guess_extension(plain, strict=False) or ""
+def _unnamed(given: OutputFile) -> str:
+    """What a file is called that has nothing but a type, if that."""
+    plain = (given.content_type or "").partition(";")[0].strip()
+    return "file" + (mimetypes.guess_extension(plain, strict=False) or "")
+
+
+def _name_of(file: Any) -> str:
+    """What an open file says that it is called; empty when it has no name, or the number of a descriptor."""
+    name = getattr(file, "name", None)
+    return _writable(os.path.basename(name)) if isinstance(name, str) else ""
+
+
+def _read(file: Any, name: str) -> bytes:
+    """All of an open file, which stays the handler's own. Raises `JobFailed`."""
+    try:
+        file.seek(0)
+        data = file.read()
+    except (OSError, ValueError, AttributeError) as error:  # it is closed, or a pipe
+        fault = str(error).lower().rstrip(".")
+    else:
+        if isinstance(data, bytes):
+            return data
+        fault = f"it gives {type(data).__name__}, not bytes"
+    raise JobFailed(
+        f"the output's file {name!r} cannot be read from its beginning: {fault}; "
+        "give the OutputFile its path, or its bytes"
+    )
 
 
 def _written(picture: Any, name: str) -> bytes:
@@ -81,12 +111,15 @@ def _written(picture: Any, name: str) -> bytes:
             f"the output's picture {name!r} has no suffix to tell its format; name it like {name}.png"
         )
     file = io.BytesIO()
+    format = _FORMATS.get(suffix, suffix.upper())
     try:
-        picture.save(file, _FORMATS.get(suffix, suffix.upper()))
-    except Exception as error:  # whatever a library raises that cannot write it so
+        picture.save(file, format)
+    except (Exception, SystemExit) as error:  # whatever a library raises that cannot write it so
+        fault = f"{type(error).__name__}: {error}; convert it first, for example with .convert('RGB'), or"
+        if isinstance(error, KeyError) and error.args == (format,):
+            fault = f"Pillow knows no format for '.{suffix}';"
         raise JobFailed(
-            f"the output's picture {name!r} cannot be written: {type(error).__name__}: {error}; "
-            f"convert it first, for example with .convert('RGB'), or give its name another suffix than .{suffix}"
+            f"the output's picture {name!r} cannot be written: {fault} give its name another suffix than .{suffix}"
         ) from error
     return file.getvalue()
 

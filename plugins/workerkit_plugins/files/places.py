@@ -6,18 +6,29 @@ without following a link, so that nobody can put one in between.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from typing import IO
 
 from workerkit import Job, JobFailed
 
+log = logging.getLogger(__name__)
 #: What stands beside a queue's file, and how it is named; the lock is there as long as the queue is open.
 _BESIDE = re.compile(r"(?:-wal|-shm|-journal|\.key|\.lock)$")
+#: How SQLite's files begin: a database, its write-ahead log, and the log's index.
+_DATABASE = (
+    b"SQLite format 3\0",
+    b"\x37\x7f\x06\x82",
+    b"\x37\x7f\x06\x83",
+    (3_007_000).to_bytes(4, sys.byteorder),
+)
 #: How the toolkit's own folders for temporary files begin.
 _TOOLKIT = "workerkit-"
+_CURE = "write what may be seen into job.directory"
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: What opens at once or not at all, and is no terminal of this process.
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -39,6 +50,12 @@ class Places:
         self._here = os.getcwd()
         self._more = [os.path.join(self._here, folder) for folder in folders]
 
+    def check(self) -> None:
+        """Log which of the folders are not there."""
+        for folder in self._more:
+            if not os.path.isdir(folder):
+                log.warning("there is no folder %r, which `folders` under [plugin.files] names", folder)
+
     def open(self, path: str, job: Job) -> IO[bytes]:
         """Open a file to read it, without waiting for anything. Raises `JobFailed` with a sentence."""
         try:
@@ -49,7 +66,9 @@ class Places:
         if why := self._refusal(real, job):
             raise JobFailed(f"the output holds the file {shown}, {why}")
         try:
-            return os.fdopen(_opened(real), "rb")
+            file = os.fdopen(_opened(real), "rb")
+            # By what is in it: a queue may have been opened by a link, and then its lock is beside that.
+            is_kept_back = not _is_in(real, _own(job)) and _is_database(file)
         except FileNotFoundError:
             raise JobFailed(
                 f"the output holds the file {shown}, which does not exist; it must stay until the job has ended"
@@ -57,10 +76,14 @@ class Places:
         except OSError as error:
             said = (error.strerror or str(error)).lower()
             raise JobFailed(f"the output holds the file {shown}, which cannot be read: {said}") from None
+        if is_kept_back:
+            file.close()
+            raise JobFailed(f"the output holds the file {shown}, which is a database, as queues are; {_CURE}")
+        return file
 
     def _refusal(self, real: str, job: Job) -> str:
         """Why a file may not leave this machine, as the end of a sentence; empty when it may."""
-        own = os.path.realpath(job.shared_directory)
+        own = _own(job)
         scratch, temporary = os.path.dirname(own), _temporary()
         if _is_in(real, own):
             return ""
@@ -75,7 +98,7 @@ class Places:
                     reason = "which is another job's"
                 reasons.append(reason)
         if reasons:
-            return "" if "" in reasons else f"{reasons[0]}; write what may be seen into job.directory"
+            return "" if "" in reasons else f"{reasons[0]}; {_CURE}"
         folders = ", ".join(["the job's directory", *self._allowed(temporary)])
         return (
             f"which is in none of the folders that it may be in: {folders}; write it into job.directory, "
@@ -86,6 +109,10 @@ class Places:
         # The root holds everything, so to begin there is no leave to take everything.
         yield from (place for place in (os.path.realpath(self._here), temporary) if place != os.sep)
         yield from map(os.path.realpath, self._more)
+
+
+def _own(job: Job) -> str:
+    return os.path.realpath(job.shared_directory)
 
 
 def _temporary() -> str:
@@ -104,6 +131,11 @@ def _kept_back(real: str, inner: str) -> str:
     if os.path.lexists(_BESIDE.sub("", real) + ".lock"):
         return "which belongs to a queue, or is locked by another program"
     return ""
+
+
+def _is_database(file: IO[bytes]) -> bool:
+    """Whether an open file is one of SQLite's; it stays at its beginning."""
+    return os.pread(file.fileno(), max(map(len, _DATABASE)), 0).startswith(_DATABASE)
 
 
 def _is_in(path: str, folder: str) -> bool:

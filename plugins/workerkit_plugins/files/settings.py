@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -32,6 +33,8 @@ def _folders(instance: object, attribute: attrs.Attribute[Any], value: tuple[str
     for folder in value:
         if not folder.strip() or "\0" in folder:
             raise ValueError(f'{attribute.name} holds {folder!r}; write a path, or "." for all that is here')
+        if os.path.realpath(folder) == os.sep:
+            raise ValueError(f"{attribute.name} holds {folder!r}, which is everything; name what may be seen")
 
 
 @attrs.frozen(kw_only=True)

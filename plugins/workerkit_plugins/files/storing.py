@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from urllib.parse import quote
 
-from workerkit import Bucket, Job, JobFailed
-from workerkit_plugins.files.outgoing import Outgoing, type_of
+from workerkit import Bucket, Job, JobFailed, content_type_of
+from workerkit_plugins.files.outgoing import Outgoing
 from workerkit_plugins.files.settings import FilesSettings
 
 #: Files that are open at a time; a process may have some hundreds.
 OPEN = 64
+#: Files of a given type that are on their way at a time.
+PARALLEL = 4
+#: What stays as it is in the type of a data URL; a comma would end it.
+_IN_TYPES = "!\"$&'*+-./:;=@^_`|~"
 CURE = "upload them in the handler and return their URLs"
 
 
 def stored(files: Sequence[Outgoing], job: Job, settings: FilesSettings) -> list[str]:
     """The URLs of files, once they are stored. Raises `JobFailed`, and what the bucket raises."""
-    bucket = bucket_of(job)
+    bucket = job.find(Bucket)
     if bucket is None:
         return [inlined(file, settings.inline) for file in files]
     with _able(bucket, "names no objects by itself", CURE):
@@ -45,34 +51,35 @@ def inlined(file: Outgoing, most: int) -> str:
             f"without one, files of up to {most:,} bytes become part of the output. Send `s3Config` with the "
             "request, or set `bucket` and what belongs to it under [plugin.s3] for requests without one"
         )
-    kind = file.content_type or type_of(file.name)
-    return f"data:{kind.replace(' ', '')};base64,{b64encode(data).decode()}"
-
-
-def bucket_of(job: Job) -> Bucket | None:
-    """The job's bucket; None when there is none."""
-    try:
-        return job.use(Bucket)
-    except JobFailed:
-        return None
+    kind = file.content_type or content_type_of(file.name) or "application/octet-stream"
+    return f"data:{quote(kind.replace('; ', ';'), _IN_TYPES)};base64,{b64encode(data).decode()}"
 
 
 def _uploaded(bucket: Bucket, keys: Sequence[str], files: Sequence[Outgoing]) -> list[str]:
-    """Store some files, several at a time; one whose type its name does not tell goes by itself."""
+    """Store some files, several at a time. Whatever the bucket guesses, a type that was given is theirs."""
     urls: dict[str, str] = {}
     with ExitStack() as stack, _able(bucket, "cannot store them", CURE):
         sources = {key: file.open(stack) for key, file in zip(keys, files, strict=True)}
-        types = {
-            key: file.content_type
-            for key, file in zip(keys, files, strict=True)
-            if file.content_type not in (None, type_of(file.name))
-        }
+        types = {key: file.content_type for key, file in zip(keys, files, strict=True) if file.content_type}
         together = {key: source for key, source in sources.items() if key not in types}
         if together:
             urls |= zip(together, bucket.upload_many(together), strict=True)
-        for key, content_type in types.items():
-            urls[key] = bucket.upload(sources[key], key, content_type=content_type)
+        if types:
+            urls |= _several(lambda key: bucket.upload(sources[key], key, content_type=types[key]), types)
     return [urls[key] for key in keys]
+
+
+def _several(upload: Callable[[str], str], keys: Iterable[str]) -> dict[str, str]:
+    """What each upload returned, several at a time; raises what the first that failed raised."""
+    pool = ThreadPoolExecutor(PARALLEL, "workerkit-store")
+    try:
+        urls = dict(zip(keys, pool.map(upload, keys), strict=True))
+    except BaseException as error:
+        # When the job is cancelled, what is on its way ends with the bucket.
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    pool.shutdown()
+    return urls
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import string
 from collections.abc import Iterator
@@ -22,12 +23,18 @@ from workerkit_plugins.files.naming import shown
 
 MOST_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: Answers that may come before the last one.
+MOST_HINTS = 20
 #: Statuses that may be another one in a moment; others below 500 are for good.
 PASSING = frozenset({408, 425, 429})
 #: Seconds for a connection, and for what comes next on it.
 CONNECT, READ = 10.0, 30.0
 #: Bytes that are read at a time.
 STEP = 256 * 1024
+#: OpenSSL's numbers for certificates that are signed by themselves, or by nobody who is known here.
+_UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
+#: A `Content-Length`, which may have come several times.
+_LENGTH = re.compile(r"([0-9]{1,40})(?:, *\1)*")
 #: Suffixes of files that servers call compressed on top of what they are.
 _COMPRESSED = (".gz", ".tgz", ".svgz", ".br", ".zst", ".bz2", ".xz", ".z")
 
@@ -81,7 +88,10 @@ class Web:
             raise JobFailed(str(error)) from None
         except (OSError, HTTPError, HTTPException) as error:
             budget.check()  # which may have ended it
-            raise OSError(_said(error)) from None
+            cause = error.__cause__ if isinstance(error, HTTPError) and error.__cause__ else error
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                raise JobFailed(_untrusted(cause)) from None
+            raise OSError(_said(cause)) from None
 
     def _connection(self, url: Url, seconds: float) -> HTTPConnection:
         if url.scheme == "https":
@@ -100,23 +110,48 @@ class Web:
         return context
 
 
+class BadChunk(HTTPException):
+    """A chunk says that it has less than no bytes. All that comes would be read at once, whatever it is."""
+
+
 class _Answer(HTTPResponse):
-    """One whose faulty headers are not logged: urllib3 would do that together with the URL's query."""
+    """The last one to a request: those before it, such as 103 Early Hints, are passed over.
+
+    Its faulty headers are not logged: urllib3 would do that together with the URL's query.
+    """
 
     def begin(self) -> None:
         super().begin()
+        for _ in range(MOST_HINTS):
+            if self.status >= 200:
+                break
+            self.headers = self.msg = None  # type: ignore[assignment]  # as before it began
+            super().begin()
         self.msg.defects.clear()
         self.msg.set_payload("")
+
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise BadChunk
+        return size
 
 
 def _save(response: BaseHTTPResponse, name: str, file: IO[bytes], budget: Budget) -> None:
     _check(response, name)
-    if (length := response.headers.get("Content-Length", "")).isdecimal():
-        budget.expect(int(length))
+    if (length := response.headers.get("Content-Length")) is not None:
+        budget.expect(_size(length))
     while data := response.read(STEP, decode_content=False):
         file.write(data)
         budget.add(len(data))
     budget.check()  # whoever stopped it made it end
+
+
+def _size(length: str) -> int:
+    """The bytes that an answer says it has. Raises `JobFailed` when that is no number of bytes."""
+    if found := _LENGTH.fullmatch(length):
+        return int(found[1])
+    raise JobFailed(f"the server says that it has {length[:20]!r} bytes, which is no number of bytes")
 
 
 def _check(response: BaseHTTPResponse, name: str) -> None:
@@ -153,11 +188,15 @@ def _redirected(url: Url, location: str) -> Url:
     return found
 
 
-def _said(error: Exception) -> str:
+def _untrusted(error: ssl.SSLCertVerificationError) -> str:
+    said = f"its certificate is not valid: {error.verify_message.rstrip('.')}"
+    if error.verify_code not in _UNKNOWN_ISSUER:
+        return said
+    return f"{said}; if you trust who issued it, start the server with SSL_CERT_FILE=ca.pem, a file with its certificate"
+
+
+def _said(cause: BaseException) -> str:
     """What went wrong, without the URL, which urllib3 quotes."""
-    cause = error.__cause__ if isinstance(error, HTTPError) and error.__cause__ else error
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not valid: {cause.verify_message}"
     if isinstance(cause, ssl.SSLError):
         return f"TLS failed: {(cause.reason or 'unknown reason').replace('_', ' ').lower()}"
     if isinstance(cause, IncompleteRead):
