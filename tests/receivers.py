@@ -29,7 +29,10 @@ class Talk:
             (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
         )
         while len(self._rest) < length:
-            self._rest += self.sock.recv(65536)
+            data = self.sock.recv(65536)
+            if not data:
+                return b""
+            self._rest += data
         body, self._rest = self._rest[:length], self._rest[length:]
         if head:
             self._receiver.requests.append(head + body)

@@ -160,7 +160,7 @@ def weed(folder: Path) -> Iterator[S3Service]:
             command, stdout=log, stderr=log, cwd=folder, env={**os.environ, "HOME": str(folder)}
         )
         try:
-            until("weed answers, or has ended", lambda: process.poll() is not None or _answers(service.port))
+            until("weed answers, or has ended", lambda: process.poll() is not None or answers(service.port))
             assert process.poll() is None, (folder / "weed.log").read_text()
             yield service
         finally:
@@ -194,7 +194,8 @@ def _free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Whether something listens there, on 127.0.0.1."""
     with socket.socket() as sock:
         sock.settimeout(1)
         return sock.connect_ex(("127.0.0.1", port)) == 0

@@ -138,8 +138,9 @@ def _rows(what: str, found: Sequence[Member]) -> str:
 
 def _definition(term: str, value: Any) -> str:
     """A member of a class with its text."""
+    term = block(term, "python") if "\n" in term else code(term)
     text = _doc(value).replace("\n", "\n    ")
-    return f"`{term}`\n:   {text}"
+    return f"{term}\n:   {text}"
 
 
 def _signature(function: Any) -> str:

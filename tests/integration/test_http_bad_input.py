@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -109,3 +110,11 @@ def test_keys_that_mean_nothing_are_named_in_a_header(server: Server) -> None:
     )
     assert answer.status == 200
     assert answer.headers["x-workerkit-ignored"] == "webhookV2, with%20space"
+
+
+def test_members_that_a_field_does_not_have_are_named_in_the_header_too(server: Server) -> None:
+    config = {"accessId": "a", "accessSecret": "b", "bucketName": "c", "endpointUrl": "http://127.0.0.1:9"}
+    body = {"input": 1, "s3config": {}, "s3Config": {**config, "objectPaht": "d"}}
+    answer = server.http.request("POST", f"{server.url}/v2/render/run", body=json.dumps(body))
+    assert answer.status == 200, answer.data
+    assert answer.headers["x-workerkit-ignored"] == "s3config, s3Config.objectPaht"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from s3_failing import at
 from s3_servers import S3Service
 from workerkit import Bucket, Secret, SettingsError
 from workerkit.loading import load_plugins
@@ -38,6 +39,10 @@ KEY = "open sesame"
 
 def store(bucket: Bucket) -> str:
     return bucket.upload(b"x", key="k")
+
+
+def is_of_request(bucket: Bucket) -> bool:
+    return bucket.of_request
 
 
 def test_a_job_that_names_no_bucket_has_the_operators(
@@ -75,8 +80,18 @@ def test_the_requests_own_bucket_comes_first(s3: S3Service, bucket_name: str) ->
     assert s3.objects(f"{bucket_name}-default") == {}
 
 
-def test_without_either_the_job_is_told_what_to_send() -> None:
-    assert "send `s3Config` with the request" in (run_job(store, {}).error or "")
+def test_a_bucket_says_whether_the_request_brought_it() -> None:
+    config = at("https://s3.example.com")
+    settings = {"s3": {"bucket": config}}
+    assert run_job(is_of_request, {}, settings=settings).output is False
+    assert run_job(is_of_request, {}, settings=settings, fields={"s3Config": config}).output is True
+
+
+def test_without_either_the_job_is_told_what_to_send_or_to_set() -> None:
+    assert run_job(store, {}).error == (
+        "no plugin provided a Bucket for this job; send `s3Config` with the request, "
+        "or set `bucket` under [plugin.s3] (`workerkit plugins` shows whether s3 is active)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import socket
 import pytest
 
 from receivers import Behaviour, Talk, receiver, says
-from s3_failing import NOTHING, at, failure, typed
+from s3_failing import LOCAL, NOTHING, at, failure, typed
 from s3_servers import DOMAIN, S3Service
-from workerkit import Bucket
+from workerkit import Bucket, JobFailed
 from workerkit.guard import Guard
 from workerkit.guard.resolving import Answers
 from workerkit.testing import JobRun, run_job
@@ -119,6 +119,7 @@ def test_a_job_shows_the_sentence_about_its_endpoint() -> None:
     error = json.loads(asked(at("http://127.0.0.1:1")).error or "{}")
     assert error["error_type"] == "<class 'ConnectionError'>"
     assert error["error_message"] == "http://127.0.0.1:1 cannot be reached: Connection refused"
+    assert "urllib3" not in error["error_traceback"]
 
 
 def test_a_name_that_nobody_knows_is_named() -> None:
@@ -148,6 +149,15 @@ PAGE = b"Content-Type: text/html; charset=utf-8\r\nContent-Length: 0\r\n\r\n"
             "answered with a web page and the status 503; it is no S3 endpoint",
             3,
         ),
+        *[
+            (b"404 Not Found\r\n" + more, "answered 404, and not as S3 does; is it an S3 endpoint?", 2)
+            for more in (
+                NOTHING,
+                # So does the master of SeaweedFS.
+                b'X-Amz-Request-Id: 18EB\r\nContent-Length: 13\r\n\r\n{"error":"x"}',
+                b"Content-Length: 7\r\n\r\n<gone/>",
+            )
+        ],
         (b"503 Unavailable\r\n" + NOTHING, "answered ListObjectsV2 with 503: Service Unavailable", 6),
         (b"400 Bad Request\r\n" + NOTHING, "answered ListObjectsV2 with 400: Bad Request", 4),
         (
@@ -180,15 +190,18 @@ def closes(talk: Talk) -> None:
     talk.read()
 
 
+def test_what_answers_as_s3_does_has_no_such_bucket() -> None:
+    body = b"<Error><Code>NoSuchBucket</Code></Error>"
+    head = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with receiver(says(head + body)) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        assert failure(typed(at(url))).startswith(f"the bucket 'photos' does not exist at {url}")
+
+
 @pytest.mark.parametrize(
     ("scheme", "behave", "said"),
     [
         ("http", closes, "closed the connection without an answer; if it speaks TLS, write https://"),
-        (
-            "https",
-            lambda talk: talk.sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-            "does not speak TLS; write http:// if it is meant to be plain",
-        ),
         ("http", says(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), "closed the connection without an answer"),
     ],
 )
@@ -196,3 +209,21 @@ def test_what_does_not_speak_http_or_tls_is_told(scheme: str, behave: Behaviour,
     with receiver(behave) as server:
         url = f"{scheme}://127.0.0.1:{server.port}"
         assert failure(typed(at(url))).startswith(f"{url} {said}")
+
+
+def test_a_plain_port_fails_the_job_and_is_not_tried_again() -> None:
+    with receiver(lambda talk: talk.sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        with pytest.raises(JobFailed) as caught:
+            Clients().connect(typed(at(url)), LOCAL)
+    assert str(caught.value) == f"{url} does not speak TLS; write http:// if it is meant to be plain"
+    assert server.connections == 1
+
+
+def test_tls_that_is_not_agreed_on_may_be_the_next_time() -> None:
+    alert = bytes([21, 3, 3, 0, 2, 2, 40])  # fatal, handshake_failure
+    with (
+        receiver(lambda talk: talk.sock.sendall(alert)) as server,
+        pytest.raises(ConnectionError, match="did not agree on TLS: "),
+    ):
+        Clients().connect(typed(at(f"https://127.0.0.1:{server.port}")), LOCAL)

@@ -18,11 +18,20 @@ from s3_servers import S3Service
 from workerkit import JobFailed, Secret
 from workerkit.guard import Guard
 from workerkit.guard.resolving import Answers
+from workerkit.testing import Serve
 from workerkit_plugins.s3.client import Clients
 from workerkit_plugins.s3.config import S3Config
 from workerkit_plugins.s3.refusals import explained
 
 EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+KEPT = EMPTY.replace(b"Connection: close\r\n", b"")
+HANDLER = """
+from workerkit import Bucket, worker_function
+
+@worker_function(retries=2)
+def store(bucket: Bucket):
+    return bucket.upload(b"x", key="k")
+"""
 
 
 class Turns:
@@ -81,13 +90,34 @@ def test_the_endpoints_certificate_must_be_that_of_its_name(
     files = certificate(tmp_path, "storage.test")
     monkeypatch.setenv("SSL_CERT_FILE", str(files))
     guard = Guard(loopback=True, resolver=Turns("127.0.0.1"))
-    answer = EMPTY.replace(b"Connection: close\r\n", b"")
-    with receiver(says(answer), server_context(files)) as server:
+    with receiver(says(KEPT), server_context(files)) as server:
         clients = Clients()
         clients.connect(at(f"https://storage.test:{server.port}"), guard).close()
-        with pytest.raises(ConnectionError, match=r"cannot be trusted: .* not valid for 'other\.test'"):
-            clients.connect(at(f"https://other.test:{server.port}"), guard)
-    assert len(server.requests) == 1
+        other = f"https://other.test:{server.port}"
+        with pytest.raises(JobFailed) as caught:
+            clients.connect(at(other), guard)
+    assert str(caught.value) == (
+        f"{other} cannot be trusted: Hostname mismatch, certificate is not valid for 'other.test'"
+    )
+    assert (len(server.requests), server.connections) == (1, 2)
+
+
+def test_a_certificate_of_ones_own_is_trusted_when_workerkit_is_started_with_it(
+    tmp_path: Path, workerkit_serve: Serve
+) -> None:
+    files = certificate(tmp_path, "127.0.0.1")
+    with receiver(says(KEPT), server_context(files)) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        config = {"accessId": "i", "accessSecret": "hush", "bucketName": "photos", "endpointUrl": url}
+        trusting = workerkit_serve(HANDLER, environ={"SSL_CERT_FILE": str(files)})
+        assert trusting.run("store", {}, s3Config=config)["output"] == f"{url}/photos/k"
+
+        before = server.connections
+        assert workerkit_serve(HANDLER).run("store", {}, s3Config=config)["error"] == (
+            f"{url} cannot be trusted: self-signed certificate; if its issuer is your own, "
+            "start workerkit with SSL_CERT_FILE=ca.pem, the issuer's certificate"
+        )
+        assert server.connections == before + 1
 
 
 def test_amazon_is_sent_checksums_and_others_are_not() -> None:

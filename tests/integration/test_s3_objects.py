@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import io
 import os
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -199,10 +202,42 @@ def test_files_are_sent_from_where_they_stand_and_pipes_to_their_end(
 
 
 def test_an_object_that_is_not_there_is_a_file_that_is_not_found(config: dict[str, str]) -> None:
-    with pytest.raises(FileNotFoundError, match="there is no object 'none' in the bucket 'photos-"):
-        run(config, lambda bucket: bucket.open("none"))
-    with pytest.raises(FileNotFoundError, match="there is no object 'none' in the bucket 'photos-"):
-        run(config, lambda bucket: bucket.download("none"))
+    missing: list[Callable[[Bucket], object]] = [
+        lambda bucket: bucket.open("none"),
+        lambda bucket: bucket.download("none"),
+    ]
+    for use in missing:
+        with pytest.raises(FileNotFoundError, match="there is no object 'none' in the bucket '") as caught:
+            run(config, use)
+        assert "botocore" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("key", ["", "folder/", 5])
+def test_a_key_that_names_no_object_is_refused_before_anything_is_stored(
+    s3: S3Service, config: dict[str, str], bucket_name: str, key: Any
+) -> None:
+    def refused(act: Callable[[Bucket], object]) -> str:
+        with pytest.raises((TypeError, ValueError)) as caught:
+            run(config, act)
+        return str(caught.value)
+
+    said = {
+        refused(lambda bucket: bucket.upload(b"x", key)),
+        refused(lambda bucket: bucket.upload_many({"good": b"x", key: b"x"})),
+        refused(lambda bucket: bucket.open(key, "w")),
+    }
+    assert said == {
+        "an object's key must be a str, not a value of type int"
+        if key == 5
+        else f"the key {key!r} names no object; end it with a name, such as bucket.key('picture.png')"
+    }
+    assert s3.objects(bucket_name) == {}
+
+
+def test_a_bucket_shows_its_name_and_endpoint_and_no_keys(
+    s3: S3Service, config: dict[str, str], bucket_name: str
+) -> None:
+    assert run(config, repr) == f"S3Bucket({bucket_name!r} at {s3.url})"
 
 
 def test_a_wrong_mode_says_which_ones_there_are(config: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from s3_runs import Runs, run
 from s3_servers import S3Service
+from waiting import until
 from workerkit import Bucket, JobFailed
 
 MIB = 1 << 20
@@ -74,7 +75,7 @@ def test_of_many_the_first_that_fails_is_raised_when_none_is_on_its_way_any_more
             bucket.upload_many(sources)
         with pytest.raises(JobFailed, match="accessSecret"):
             run({**config, "accessSecret": "wrong"}, lambda other: other.upload_many(paths[:3]))
-        assert set(threading.enumerate()) <= before
+        until("all threads have ended", lambda: set(threading.enumerate()) <= before)
 
     run(config, handler)
     assert s3.uploads(bucket_name) == {}

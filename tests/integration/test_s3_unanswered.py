@@ -102,3 +102,9 @@ def test_an_answer_does_not_fill_the_memory() -> None:
     with receiver(behave) as server:
         url = f"http://127.0.0.1:{server.port}"
         assert failure(typed(at(url))) == f"{url} answered with more than 32,000,000 bytes"
+
+
+def test_an_answer_whose_head_is_dripped_is_given_up() -> None:
+    with receiver(drips(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a")) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        assert failure(typed(at(url))) == f"{url} did not answer within 8 s"

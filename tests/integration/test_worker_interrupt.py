@@ -14,7 +14,7 @@ from workerkit.wire import Chunk, Drain, JobEnd, PluginRef, Progress, RunJob, St
 
 HANDLERS = """
 import os, signal, subprocess, threading, time
-from workerkit import JobCancelled, hookimpl, worker_function
+from workerkit import JobCancelled, Resource, hookimpl, worker_function
 
 def begun():
     print("begun", flush=True)
@@ -97,6 +97,20 @@ class Slow:
         if job["input"] != "quick":
             begun()
             time.sleep(600)
+
+class Door(Resource):
+    def run_ended(self):
+        print("closing", flush=True)
+        for _ in range(1000):  # a minute at most
+            time.sleep(0.06)
+            if os.path.exists("go"):
+                break
+        print("closed", flush=True)
+
+class Doors:
+    @hookimpl
+    def pre_job(self, job):
+        job.provide(Door())
 """
 OWN = """
 import os, signal, time
@@ -170,6 +184,17 @@ def test_a_hook_is_interrupted_as_the_handler_is(host: Host) -> None:
     host.send(Stop("j", 1, "cancelled"))
 
     assert host.receive_end() == JobEnd(0, "j", 1, "CANCELLED", interrupted=True)
+
+
+def test_what_closes_a_runs_resources_is_not_interrupted(host: Host, tmp_path: Path) -> None:
+    serve(host, "stops", plugin="Doors")
+    begin(host, b'"quick"')
+    assert host.line() == "closing"
+    host.send(Stop("j", 1, "cancelled"))
+    (tmp_path / "go").touch()
+
+    assert host.line() == "closed"
+    assert host.receive_end() == JobEnd(0, "j", 1, "COMPLETED", output=b'"done"')
 
 
 @pytest.mark.parametrize("after", range(8))

@@ -7,12 +7,13 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from waiting import until
-from workerkit.host.process import WorkerProcess
+from workerkit.host.process import WorkerProcess, _start
 
 
 class Crowded(asyncio.SelectorEventLoop):
@@ -49,3 +50,20 @@ def test_it_is_ended_and_nothing_of_it_stays_open() -> None:
 
     until("it has ended", lambda: "workerkit.worker" not in children())
     until("no descriptor is left", lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no pipe is armed")
+def test_one_whose_death_pipe_cannot_be_armed_is_ended(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    # What is opened so can be handed over, and nothing can be set for it.
+    death = os.open(tmp_path, os.O_PATH)
+    try:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            _start([sys.executable, "-c", "import time; time.sleep(600)"], os.environ, writing, death)
+    finally:
+        os.close(writing)
+        os.close(death)
+
+    with open(reading, "rb") as pipe:
+        assert pipe.read() == b""  # it comes to an end, so nobody holds the other one
+    assert "time.sleep(600)" not in children()

@@ -102,6 +102,13 @@ def test_several_slots_run_plain_functions_at_the_same_time(host: Host) -> None:
     assert host.drain()[0] == 0
 
 
+def test_what_a_built_in_plugin_logs_has_its_level_and_its_logger(host: Host) -> None:
+    files = PluginRef("files", "workerkit_plugins.files:Files", {"folders": ["missing"]})
+    host.serve("echo", plugins=(files,))
+    assert host.line().startswith("WARNING workerkit_plugins.files.places - there is no folder ")
+    assert host.drain() == (0, "")
+
+
 def test_worker_start_and_worker_stop_surround_the_jobs(host: Host) -> None:
     host.serve("echo", plugins=(PluginRef("camera", "camera_plugin:Camera"),))
     assert host.line() == "start w1 echo 1"

@@ -56,6 +56,7 @@ async def checks(job: Job, camera: Camera) -> None:
     assert_type(generator(job), Generator[int, None, str])
     assert_type(async_generator(job), AsyncGenerator[float, None])
     assert_type(job.use(Camera), Camera)
+    assert_type(job.find(Camera), Camera | None)
     assert_type(plain.name, str)
     undecorated: Callable[..., dict[str, int]] = plain.function
     assert_type(undecorated(job), dict[str, int])

@@ -41,6 +41,20 @@ def refusal(guard: Guard | None = None, **changes: Any) -> str:
         ({"accessId": " "}, "accessId is empty"),
         ({"accessSecret": Secret("")}, "accessSecret is empty"),
         ({"sessionToken": Secret("")}, "sessionToken is empty"),
+        *[
+            (
+                {member: value},
+                f"{member} must not contain control characters, such as a line break at its end",
+            )
+            for member, value in (
+                ("accessId", "id\n"),
+                ("accessSecret", Secret("hush\r\n")),
+                ("sessionToken", Secret("to\x00ken")),
+                ("accessId", "i\x85d"),
+            )
+        ],
+        ({"accessId": "clé"}, "accessId may hold ASCII characters only"),
+        ({"sessionToken": Secret("\u200btoken")}, "sessionToken may hold ASCII characters only"),
         ({"bucketName": "photos/cats"}, "bucketName must be the name alone; put folders into objectPath"),
         (
             {"bucketName": "my photos"},
@@ -50,10 +64,26 @@ def refusal(guard: Guard | None = None, **changes: Any) -> str:
             {"region": "eu west"},
             "region may hold letters, digits and inner hyphens only, such as eu-west-1",
         ),
+        *[
+            (
+                {"objectPath": path},
+                "objectPath must be names with single slashes, such as renders/2026, without . and ..",
+            )
+            for path in ("..", "a/../b", "/a/../../b/", "a//b", "./a")
+        ],
     ],
 )
 def test_a_member_that_no_client_could_use_is_refused(changes: dict[str, Any], sentence: str) -> None:
     assert refusal(**changes) == f"s3Config.{sentence}"
+
+
+def test_a_secret_that_is_never_sent_may_have_any_letters() -> None:
+    config(accessSecret=Secret("clé secrète")).check()
+
+
+@pytest.mark.parametrize("path", ["", "/", "a", "/a/b/", "//a.b/..c/"])
+def test_an_object_path_may_have_slashes_around_it(path: str) -> None:
+    config(objectPath=path).check()
 
 
 @pytest.mark.parametrize(

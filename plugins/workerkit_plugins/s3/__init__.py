@@ -45,7 +45,7 @@ class S3:
         if FIELD in job.fields:
             bucket = S3Bucket(job, job.fields[FIELD], self._clients, self._guard)
         elif self._default is not None:
-            bucket = S3Bucket(job, self._default, self._clients, self._anywhere)
+            bucket = S3Bucket(job, self._default, self._clients, self._anywhere, of_request=False)
         else:
             return
         if job.attempt > 1:

@@ -6,25 +6,29 @@ import io
 import logging
 import math
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from functools import partial
 from os import PathLike
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import quote
+from weakref import WeakSet
 
-from workerkit import Bucket, Job, StoredObject
+from workerkit import Bucket, Job, StoredObject, content_type_of
 from workerkit.guard import Guard
 from workerkit_plugins.s3 import elsewhere
 from workerkit_plugins.s3.client import Clients
 from workerkit_plugins.s3.config import S3Config
 from workerkit_plugins.s3.files import TextUpload, Upload, reader
+from workerkit_plugins.s3.keys import RunKeys, checked
+from workerkit_plugins.s3.life import Life
 from workerkit_plugins.s3.meter import Meter, Progress
 from workerkit_plugins.s3.refusals import explained
-from workerkit_plugins.s3.transfer import THREADS, Place, Sending, Source, fetch, kind_of
-from workerkit_plugins.s3.uploads import OVER, OpenUploads, left_in
+from workerkit_plugins.s3.together import together
+from workerkit_plugins.s3.transfer import THREADS, Place, Sending, Source, fetch
+from workerkit_plugins.s3.uploads import OpenUploads, left_in
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -44,38 +48,33 @@ _NOT_FOUND = ("404", "NoSuchKey", "NotFound")
 class S3Bucket(Bucket):
     """Opened by a config for a job; its clients go where `guard` lets them. Threads of the job may share it."""
 
-    def __init__(self, job: Job, config: S3Config, clients: Clients, guard: Guard) -> None:
+    def __init__(
+        self, job: Job, config: S3Config, clients: Clients, guard: Guard, *, of_request: bool = True
+    ) -> None:
         self.name = config.bucketName
+        self.of_request = of_request
         self._job = job
         self._config = config
         self._clients = clients
         self._guard = guard
         self._lock = threading.Lock()
-        self._closed = False
+        self._life = Life()
         self._connected: S3Client | None = None
         self._multipart: OpenUploads | None = None
         self._signing: S3Client | None = None
         self._base: str | None = None
-        self._names: Counter[str] = Counter()
+        self._keys = RunKeys(config.objectPath.strip("/"), job.id, str(job.attempt))
         # With the file that the handler holds: a text file that is collected would publish itself.
         self._writers: dict[Upload, object] = {}
-        self._readers: list[io.BufferedIOBase] = []
+        self._readers: WeakSet[io.BufferedIOBase] = WeakSet()
+        self._filesystems: list[Any] = []
+
+    def __repr__(self) -> str:
+        return f"S3Bucket({self.name!r} at {self._config.endpoint.shown})"
 
     def key(self, name: str) -> str:
         """A key of this run alone; see `Bucket.key`."""
-        path = PurePosixPath(name)
-        if path.is_absolute() or path.name in ("", "..") or ".." in path.parts:
-            raise ValueError(
-                f"an object cannot be named {name!r}; give a name or a path below this run's folder"
-            )
-        with self._lock:
-            free = path
-            while free.as_posix() in self._names:
-                free = path.with_name(f"{self._names[path.as_posix()]}-{path.name}")
-                self._names[path.as_posix()] += 1
-            self._names[free.as_posix()] = 1
-        parts = (self._config.objectPath.strip("/"), self._job.id, str(self._job.attempt), free.as_posix())
-        return "/".join(part for part in parts if part)
+        return self._keys.fresh(name)
 
     def open(self, key: str, mode: str = "rb", *, encoding: str | None = None) -> IO[Any]:
         """Open an object as a file; see `Bucket.open`."""
@@ -85,9 +84,10 @@ class S3Bucket(Bucket):
         if mode[0] == "r":
             with self._finding(key):
                 binary = reader(self._client, self._config, self._place(key))
-            self._readers.append(binary)
+            with self._lock:
+                self._readers.add(binary)
             return cast(IO[Any], io.TextIOWrapper(binary, encoding=text) if text else binary)
-        upload = self._writer(key, kind_of(key))
+        upload = self._writer(checked(key), content_type_of(key))
         if text:
             self._writers[upload] = TextUpload(cast(Any, upload), encoding=text)
         return cast(IO[Any], self._writers[upload])
@@ -102,7 +102,7 @@ class S3Bucket(Bucket):
     ) -> str:
         """Store a file or bytes and return the object's URL; see `Bucket.upload`."""
         what = Sending.of(source)
-        key = key or self.key(what.name)
+        key = self.key(what.name) if key is None else checked(key)
         meter = Meter(self._job, progress, what.name, what.size)
         self._send(key, what, content_type, meter, THREADS)
         return self._url(key)
@@ -119,25 +119,22 @@ class S3Bucket(Bucket):
                 "upload_many takes a list of paths, or a dict of sources by their keys; see upload"
             )
         if isinstance(sources, Mapping):
-            named = [(key, Sending.of(source)) for key, source in sources.items()]
+            named = [(checked(key), Sending.of(source)) for key, source in sources.items()]
         else:
             named = [(self.key(what.name), what) for what in map(Sending.of, sources)]
         meter = Meter(self._job, progress, f"{len(named)} objects", len(named), unit="objects")
         threads = min(THREADS, max(1, MANY // max(1, len(named))))
+        stopped = threading.Event()
+
+        def moved(more: int) -> None:
+            if stopped.is_set():
+                raise CancelledError("upload_many was interrupted")
 
         def send(key: str, what: Sending) -> None:
-            self._send(key, what, None, lambda more: None, threads)
+            self._send(key, what, None, moved, threads)
             meter(1)
 
-        with ThreadPoolExecutor(MANY, "workerkit-s3") as pool:
-            sending = [pool.submit(send, *each) for each in named]
-            try:
-                wait(sending, return_when=FIRST_EXCEPTION)
-            finally:
-                pool.shutdown(cancel_futures=True)
-        for each in sending:
-            if not each.cancelled():
-                each.result()
+        together([partial(send, *each) for each in named], MANY, stopped.set)
         return [self._url(key) for key, _ in named]
 
     def download(
@@ -146,9 +143,10 @@ class S3Bucket(Bucket):
         """Fetch an object into a file; see `Bucket.download`."""
         to = self._own_path(key) if path is None else Path(path)
         with self._finding(key), explained(self._config):
-            client = self._client
-            size = client.head_object(Bucket=self.name, Key=key)["ContentLength"]
-            fetch(client, self._place(key), to, Meter(self._job, progress, to.name, size, verb="downloading"))
+            size = self._client.head_object(Bucket=self.name, Key=key)["ContentLength"]
+            meter = Meter(self._job, progress, to.name, size, verb="downloading")
+            # Asked for again: the job may be over, and its folder gone.
+            fetch(self._client, self._place(key), to, meter)
         return to
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
@@ -175,7 +173,10 @@ class S3Bucket(Bucket):
 
     def fsspec(self) -> Any:
         """The service as a file system of fsspec; see `Bucket.fsspec`."""
-        return elsewhere.filesystem(self._client, self._config, self._guard)
+        client, multipart = self._client, cast(OpenUploads, self._multipart)
+        files = elsewhere.filesystem(client, self._config, self._guard, multipart.watch)
+        self._filesystems.append(files)
+        return files
 
     def environ(self) -> dict[str, str]:
         """Variables for one program; see `Bucket.environ`."""
@@ -183,31 +184,34 @@ class S3Bucket(Bucket):
 
     def tidy(self) -> None:
         """Abort what earlier runs of the job have left open, where they were killed. Never raises."""
-        left = left_in(self._job.shared_directory / NOTES)
-        if left:
-            self._quietly(lambda: self._client)
-            if self._multipart is not None:
-                self._multipart.abort(left)
+        self._quietly(self._abort_what_is_left)
 
     def run_ended(self) -> None:
         """Abandon what was not closed, and disconnect; from now on nothing goes through here. Never raises."""
+        self._life.end()
         for upload in list(self._writers):
             log.warning("an object in bucket %r was left open by its job; it is not stored", self.name)
-            self._quietly(upload.abandon)
-        for binary in self._readers:
-            self._quietly(binary.close)
-        with self._lock:
-            self._closed = True
+            self._quietly(upload.give_up)
         if self._multipart is not None:
-            self._multipart.close()
+            self._quietly(self._multipart.close)
+        for binary in list(self._readers):
+            self._quietly(binary.close)
+        for files in self._filesystems:
+            self._quietly(partial(elsewhere.disconnect, files))
+        self._filesystems.clear()
         for client in (self._connected, self._signing):
             if client is not None:
                 self._quietly(client.close)
 
+    def _abort_what_is_left(self) -> None:
+        if left := left_in(self._job.shared_directory / NOTES):
+            self.client()  # connects
+            cast(OpenUploads, self._multipart).abort(left)
+
     def _send(
         self, key: str, what: Sending, kind: str | None, moved: Callable[[int], None], threads: int
     ) -> None:
-        kind = kind or kind_of(key, what.name)
+        kind = kind or content_type_of(key, what.name)
         if what.size is None:
             with self._writer(key, kind) as file:
                 what.copy(cast(IO[bytes], file), moved)
@@ -223,12 +227,15 @@ class S3Bucket(Bucket):
     @property
     def _client(self) -> S3Client:
         with self._lock:
-            if self._closed:
-                raise RuntimeError(OVER)
+            self._life.check()
             if self._connected is None:
                 self._hide_keys()
-                self._connected = self._clients.connect(self._config, self._guard)
-                self._multipart = OpenUploads(self._connected, lambda: self._job.shared_directory / NOTES)
+                client = self._clients.connect(self._config, self._guard)
+                if self._life.is_over:  # nobody waited at the end for an endpoint to answer
+                    client.close()
+                    self._life.check()
+                self._multipart = OpenUploads(client, self._life, lambda: self._job.shared_directory / NOTES)
+                self._connected = client
             return self._connected
 
     @property
@@ -237,6 +244,7 @@ class S3Bucket(Bucket):
         if self._config.publicEndpointUrl is None:
             return self._client
         with self._lock:
+            self._life.check()
             if self._signing is None:
                 self._hide_keys()
                 self._signing = self._clients.signer(self._config, self._guard)
@@ -281,7 +289,7 @@ class S3Bucket(Bucket):
         except (ClientError, OSError) as exc:
             answer = exc if isinstance(exc, ClientError) else exc.__cause__
             if isinstance(answer, ClientError) and answer.response["Error"].get("Code") in _NOT_FOUND:
-                raise FileNotFoundError(f"there is no object {key!r} in the bucket {self.name!r}") from exc
+                raise FileNotFoundError(f"there is no object {key!r} in the bucket {self.name!r}") from None
             raise
 
     def _quietly(self, act: Callable[[], object]) -> None:

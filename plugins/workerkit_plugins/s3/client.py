@@ -125,8 +125,12 @@ class _Sending:
 
     sender: Any
 
+    def end_within(self, seconds: float) -> None:
+        """See `Sender.end_within`."""
+        self.sender.end_within(seconds)
+
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, those in the midst of something too."""
         super().close()  # type: ignore[misc]
         self.sender.close()
 

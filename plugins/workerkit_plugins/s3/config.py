@@ -12,6 +12,7 @@ from workerkit_plugins.s3.endpoint import Asked, Endpoint
 #: As boto3 takes them.
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _REGION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @attrs.frozen(kw_only=True)
@@ -36,20 +37,24 @@ class S3Config:
     addressingStyle: Asked = "auto"
     #: In place of `endpointUrl` in the URLs that are returned, where those who get them reach the service otherwise.
     publicEndpointUrl: str | None = None
-    #: Where in the bucket objects without a key of their own go.
+    #: The folder in the bucket for objects without a key of their own.
     objectPath: str = ""
 
     def check(self) -> None:
         """Raise ValueError with `member sentence` for the first member that cannot be right."""
         for name in ("accessId", "accessSecret", "bucketName", "sessionToken"):
-            if (value := getattr(self, name)) is not None and not _plain(value).strip():
-                raise ValueError(f"{name} is empty")
+            if (value := getattr(self, name)) is not None:
+                _check_text(name, _plain(value))
         if "/" in self.bucketName:
             raise ValueError("bucketName must be the name alone; put folders into objectPath")
         if not _BUCKET.fullmatch(self.bucketName):
             raise ValueError("bucketName may hold letters, digits, hyphens, dots and underscores only")
         if self.region and not _REGION.fullmatch(self.region):
             raise ValueError("region may hold letters, digits and inner hyphens only, such as eu-west-1")
+        if (folder := self.objectPath.strip("/")) and not {"", ".", ".."}.isdisjoint(folder.split("/")):
+            raise ValueError(
+                "objectPath must be names with single slashes, such as renders/2026, without . and .."
+            )
         for name in ("endpointUrl", "publicEndpointUrl"):
             if (text := getattr(self, name)) is not None:
                 try:
@@ -71,6 +76,16 @@ class S3Config:
 
     def _endpoint(self, text: str) -> Endpoint:
         return Endpoint.of(text, self.bucketName, self.region, self.addressingStyle)
+
+
+def _check_text(name: str, text: str) -> None:
+    if not text.strip():
+        raise ValueError(f"{name} is empty")
+    if _CONTROL.search(text):
+        raise ValueError(f"{name} must not contain control characters, such as a line break at its end")
+    # These go into headers; accessSecret is never sent.
+    if name in ("accessId", "sessionToken") and not text.isascii():
+        raise ValueError(f"{name} may hold ASCII characters only")
 
 
 def _plain(value: str | Secret) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Seconds for a name.
 _RESOLVED_WITHIN = 5.0
+#: Seconds.
+DISCONNECTED_WITHIN = 2.0
 
 
 def environ(client: S3Client, config: S3Config) -> dict[str, str]:
@@ -39,14 +42,19 @@ def environ(client: S3Client, config: S3Config) -> dict[str, str]:
     }
 
 
-def filesystem(client: S3Client, config: S3Config, guard: Guard) -> Any:
-    """An fsspec file system that nobody else is given, and that goes where `guard` lets it."""
+def filesystem(client: S3Client, config: S3Config, guard: Guard, watch: Callable[[Any], object]) -> Any:
+    """An fsspec file system that nobody else is given, and that goes where `guard` lets it.
+
+    `watch` is given the emitter of its events.
+    """
     try:
         s3fs: Any = import_module("s3fs")
-    except ImportError as exc:
-        raise JobFailed("bucket.fsspec() needs the package s3fs; install it: pip install s3fs") from exc
+    except ImportError:
+        raise JobFailed("bucket.fsspec() needs the package s3fs; install it: pip install s3fs") from None
     guard.precheck(parse(client.meta.endpoint_url))  # an address is never asked for
     settings = cast(Any, client.meta.config)
+    session = import_module("aiobotocore.session").AioSession(session_vars=NOWHERE)
+    watch(session.get_component("event_emitter"))
     return s3fs.S3FileSystem(
         key=config.accessId,
         secret=config.accessSecret.reveal(),
@@ -61,10 +69,16 @@ def filesystem(client: S3Client, config: S3Config, guard: Guard) -> Any:
             "proxies": {},
             "connector_args": {"resolver": _resolver(guard)},
         },
-        session=import_module("aiobotocore.session").AioSession(session_vars=NOWHERE),
+        session=session,
         # What is cached is found by its arguments: the keys would stay, for other jobs too.
         skip_instance_cache=True,
     )
+
+
+def disconnect(files: Any) -> None:
+    """Close the connections of such a file system."""
+    if files._s3 is not None:
+        import_module("fsspec.asyn").sync(files.loop, files._s3.close, timeout=DISCONNECTED_WITHIN)
 
 
 def _resolver(guard: Guard) -> Any:

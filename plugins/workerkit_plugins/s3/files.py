@@ -25,6 +25,8 @@ Error = type[BaseException] | None
 #: Bytes that gather before they are sent: what has fewer takes one request instead of three. Of larger
 #: parts, an object may have more bytes (10,000 parts); of smaller ones, it takes less memory.
 PART = 16 * MIB
+#: What makes an object of what was written.
+_PUBLISHING = ("complete_multipart_upload", "put_object")
 
 
 class Upload(io.BufferedIOBase):
@@ -38,7 +40,7 @@ class Upload(io.BufferedIOBase):
         kind: str | None,
         ended: Callable[[Upload], object],
     ) -> None:
-        self._client: Any = _ForSmartOpen(client, config)
+        self._client = _ForSmartOpen(client, config)
         self._place = place
         self._extra = {} if kind is None else {"ContentType": kind}
         self._ended = ended
@@ -77,21 +79,28 @@ class Upload(io.BufferedIOBase):
     def close(self) -> None:
         """Send the rest and publish the object. When that fails, nothing is published."""
         first, writer = self._take()
-        if first is not None:
-            bucket, key = self._place
-            self._client.put_object(Bucket=bucket, Key=key, Body=first.getvalue(), **self._extra)
-        elif writer is not None:
-            try:
+        self._client.may_publish = True
+        try:
+            if first is not None:
+                bucket, key = self._place
+                self._client.put_object(Bucket=bucket, Key=key, Body=first.getvalue(), **self._extra)
+            elif writer is not None:
                 writer.close()
-            except BaseException:
-                writer.terminate()
-                raise
+        except BaseException:
+            self._stop(writer)
+            self._client.abort()
+            raise
 
     def abandon(self) -> None:
         """Give up; nothing is published."""
+        self.give_up()
+        self._client.abort()
+
+    def give_up(self) -> None:
+        """The same without a request: parts that were sent are there until the run ends."""
+        self._client.may_send = False  # first: an interrupt may come at any time
         _, writer = self._take()
-        if writer is not None:
-            writer.terminate()
+        self._stop(writer)
 
     def __exit__(self, kind: Error, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None:
@@ -103,10 +112,15 @@ class Upload(io.BufferedIOBase):
         from smart_open import s3
 
         extra = {"S3.Client.create_multipart_upload": self._extra}
-        options: Any = {"client": self._client, "client_kwargs": extra, "min_part_size": PART}
+        options: Any = {"client": cast(Any, self._client), "client_kwargs": extra, "min_part_size": PART}
         self._writer = s3.open(*self._place, "wb", **options)
         self._first = None
         self._writer.write(first.getbuffer())
+
+    def _stop(self, writer: Any) -> None:
+        self._client.may_send = False
+        if writer is not None:
+            writer.terminate()
 
     def _take(self) -> tuple[io.BytesIO | None, Any]:
         taken = getattr(self, "_first", None), getattr(self, "_writer", None)
@@ -136,25 +150,39 @@ def reader(client: S3Client, config: S3Config, place: Place) -> io.BufferedIOBas
 
 
 class _ForSmartOpen:
-    """A client whose failures are explained and final: smart_open tries some of them again, for a minute."""
+    """A client for one object, whose failures are explained and final: smart_open tries some of them again.
+
+    It also completes the upload of a writer that is collected, and one may be at any time, such as when
+    an interrupt comes while it is made. So an object is published only while that is allowed.
+    """
 
     def __init__(self, client: S3Client, config: S3Config) -> None:
         self._client = client
         self._config = config
+        self._begun: dict[str, Any] | None = None
+        self.may_send = True
+        self.may_publish = False
 
     def __getattr__(self, name: str) -> Any:
-        return partial(self._call, getattr(self._client, name))
+        return partial(self._call, name)
 
     def abort_multipart_upload(self, **params: Any) -> None:
-        """Never raises, or smart_open would complete the upload later; the end of the run tries again."""
-        try:
-            self._client.abort_multipart_upload(**params)
-        except Exception as exc:
-            log.warning("the upload of %r could not be aborted yet: %s", params["Key"], exc)
+        """Only remembered, so that smart_open has forgotten its upload before anybody waits for an answer."""
+        self._begun = params
 
-    def _call(self, method: Any, **params: Any) -> Any:
+    def abort(self) -> None:
+        """Abort what smart_open has forgotten. Never raises; the end of the run tries again."""
+        if self._begun is not None:
+            try:
+                self._client.abort_multipart_upload(**self._begun)
+            except Exception as exc:
+                log.warning("the upload of %r could not be aborted yet: %s", self._begun["Key"], exc)
+
+    def _call(self, name: str, **params: Any) -> Any:
+        if not self.may_send or (name in _PUBLISHING and not self.may_publish):
+            raise ValueError(f"the object {params.get('Key')!r} was given up")
         try:
             with explained(self._config):
-                return method(**params)
-        except self._client.exceptions.NoSuchUpload as exc:
-            raise OSError(f"the upload of {params['Key']!r} was aborted by somebody else") from exc
+                return getattr(self._client, name)(**params)
+        except self._client.exceptions.NoSuchUpload:
+            raise OSError(f"the upload of {params['Key']!r} was aborted by somebody else") from None

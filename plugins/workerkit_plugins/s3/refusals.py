@@ -33,6 +33,11 @@ _LEFT_AS_THEY_ARE = (
 )
 #: Of buckets: these say 404 for one that is not there.
 _OF_BUCKETS = ("HeadBucket", "ListObjectsV2")
+#: Of answers, without which nothing can be done with them.
+_NEEDED = ("UploadId", "ETag", "ContentLength", "Key", "Size", "LastModified")
+_IS_IT = "and so not as S3 does; is it an S3 endpoint?"
+#: How the error of smart_open begins that has tried often enough to read.
+_SMART_OPEN = "smart_open.s3."
 BAD_REQUEST, NOT_FOUND, TOO_MANY, SERVERS_FAULT = 400, 404, 429, 500
 
 
@@ -61,28 +66,33 @@ def look_at(client: S3Client, bucket: str, shown: str) -> str:
 def explained(config: S3Config) -> Iterator[None]:
     """Around calls of a client: what cannot work as the config is fails the job with a sentence.
 
-    An endpoint that does not answer raises ConnectionError. What is not there, such as an object, and
-    what is no error of the service, is raised as it came.
+    An endpoint that does not answer, or breaks off, raises ConnectionError. What is not there, such as an
+    object, and what is no error of the service, is raised as it came. A sentence says all that a user can do, so
+    that it comes without the errors of the libraries below.
     """
     from botocore.exceptions import ClientError
 
-    from workerkit_plugins.s3.sending import Unanswered, Unusable
+    from workerkit_plugins.s3.sending import Unanswered, Untrusted, Unusable
 
     try:
         yield
+    except Untrusted as exc:
+        raise JobFailed(str(exc)) from None
     except (Unanswered, Unusable) as exc:
-        raise ConnectionError(str(exc)) from exc
+        raise ConnectionError(str(exc)) from None
     except Blocked as exc:
-        raise JobFailed(f"s3Config.endpointUrl: {exc}") from exc
+        raise JobFailed(f"s3Config.endpointUrl: {exc}") from None
     except Exception as exc:
+        if (broken := _broken(exc, config.endpoint.shown)) is not None:
+            raise broken from None
         refused = next((each for each in _chain(exc) if isinstance(each, ClientError)), None)
         text = None if refused is None else sentence(refused, config)
         if refused is None or text is None:
             raise
         status = status_of(refused)
         if status == TOO_MANY or status >= SERVERS_FAULT:
-            raise ConnectionError(text) from exc  # it may be better the next time
-        raise JobFailed(text) from exc
+            raise ConnectionError(text) from None  # it may be better the next time
+        raise JobFailed(text) from None
 
 
 def sentence(refused: ClientError, config: S3Config) -> str | None:
@@ -90,6 +100,9 @@ def sentence(refused: ClientError, config: S3Config) -> str | None:
     error: Mapping[str, Any] = refused.response.get("Error", {})
     code = str(error.get("Code", ""))
     operation, at = refused.operation_name, config.endpoint.shown
+    if operation == "ListObjectsV2" and status_of(refused) == NOT_FOUND and code in ("", "404"):
+        # S3 would have written a code into the body; botocore takes the status in its place.
+        return f"{at} answered 404, and not as S3 does; is it an S3 endpoint?"
     if code == "NoSuchBucket" or (operation in _OF_BUCKETS and status_of(refused) == NOT_FOUND):
         return f"the bucket {config.bucketName!r} does not exist at {at}; check bucketName and endpointUrl"
     if code in _LEFT_AS_THEY_ARE:
@@ -118,6 +131,30 @@ def sentence(refused: ClientError, config: S3Config) -> str | None:
 def status_of(refused: ClientError) -> int:
     """The HTTP status of an answer."""
     return int(refused.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _broken(error: Exception, at: str) -> Exception | None:
+    """What to raise for an answer that is not as it should be; None for what is something else."""
+    from boto3.exceptions import RetriesExceededError
+    from botocore import exceptions as failures
+
+    match error:
+        case KeyError(args=(member,)) if member in _NEEDED:
+            return JobFailed(f"{at} answered without {member}, {_IS_IT}")
+        case failures.PaginationError():
+            return JobFailed(f"{at} gave the same page of a list again, {_IS_IT}")
+        case failures.InvalidRegionError():
+            return JobFailed(f"{at} answered with a region that can be none, {_IS_IT}")
+        case (
+            RetriesExceededError()
+            | failures.IncompleteReadError()
+            | failures.ReadTimeoutError()
+            | failures.ResponseStreamingError()
+        ):
+            return ConnectionError(f"{at} broke off in the midst of an object")
+        case OSError() if str(error).startswith(_SMART_OPEN):
+            return ConnectionError(f"{at} broke off in the midst of an object")
+    return None
 
 
 def _region(answer: Any, shown: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
 import urllib3
 from botocore.awsrequest import AWSHTTPConnection, AWSHTTPSConnection, AWSResponse
 from botocore.exceptions import BotoCoreError, HTTPClientError
@@ -20,17 +21,29 @@ from botocore.httpsession import where
 from urllib3 import exceptions as failures
 
 from workerkit.guard import Guard, guarded, parse
+from workerkit_plugins.s3.connections import OpenSockets, cuttable
 from workerkit_plugins.s3.endpoint import Endpoint
 
 #: Seconds: to look a host up and connect, to wait for bytes, and the same of an endpoint that is not known yet.
 CONNECT, READ, FIRST_READ = 5.0, 60.0, 8.0
 #: Such an endpoint is given up after so many seconds, at the next failure.
 PATIENCE = 7.0
+#: Seconds to wait for what nobody should wait for, and for the last requests of a run together.
+QUICK = 5.0
+#: Is tried once: what could not be aborted is tried again at the end of the run.
+_ONCE = ".AbortMultipartUpload"
 #: Bytes of an answer that is no object; a list of a thousand keys has one or two million.
 MOST_READ = 32_000_000
 #: Statuses that lead elsewhere. boto3 follows none, but to a bucket's region.
 _REDIRECTS = (301, 302, 303, 307, 308)
-_NOT_OK = 300
+_NOT_OK, _SERVERS_FAULT = 300, 500
+#: Codes of OpenSSL for a certificate of an issuer that nobody has vouched for.
+_UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
+#: Reasons of OpenSSL for an answer that is no TLS.
+_PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+_OWN_ISSUER = (
+    "; if its issuer is your own, start workerkit with SSL_CERT_FILE=ca.pem, the issuer's certificate"
+)
 _BLOCK = 128 * 1024
 
 
@@ -46,12 +59,25 @@ class Unusable(BotoCoreError):
     fmt = "{sentence}"
 
 
+class Untrusted(Unusable):
+    """The endpoint has no TLS that could be trusted, today and at the next try. Its text is a sentence."""
+
+
 def trusted() -> ssl.SSLContext:
     """TLS 1.2 or newer, with the certificates that this machine trusts and those that boto3 does."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(where())  # a slim image trusts none of its own
     return context
+
+
+@attrs.frozen
+class _Patience:
+    """Seconds to connect and to wait for bytes, and whether boto3 may try again."""
+
+    connect: float
+    read: float
+    may_retry: bool = True
 
 
 class Sender:
@@ -63,29 +89,49 @@ class Sender:
         self._began = time.monotonic()
         #: Whether the endpoint is known to work; until then, nobody waits for it for long.
         self.is_proven = False
+        self._ends: float | None = None
+        self._sockets = OpenSockets()
         self._pools = urllib3.PoolManager(maxsize=connections, blocksize=_BLOCK, ssl_context=context)
         self._pools.pool_classes_by_scheme = {
-            "http": _pool(urllib3.HTTPConnectionPool, guarded(AWSHTTPConnection, guard)),
-            "https": _pool(urllib3.HTTPSConnectionPool, guarded(AWSHTTPSConnection, guard)),
+            "http": self._pool(urllib3.HTTPConnectionPool, guarded(AWSHTTPConnection, guard)),
+            "https": self._pool(urllib3.HTTPSConnectionPool, guarded(AWSHTTPSConnection, guard)),
         }
 
-    def __call__(self, request: Any, **event: Any) -> AWSResponse:
+    def __call__(self, request: Any, event_name: str, **event: Any) -> AWSResponse:
         """boto3's event `before-send`: the response to a request.
 
         Raises `Blocked` for an address that may not be reached, `Unanswered` and `Unusable`.
         """
+        patience = self._patience(event_name)
+        if self._sockets.is_cut:  # boto3 tries again what was cut
+            raise Unusable(sentence=f"the connection to {self._shown} was closed")
         try:
-            response = self._exchange(request)
+            response = self._exchange(request, patience)
         except failures.HTTPError as exc:
-            raise self._failed(exc) from exc
+            raise self._failed(exc, patience) from exc
+        if response.status_code >= _SERVERS_FAULT and not patience.may_retry:
+            raise Unusable(sentence=f"{self._shown} answered {response.status_code}")
         self._refuse_elsewhere(response)
         return response
 
+    def end_within(self, seconds: float) -> None:
+        """From now on nothing is tried again, and all together may take so many seconds."""
+        self._ends = time.monotonic() + seconds
+
     def close(self) -> None:
-        """Close the connections that are idle."""
+        """Close all connections, those in the midst of something too; nothing is sent any more."""
+        self._sockets.cut()
         self._pools.clear()
 
-    def _exchange(self, request: Any) -> AWSResponse:
+    def _patience(self, event_name: str) -> _Patience:
+        if self._ends is not None:
+            left = max(0.1, self._ends - time.monotonic())
+            return _Patience(min(CONNECT, left), left, may_retry=False)
+        if event_name.endswith(_ONCE):
+            return _Patience(CONNECT, QUICK, may_retry=False)
+        return _Patience(CONNECT, READ if self.is_proven else FIRST_READ)
+
+    def _exchange(self, request: Any, patience: _Patience) -> AWSResponse:
         path, query = urlsplit(request.url)[2:4]
         got = self._pools.connection_from_url(request.url).urlopen(
             request.method,
@@ -94,63 +140,73 @@ class Sender:
             headers=request.headers,
             retries=False,
             redirect=False,
-            timeout=urllib3.Timeout(connect=CONNECT, read=self._read_timeout),
+            timeout=urllib3.Timeout(connect=patience.connect, read=patience.read),
             preload_content=False,
             decode_content=False,
             chunked=request.headers.get("Transfer-Encoding", b"").lower() == b"chunked",
             enforce_content_length=False,
         )
         is_stream = request.stream_output and got.status < _NOT_OK
-        raw: Any = got if is_stream else _Whole(self._read(got))
+        raw: Any = got if is_stream else _Whole(self._read(got, patience))
         headers: Any = got.headers
         return AWSResponse(request.url, got.status, headers, raw)
 
-    def _read(self, got: urllib3.BaseHTTPResponse) -> bytes:
+    def _read(self, got: urllib3.BaseHTTPResponse, patience: _Patience) -> bytes:
         """All that is no object's content; no peer makes it last, or fill the memory."""
-        end, data = time.monotonic() + self._read_timeout, bytearray()
+        end, data = time.monotonic() + patience.read, bytearray()
         try:
             while part := got.read1(_BLOCK, decode_content=False):
                 data += part
                 if len(data) > MOST_READ:
                     raise Unusable(sentence=f"{self._shown} answered with more than {MOST_READ:,} bytes")
                 if time.monotonic() > end:
-                    raise self._unanswered(f"did not end its answer within {self._read_timeout:g} s")
+                    raise self._unanswered(f"did not end its answer within {patience.read:.2g} s", patience)
         except BaseException:
             got.close()
             raise
         got.release_conn()
         return bytes(data)
 
-    @property
-    def _read_timeout(self) -> float:
-        return READ if self.is_proven else FIRST_READ
-
-    def _failed(self, error: failures.HTTPError) -> Exception:
-        said = self._said(error)
+    def _failed(self, error: failures.HTTPError, patience: _Patience) -> Exception:
         if isinstance(error, failures.SSLError):
-            return Unusable(sentence=f"{self._shown} {said}")
-        return self._unanswered(said)
+            return self._without_tls(error.args[0])
+        return self._unanswered(self._said(error, patience), patience)
 
-    def _unanswered(self, said: str) -> Exception:
-        patient = self.is_proven or time.monotonic() - self._began < PATIENCE
-        return (Unanswered if patient else Unusable)(sentence=f"{self._shown} {said}")
+    def _without_tls(self, error: Any) -> Exception:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            cure = _OWN_ISSUER if error.verify_code in _UNKNOWN_ISSUER else ""
+            said = f"cannot be trusted: {error.verify_message.rstrip('.')}{cure}"
+            return Untrusted(sentence=f"{self._shown} {said}")
+        if isinstance(error, ssl.SSLError) and error.reason in _PLAIN:
+            return Untrusted(
+                sentence=f"{self._shown} does not speak TLS; write http:// if it is meant to be plain"
+            )
+        return Unusable(sentence=f"{self._shown} did not agree on TLS: {error}")
 
-    def _said(self, error: failures.HTTPError) -> str:
+    def _unanswered(self, said: str, patience: _Patience) -> Exception:
+        is_fresh = self.is_proven or time.monotonic() - self._began < PATIENCE
+        return (Unanswered if is_fresh and patience.may_retry else Unusable)(sentence=f"{self._shown} {said}")
+
+    def _said(self, error: failures.HTTPError, patience: _Patience) -> str:
         match error:
             case failures.NewConnectionError():
                 return f"cannot be reached: {str(error).partition(': ')[2]}"
             case failures.ConnectTimeoutError():
-                return f"cannot be reached: not connected within {CONNECT:g} s"
+                return f"cannot be reached: not connected within {patience.connect:.2g} s"
             case failures.ReadTimeoutError() if "handshake" in str(error.__cause__):
-                return f"shook no hands in TLS within {CONNECT:g} s; if it speaks plain HTTP, write http://"
+                return f"shook no hands in TLS within {patience.connect:.2g} s; if it speaks plain HTTP, write http://"
             case failures.ReadTimeoutError():
-                return f"did not answer within {self._read_timeout:g} s"
-            case failures.SSLError() if "WRONG_VERSION_NUMBER" in str(error):
-                return "does not speak TLS; write http:// if it is meant to be plain"
-            case failures.SSLError():
-                return f"cannot be trusted: {error}"
+                return f"did not answer within {patience.read:.2g} s"
         cure = "" if self._is_tls else "; if it speaks TLS, write https://"
         return f"closed the connection without an answer{cure}"
+
+    def _pool(
+        self, kind: type[urllib3.HTTPConnectionPool], connection: type[Any]
+    ) -> type[urllib3.HTTPConnectionPool]:
+        """A kind of pool whose connections are of this kind."""
+        return type(
+            f"Guarded{kind.__name__}", (kind,), {"ConnectionCls": cuttable(connection, self._sockets)}
+        )
 
     def _refuse_elsewhere(self, response: AWSResponse) -> None:
         """Raise for a redirect that is not to a bucket's region: boto3 would ask again and again where to."""
@@ -175,8 +231,3 @@ class _Whole:
     def stream(self) -> Iterator[bytes]:
         """As boto3 reads it."""
         yield self._data
-
-
-def _pool(kind: type[urllib3.HTTPConnectionPool], connection: Any) -> type[urllib3.HTTPConnectionPool]:
-    """A kind of pool whose connections are of this kind."""
-    return type(f"Guarded{kind.__name__}", (kind,), {"ConnectionCls": connection})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import mimetypes
 import os
 from collections.abc import Callable
 from os import PathLike
@@ -31,17 +30,6 @@ STREAM_PART = 8 * MIB
 THREADS = 4
 #: What a service takes.
 _MOST_PARTS = 10_000
-
-
-def kind_of(*names: str) -> str | None:
-    """What the first of these names that has a known ending says is in the file."""
-    for name in names:
-        kind, encoding = mimetypes.guess_type(f"/{name}", strict=False)
-        if encoding is not None:
-            return "application/gzip" if encoding == "gzip" else f"application/x-{encoding}"
-        if kind is not None:
-            return kind
-    return None
 
 
 @attrs.frozen

@@ -35,6 +35,10 @@ def test_a_key_cannot_lead_out_of_the_folder(root: Path, key: str, mode: str) ->
     assert (root.parent / "secret").read_text() == "not yours"
 
 
+def test_it_is_shared_by_all_callers(root: Path) -> None:
+    assert bucket(root).of_request is False
+
+
 def test_an_object_is_absent_until_it_is_whole(root: Path) -> None:
     file = bucket(root).open("text", "w")
     file.write("whole")

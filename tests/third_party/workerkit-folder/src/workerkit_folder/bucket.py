@@ -29,6 +29,8 @@ class FolderBucket(Bucket):
     `workerkit.Bucket` has it.
     """
 
+    of_request = False
+
     def __init__(self, root: Path, prefix: str, downloads: Callable[[], Path]) -> None:
         self.name = root.name
         self._root = root
