@@ -43,14 +43,16 @@ fix: $(VENV)/.check ## let ruff correct what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.test ## measure workerkit beside the floor program, in turns, and what hooks, webhooks and uploads cost
-	@$(BIN)/python benchmarks/compare.py
+bench: $(VENV)/.test ## measure workerkit beside its peers, in turns; with QUICK=1 in ten minutes
+	@PYTHONPATH=benchmarks $(BIN)/python -m suite $(if $(QUICK),quick,full --publish) $(ONLY)
+ifndef QUICK
 	@$(BIN)/python benchmarks/hooks.py
 	@$(BIN)/python benchmarks/webhooks.py
 	@$(BIN)/python benchmarks/s3.py
+endif
 
 clean: ## remove .venv and every cache
-	rm -rf $(VENV) dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .bench dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is written last, so an interrupted installation is done again.

@@ -51,18 +51,11 @@ END = "UPDATE jobs SET status = 2 WHERE id = ? AND attempt = 1 AND status = 1"
 RESULT = "INSERT INTO results VALUES (?, ?)"
 CLAIM = """UPDATE jobs SET status = 1 WHERE id IN (
     SELECT id FROM jobs WHERE status = 0 ORDER BY created, id LIMIT ?) RETURNING id"""
+NOTHING = b'{"n": 1, "ms": 0}'
 
 
-class Specs:
-    """Three hooks: two in the worker, one in the host."""
-
-    def pre_job(self, job): ...
-    def on_output(self, job, output): ...
-    def post_job(self, job, result): ...
-
-
-class Plugin:
-    """Does nothing, in all three."""
+class Nothing:
+    """Three hooks, two in the worker and one in the host: what they are, and a plugin that does nothing in them."""
 
     def pre_job(self, job): ...
     def on_output(self, job, output): ...
@@ -70,15 +63,14 @@ class Plugin:
 
 
 for name in ("pre_job", "on_output", "post_job"):
-    spec(getattr(Specs, name))
-    impl(getattr(Plugin, name))
+    spec(impl(getattr(Nothing, name)))
 
 
 def hooks() -> Any:
     manager = pluggy.PluginManager("floor")
-    manager.add_hookspecs(Specs)
+    manager.add_hookspecs(Nothing)
     for _ in range(3):
-        manager.register(Plugin())
+        manager.register(Nothing())
     return manager.hook
 
 
@@ -153,6 +145,12 @@ def start_worker() -> tuple[socket.socket, subprocess.Popen]:
         return ours, subprocess.Popen(command, pass_fds=[theirs.fileno()])
 
 
+def handler(value: Any) -> Any:
+    if ms := value["ms"]:
+        time.sleep(ms / 1000)
+    return {"n": value["n"]}
+
+
 def work(fd: int) -> None:
     """The worker process: one job at a time until the host closes the socket."""
     wire, frames, hook = socket.socket(fileno=fd), Frames(), hooks()
@@ -160,7 +158,7 @@ def work(fd: int) -> None:
         for id, raw in frames.feed(data):
             job = {"id": id, "input": msgspec.json.decode(raw)}
             hook.pre_job(job=job)
-            output = {"ok": True}
+            output = handler(job["input"])
             hook.on_output(job=job, output=output)
             wire.sendall(frame((id, msgspec.json.encode(output))))
 
@@ -232,7 +230,7 @@ def fill(database: sqlite3.Connection, jobs: int) -> None:
     ids = [str(uuid.uuid4()) for _ in range(jobs)]
     database.execute("BEGIN IMMEDIATE")
     database.executemany(INSERT, [(id, 0, n) for n, id in enumerate(ids)])
-    database.executemany(INPUT, [(id, b"{}") for id in ids])
+    database.executemany(INPUT, [(id, NOTHING) for id in ids])
     database.execute("COMMIT")
 
 
@@ -256,7 +254,7 @@ def drain(db: str, jobs: int, in_flight: int) -> float:
     database, hook, frames = connect(db), hooks(), Frames()
     fill(database, jobs)
     wire, process = start_worker()
-    wire.sendall(frame(("warm-up", b"{}")))
+    wire.sendall(frame(("warm-up", NOTHING)))
     frames.feed(wire.recv(1 << 16))
     arrived: deque[tuple[str, bytes]] = deque()
     ended: list[tuple[str, bytes]] = []

@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from made import architecture, commands, environment, examples, hooks, names, settings
+from made import architecture, benchmarks, commands, environment, examples, hooks, names, settings
 
 MARKER = re.compile(r"^<!-- made: (\S+) ?(.*) -->$", re.MULTILINE)
 MAKERS: Mapping[str, Callable[..., str]] = MappingProxyType(
     {
         "architecture": architecture.page,
+        "benchmarks": benchmarks.tables,
         "commands": commands.every,
         "environment": environment.variables,
         "errors": names.errors,

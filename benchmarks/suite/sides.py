@@ -1,0 +1,227 @@
+"""Everything that is measured, and what each does for a job: the one table to read before any figure.
+
+`fsync`, `result` and `handler` go into every table of figures: whether a job and its result are on the
+disk before they are acknowledged, what is kept of the output, and where the handler runs.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+import attrs
+
+CORES = os.cpu_count() or 1
+
+
+@attrs.frozen
+class Side:
+    """A peer, or one way to run it. In commands, {bin} is its environment, {port} its port."""
+
+    name: str
+    environment: str
+    fsync: str
+    result: str
+    handler: str
+    note: str = attrs.field(default="", kw_only=True)  # what else to know before its figures are compared
+
+
+@attrs.frozen
+class HttpSide(Side):
+    """A server that answers `POST {path}` when the handler has ended."""
+
+    command: tuple[str, ...] = attrs.field(kw_only=True)
+    path: str = "/runsync"
+    environ: dict[str, str] = attrs.field(factory=dict)
+    connections: tuple[int, ...] = (1, 8, 64)
+    may_refuse: bool = False
+
+
+@attrs.frozen
+class QueueSide(Side):
+    """A queue: its adapter in `peers/`, what it stores jobs in, and the command of its workers."""
+
+    adapter: str
+    service: str
+    worker: tuple[str, ...]
+    jobs: int  # that are drained; fewer of a slow one
+    processes: int = 1
+    environ: dict[str, str] = attrs.field(factory=dict)
+    copies: int = 1  # of the worker's command, where it has no option for processes
+
+
+AT_MOST_ONCE = "a job is acknowledged when it is taken, so one whose worker dies is lost"
+NO_RESULT = "a job is deleted when it has ended, and what it returned is not kept"
+REFUSES = "what comes while every slot is taken is refused with 409; only good answers are counted"
+
+durable = partial(HttpSide, environment="", fsync="yes", result="stored", handler="own process")
+passing = partial(HttpSide, fsync="stores nothing", result="only answered")
+cog = partial(
+    passing,
+    environment="cog",
+    command=("{bin}/python", "-m", "cog.server.http", "--host", "127.0.0.1"),
+    path="/predictions",
+    handler="own process",
+    may_refuse=True,
+    note=REFUSES,
+)
+
+OURS_HTTP = durable(
+    name="workerkit",
+    command=("{serve}", "--workers", "1"),
+    path="/v2/noop/runsync",
+)
+
+HTTP = (
+    durable(
+        name="floor program",
+        command=("{python}", "{peers}/../floor.py", "serve", "--db", "{folder}/floor.db", "--port", "{port}"),
+        path="/v2/noop/runsync",
+    ),
+    passing(
+        name="Starlette on uvicorn",
+        environment="starlette",
+        command=(
+            *("{bin}/uvicorn", "starlette_peer:app", "--host", "127.0.0.1", "--port", "{port}"),
+            *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error"),
+        ),
+        handler="event loop",
+    ),
+    passing(
+        name="RunPod --rp_serve_api",
+        environment="runpod",
+        command=(
+            *("{bin}/python", "{peers}/runpod_peer.py", "--rp_serve_api", "--rp_log_level", "ERROR"),
+            *("--rp_api_host", "127.0.0.1", "--rp_api_port", "{port}"),
+        ),
+        environ={"UVICORN_LOG_LEVEL": "error", "RUNPOD_DEBUG_LEVEL": "ERROR"},
+        handler="event loop",
+    ),
+    passing(
+        name="LitServe",
+        environment="litserve",
+        command=("{bin}/python", "{peers}/litserve_peer.py", "{port}"),
+        path="/predict",
+        handler="own process",
+    ),
+    cog(
+        name="Cog, one slot",
+        environ={"PORT": "{port}", "COG_PREDICT_TYPE_STUB": "cog_peer.py:OneAtATime", "RUST_LOG": "error"},
+        connections=(1,),
+    ),
+    cog(
+        name="Cog, 64 slots",
+        environ={
+            "PORT": "{port}",
+            "COG_PREDICT_TYPE_STUB": "cog_peer.py:Many",
+            "COG_MAX_CONCURRENCY": "64",
+            "RUST_LOG": "error",
+        },
+    ),
+)
+
+
+def ours(processes: int) -> QueueSide:
+    return QueueSide(
+        name="workerkit",
+        environment="",
+        adapter="workerkit_peer",
+        service="workerkit",
+        worker=("{python}", "{peers}/workerkit_peer.py", "open"),
+        jobs=5000,
+        processes=processes,
+        fsync="yes",
+        result="stored",
+        handler="own process",
+    )
+
+
+def queues(processes: int) -> tuple[QueueSide, ...]:
+    """Every queue, with so many worker processes."""
+    n = str(processes)
+    stored = partial(QueueSide, fsync="yes", result="stored", processes=processes)
+    redis = partial(stored, service="redis")
+    pool = ("{bin}/rq", "worker-pool", "bench", "-n", n, "-u", "{redis}", "-q")
+    kind = "thread" if processes == 1 else "process"
+    huey = partial(
+        stored,
+        environment="huey",
+        adapter="huey_peer",
+        service="files",
+        worker=(
+            *("{bin}/huey_consumer", "huey_peer.huey", "-w", n, "-k", kind),
+            *("-q", "-n", "-d", "0.001", "-m", "0.001"),  # look for jobs every millisecond
+        ),
+        handler="thread of the consumer" if processes == 1 else "fork of the consumer",
+        note=AT_MOST_ONCE,
+    )
+    return (
+        redis(
+            name="Celery",
+            environment="celery",
+            adapter="celery_peer",
+            worker=(
+                *("{bin}/celery", "-A", "celery_peer", "worker", "-c", n, "-l", "ERROR"),
+                *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+            ),
+            handler="own process",
+            note=AT_MOST_ONCE,
+            jobs=3000,
+        ),
+        redis(
+            name="Dramatiq",
+            environment="dramatiq",
+            adapter="dramatiq_peer",
+            worker=("{bin}/dramatiq", "dramatiq_peer", "--processes", n, "--threads", "8"),
+            handler="8 threads of the consumer",
+            note="runs eight jobs at a time in each worker process",
+            jobs=3000,
+        ),
+        redis(
+            name="RQ",
+            environment="rq",
+            adapter="rq_peer",
+            worker=pool,
+            handler="a fork for each job",
+            jobs=200,
+        ),
+        redis(
+            name="RQ, SimpleWorker",
+            environment="rq",
+            adapter="rq_peer",
+            worker=(*pool, "-w", "rq.worker.SimpleWorker"),
+            handler="the consumer",
+            jobs=800,
+        ),
+        redis(
+            name="SAQ",
+            environment="saq",
+            adapter="saq_peer",
+            worker=("{bin}/saq", "saq_peer.settings"),
+            copies=processes,
+            handler="event loop of the consumer",
+            jobs=2000,
+        ),
+        redis(
+            name="taskiq",
+            environment="taskiq",
+            adapter="taskiq_peer",
+            worker=("{bin}/taskiq", "worker", "taskiq_peer:broker", "--workers", n, "--log-level", "ERROR"),
+            handler="event loop of the consumer",
+            jobs=4000,
+        ),
+        huey(name="huey, fsync", environ={"BENCH_FSYNC": "yes"}, jobs=4000),
+        huey(name="huey, no fsync", environ={"BENCH_FSYNC": "no"}, jobs=10_000, fsync="no"),
+        stored(
+            name="pgqueuer, batches of 100",
+            environment="pgqueuer",
+            adapter="pgqueuer_peer",
+            worker=("{bin}/python", "{peers}/pgqueuer_peer.py", "work"),
+            copies=processes,
+            service="postgresql",
+            result="none kept",
+            note=NO_RESULT,
+            handler="event loop of the consumer",
+            jobs=10_000,
+        ),
+    )
