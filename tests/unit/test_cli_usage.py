@@ -56,10 +56,10 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
         (["serve", "handler.py", "--prot", "1"], "--port"),
         (["serve", "handler.py", "--port", "many"], "'many' is not a valid integer"),
         (["run"], "Missing argument 'HANDLER'"),
-        (["run", "handler.py", "--input", "@nowhere.json"], "there is no file 'nowhere.json'"),
+        (["run", __file__, "--input", "@nowhere.json"], "there is no file 'nowhere.json'"),
         (["plugins", "--set", "port=1"], "write SECTION.FIELD=VALUE"),
         (["plugins", "--set", "plugins.disable=[s3]"], "the value is not valid JSON"),
-        (["run", "handler.py", "--input", "hi"], """not valid JSON; strings need quotes: '"hi"';"""),
+        (["run", __file__, "--input", "hi"], """not valid JSON; strings need quotes: '"hi"';"""),
         (
             ["jobs", "list", "--status", "DONE"],
             "'--status': there is no 'DONE' (known: CANCELLED, COMPLETED,",

@@ -41,7 +41,7 @@ class Bucket(Resource):
         "(`workerkit plugins` shows whether s3 is active)"
     )
     name: str
-    of_request: bool = True
+    of_request: bool = False
 
     def key(self, name: str) -> str:
         """A key for an object of this run that no other object has: named by job, attempt and `name`.

@@ -67,8 +67,8 @@ def explained(config: S3Config) -> Iterator[None]:
     """Around calls of a client: what cannot work as the config is fails the job with a sentence.
 
     An endpoint that does not answer, or breaks off, raises ConnectionError. What is not there, such as an
-    object, and what is no error of the service, is raised as it came. A sentence says all that a user can do, so
-    that it comes without the errors of the libraries below.
+    object, and what is no error of the service, is raised as it came. A sentence says all that a user can
+    do, so that it comes without the errors of the libraries below.
     """
     from botocore.exceptions import ClientError
 

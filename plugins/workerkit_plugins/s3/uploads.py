@@ -205,13 +205,15 @@ def _read(note: Path) -> Begun | None:
 
 def _write(note: Path, begun: Begun) -> None:
     """Not synced: what is left behind by a dead process is meant, not by a dead machine."""
+    whole = note.with_suffix(".new")
     try:
         note.parent.mkdir(exist_ok=True)
-        whole = note.with_suffix(".new")
         whole.write_text(json.dumps(attrs.asdict(begun)))
         whole.replace(note)
     except OSError as exc:
         _unnoted(exc)
+        with contextlib.suppress(OSError):
+            whole.unlink(missing_ok=True)
 
 
 def _unnoted(error: Exception) -> None:
