@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,10 @@ def serving(folder: Path, temporary: Path, settings: str = SETTINGS) -> Server:
 
 def left(temporary: Path) -> list[str]:
     """What jobs have left, beside the lock of the server's own folder."""
-    found = [path.relative_to(temporary) for path in temporary.rglob("*") if path.name != ".lock"]
-    return sorted(str(path) for path in found if len(path.parts) > 1)
+    # Not with rglob, which fails when a folder goes that it has just seen.
+    found = [Path(at, name) for at, folders, files in os.walk(temporary) for name in (*folders, *files)]
+    within = [path.relative_to(temporary) for path in found if path.name != ".lock"]
+    return sorted(str(path) for path in within if len(path.parts) > 1)
 
 
 def hanging(server: Server, **fields: Any) -> str:
