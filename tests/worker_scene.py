@@ -16,11 +16,13 @@ from workerkit.redaction import Redactor
 from workerkit.settings import LogsSettings
 
 
-def run(id: str, attempt: int = 1, secret: str | None = None) -> Run:
+def run(id: str, attempt: int = 1, secret: str | None = None, output: WorkerOutput | None = None) -> Run:
+    """A run; one of the worker whose `output` it is, when that matters."""
     record = Record(id=id, endpoint="render", status=Status.IN_PROGRESS, attempt=attempt, input=b"1")
     # Neither is looked at: who prints is known by the record alone.
     request, worker = cast(Request, None), cast(Worker, None)
-    return Run(record, request, worker, 0.0, None if secret is None else Redactor([secret]))
+    redactor = Redactor(()) if output is None else output.redactor
+    return Run(record, request, worker, 0.0, redactor, set() if secret is None else {secret})
 
 
 class Scene:

@@ -121,6 +121,44 @@ def test_what_an_earlier_job_printed_is_not_in_another_jobs_error(server: Server
     assert error["error_traceback"] == ""
 
 
+KEEPING = """
+import os
+from workerkit import worker_function
+
+clients = []
+
+class Client:
+    def __init__(self, secret):
+        self.secret = secret
+
+    def __repr__(self):
+        return f"Client(secret={self.secret!r})"
+
+@worker_function
+def keep(job):
+    if "s3Config" in job:
+        clients.append(Client(job["s3Config"]["accessSecret"]))
+        os.environ["ACCESS_SECRET"] = job["s3Config"]["accessSecret"]
+    job.progress(repr(clients))
+    job.note("clients", repr(clients))
+    if job["input"] == "raise":
+        raise ValueError(f"no {clients[0]}")
+    return {"environ": os.environ["ACCESS_SECRET"], "clients": repr(clients)}
+"""
+
+
+def test_what_a_handler_keeps_of_one_job_is_in_no_answer_to_another(tmp_path: Path) -> None:
+    with Server(tmp_path, KEEPING, settings="[workers]\ncount = 1\n") as server:
+        server.run("keep", s3Config=config())
+        returned, raised = server.run("keep"), server.run("keep", "raise")
+        files = [file.read_bytes() for file in (tmp_path / ".workerkit").iterdir()]
+
+    assert returned["output"] == {"environ": "***", "clients": "[Client(secret='***')]"}
+    assert json.loads(raised["error"])["error_message"] == "no Client(secret='***')"
+    for data in (json.dumps([returned, raised]).encode(), server.log().encode(), *files):
+        assert leaks(data) == []
+
+
 def test_a_planted_leak_is_found() -> None:
     assert leaks(f"so {SECRET} is here".encode())
     assert leaks(b"x" + base64.b64encode(SECRET.encode()))

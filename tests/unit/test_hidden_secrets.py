@@ -95,15 +95,19 @@ def test_what_is_hidden_already_is_not_told_again() -> None:
     assert job.secrets == [TOKEN, SECRET]
 
 
-def test_a_redactor_learns_more_and_its_copies_do_not() -> None:
+def test_a_redactor_learns_more_and_its_twins_with_it_but_urls_and_hits_are_its_own() -> None:
     redactor = Redactor([TOKEN])
+    other = redactor.twin()
     redactor.exempt(URL)
-    other = redactor.copy()
     redactor.hide(SECRET)
 
     assert redactor.text(f"{TOKEN} {SECRET} {URL}") == f"*** *** {URL}"
-    assert other.text(f"{TOKEN} {SECRET}") == f"*** {SECRET}"
-    assert redactor.longest > other.longest
+    assert (redactor.hits, other.hits) == (2, 0)
+    assert URL not in other.text(f"{SECRET} {URL}")
+    assert other.hits == 2
+
+    other.hide_only([SECRET])
+    assert redactor.text(f"{TOKEN} {SECRET}") == f"{TOKEN} ***"
 
 
 def test_a_url_that_is_hidden_is_not_exempt_any_more() -> None:

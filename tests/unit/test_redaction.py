@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from workerkit.redaction import Redactor, cut, split
 from workerkit.secret import Secret, secrets_of
+from workerkit.secret_forms import MANY
 
 SECRET = 'wJalr/XUtn+FEMI "K7" ümlaut\\'
 
@@ -62,6 +63,17 @@ def test_json_stays_json_and_never_holds_the_secret(secret: str, before: str, af
 
     texts = [*masked["a"], *masked] if "a" in masked else [*masked]
     assert all(secret not in text or secret in "***" * 9 for text in texts)
+
+
+@given(st.text(min_size=8, max_size=40), st.binary(max_size=20), st.binary(max_size=20))
+def test_one_of_many_is_found_wherever_it_is(secret: str, before: bytes, after: bytes) -> None:
+    many = Redactor([secret, *(f"another {number}" for number in range(MANY))])
+    data = secret.encode()
+    for form in (data, data.hex().encode(), base64.b64encode(data).rstrip(b"=")):
+        text = before + form + after
+
+        assert many.line(text) == Redactor([secret]).line(text)
+        assert many.line(form).startswith(b"***")
 
 
 def test_a_secret_that_looks_like_a_number_leaves_valid_json() -> None:

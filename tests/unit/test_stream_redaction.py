@@ -177,6 +177,21 @@ def test_a_text_that_does_not_go_on_holds_nothing_up() -> None:
     assert held[-1] == [19]
 
 
+def test_what_does_not_go_on_in_time_is_masked_when_it_is_most_of_a_secret() -> None:
+    for size, shown in ((7, SECRET[:7]), (8, "***")):
+        chunks: list[Any] = [{"text": f"so {SECRET[:size]}"}, *[{"step": 1}] * (PATIENCE + 1)]
+
+        assert streamed(SECRET, [*chunks, {"text": SECRET[size:]}])[0] == {"text": f"so {shown}"}
+
+
+def test_what_goes_on_under_another_name_waits_for_that() -> None:
+    """All strings read as one are the secret, and no name is patient enough for it."""
+    chunks = [{"a": SECRET[:8]}, {"b": SECRET[8]}, *[{"step": 1}] * (PATIENCE - 1), {"c": SECRET[9:]}]
+
+    assert list(texts(streamed(SECRET, chunks))) == ["***", "", ""]
+    assert list(texts(streamed(SECRET, chunks[:-1]))) == ["***", ""]
+
+
 def test_chunks_without_a_text_between_the_parts_do_not_hide_a_secret() -> None:
     chunks = [{"text": SECRET[:8]}, *[{"ping": 1}] * PATIENCE, {"text": ""}, None, {"text": SECRET[8:]}]
 
@@ -187,9 +202,11 @@ def test_what_waits_is_bounded() -> None:
     stream = StreamRedactor(Redactor([SECRET]))
     large = [0] * (MOST_HELD // 5)
 
-    assert released(stream, 0, [*large, "0"]) == []
-    assert released(stream, 1, [*large, "1"]) == []
-    assert released(stream, 2, [*large, "2"]) == [0, 1, 2]
+    assert released(stream, 0, [*large, SECRET[:6]]) == []
+    assert released(stream, 1, [*large, SECRET[6]]) == []
+    ready = stream.add(2, msgspec.json.encode([*large, SECRET[7]]))
+    assert [number for number, _ in ready] == [0, 1, 2]
+    assert [msgspec.json.decode(value)[-1] for _, value in ready] == ["***", "", ""]
 
 
 def test_only_chunks_with_a_part_of_a_secret_are_written_anew() -> None:

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
@@ -91,8 +91,8 @@ class Local:
         Raises what `worker_start` raises; whatever the job raises is its `result`.
         """
         record = _begun(submission, attempt)
-        fields, redactor = Vault(self._sealer, self.hooks).open(record)
-        heard = _Heard(redactor, show)
+        fields, secrets = Vault(self._sealer, self.hooks).open(record)
+        heard = _Heard(secrets, show)
         job = self._runner.job(
             id=record.id,
             input=record.input,
@@ -185,11 +185,12 @@ def _interruptible() -> Iterator[None]:
 class _Heard:
     """What a run says while it runs, without its secrets."""
 
-    def __init__(self, redactor: Redactor | None, show: Callable[[bytes], None]) -> None:
+    def __init__(self, secrets: Collection[str], show: Callable[[bytes], None]) -> None:
         self.said: list[bytes] = []
         self.chunks: list[bytes] = []
-        self._outgoing = None if redactor is None else StreamRedactor(redactor)
-        self._exempted: list[str] = []
+        self._redactor = Redactor(secrets)
+        self._outgoing = StreamRedactor(self._redactor)
+        self.exempt, self.hide = self._redactor.exempt, self._redactor.hide
         self._show = show
 
     def progress(self, value: bytes) -> None:
@@ -197,29 +198,14 @@ class _Heard:
         self._show(self.said[-1])
 
     def chunk(self, number: int, value: bytes) -> None:
-        ready = [(number, value)] if self._outgoing is None else self._outgoing.add(number, value)
-        self.chunks += [chunk for _, chunk in ready]
+        self.chunks += [chunk for _, chunk in self._outgoing.add(number, value)]
 
     def end(self) -> None:
-        if self._outgoing is not None:
-            self.chunks += [chunk for _, chunk in self._outgoing.end()]
-
-    def exempt(self, url: str) -> None:
-        if self._outgoing is None:
-            self._exempted.append(url)
-        else:
-            self._outgoing.redactor.exempt(url)
-
-    def hide(self, secret: str) -> None:
-        if self._outgoing is None:
-            self._outgoing = StreamRedactor(Redactor([secret]))
-            for url in self._exempted:
-                self.exempt(url)
-        else:
-            self._outgoing.redactor.hide(secret)
+        self.chunks += [chunk for _, chunk in self._outgoing.end()]
 
     def mask(self, value: T) -> T:
-        return value if self._outgoing is None else self._outgoing.redactor.tree(value)
+        masked: T = self._redactor.tree(value)
+        return masked
 
 
 class _Kept:

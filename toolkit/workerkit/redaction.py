@@ -4,8 +4,8 @@ A job's are searched in everything that comes back from its worker, a plugin's o
 and logged of its failures.
 
 The search is for values, in each form in which they commonly leave a program. It runs on encoded
-bytes, one pass of a plain substring search for each form: 20 MB take milliseconds. Base64 is also
-found when it is wrapped in lines.
+bytes. However many secrets there are, 1 KiB takes some 15 µs and 1 MiB some 10 ms; with one, 1 MiB takes
+less than 1 ms. Base64 is also found when it is wrapped in lines.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class Redactor:
         self._exempt_sizes: set[int] = set()
         self.hits = 0
 
-    def copy(self) -> Redactor:
-        """Another for the same secrets, with hits and exempt URLs of its own."""
+    def twin(self) -> Redactor:
+        """Another for the same secrets, now and later, with hits and exempt URLs of its own."""
         other = Redactor(())
-        other._forms = self._forms.copy()
+        other._forms = self._forms
         return other
 
     @property
-    def secrets(self) -> Collection[str]:
-        """What is searched for."""
+    def secrets(self) -> dict[str, None]:
+        """What is searched for; the secret that was hidden last is the last."""
         return self._forms.secrets
 
     @property
@@ -55,6 +55,10 @@ class Redactor:
     def hide(self, secret: str) -> None:
         """Mask this one, too."""
         self._forms.add(secret)
+
+    def hide_only(self, secrets: Iterable[str]) -> None:
+        """Mask these, and no others any more."""
+        self._forms.only(secrets)
 
     def exempt(self, url: str) -> None:
         """Leave what is behind the first `?` of this URL as it is, wherever the URL comes whole."""
@@ -112,6 +116,8 @@ class Redactor:
 
     def tree(self, value: Any) -> Any:
         """Mask in decoded JSON, strings, keys, and numbers that spell a secret; and in JSON's bytes."""
+        if not self.secrets:
+            return value
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, builtins.bytes):
@@ -132,6 +138,8 @@ class Redactor:
 
     def _spans(self, data: builtins.bytes) -> list[Span]:
         """What is to be masked, in order."""
+        if not self.secrets:
+            return []
         found = self._forms.found(data)
         if not found or not self._exempt:
             return found

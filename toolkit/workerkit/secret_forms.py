@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import re
+import struct
+import sys
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from html import escape
+from typing import Literal
 from urllib.parse import quote, quote_plus
 
 #: Shorter secrets would be found in innocent text.
@@ -18,8 +21,8 @@ GAP = re.compile(rb"\\[nrt]?|[ \t\r\n]")
 
 #: What a shell has for a quote within quotes.
 QUOTES = ("'\"'\"'", "'\\''")
-#: So many texts are not searched for one by one.
-MANY = 500
+#: So many texts are not searched for one by one, but by blocks: see `_Blocks`.
+MANY = 16
 
 #: Where something begins and ends in bytes.
 Span = tuple[int, int]
@@ -29,24 +32,26 @@ class Forms:
     """Every form of those `secrets` that are not too short."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self.secrets: set[str] = set()
+        self.only(secrets)
+
+    def only(self, secrets: Iterable[str]) -> None:
+        """Search for these, and no others any more."""
+        #: The one that was added last is the last.
+        self.secrets: dict[str, None] = {}
         self._base64, self._others = _Texts(), _Texts()
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: str) -> None:
         """Search for this one, too."""
-        if len(secret) >= SHORTEST and secret not in self.secrets:
-            self.secrets.add(secret)
+        if len(secret) < SHORTEST:
+            return
+        if secret in self.secrets:
+            del self.secrets[secret]
+        else:
             self._base64.add(_base64_forms(secret))
             self._others.add(_forms(secret))
-
-    def copy(self) -> Forms:
-        """Another of the same, which may be given more."""
-        other = Forms()
-        other.secrets = self.secrets.copy()
-        other._base64, other._others = self._base64.copy(), self._others.copy()
-        return other
+        self.secrets[secret] = None
 
     @property
     def longest(self) -> int:
@@ -77,6 +82,7 @@ class _Texts:
         #: By their first `SHORTEST` bytes; and those, sorted.
         self._by_head: dict[bytes, tuple[bytes, ...]] = {}
         self._heads: list[bytes] = []
+        self._long, self._short = _Blocks("Q"), _Blocks("I")
 
     def add(self, texts: Iterable[bytes]) -> None:
         for text in texts:
@@ -87,15 +93,10 @@ class _Texts:
             if text not in known:
                 self._by_head[head] = (*known, text)
                 self.longest = max(self.longest, len(text))
-
-    def copy(self) -> _Texts:
-        other = _Texts()
-        other.longest, other._by_head, other._heads = self.longest, self._by_head.copy(), self._heads.copy()
-        return other
+                (self._long if len(text) >= self._long.shortest else self._short).add(text)
 
     def found(self, data: bytes) -> Iterator[Span]:
-        known = self._heads if self._few(len(data)) else self._heads_in(data)
-        for text in (text for head in known for text in self._by_head[head]):
+        for text in self._all() if self._few(len(data)) else self._likely(data):
             start = data.find(text)
             while start >= 0:
                 end = start + len(text)
@@ -131,14 +132,44 @@ class _Texts:
                 place = data.find(head, place + 1)
         return sorted(found)
 
-    def _heads_in(self, data: bytes) -> set[bytes]:
-        """Those of the heads that are there."""
-        heads = (data[at : at + SHORTEST] for at in range(len(data) - SHORTEST + 1))
-        return {head for head in heads if head in self._by_head}
+    def _all(self) -> Iterable[bytes]:
+        return (text for texts in self._by_head.values() for text in texts)
+
+    def _likely(self, data: bytes) -> set[bytes]:
+        """Those that may be there, with very few others."""
+        return self._long.likely(data) | self._short.likely(data)
 
     def _few(self, size: int) -> bool:
-        """Whether it is faster to search `size` bytes for each head than to look at each of the bytes."""
+        """Whether it is faster to search `size` bytes for each text than to look at each of the bytes."""
         return len(self._heads) < min(size // 2, MANY)
+
+
+class _Blocks:
+    """Texts by the blocks of 8 or 4 bytes in them, as numbers of the format `Q` or `I`.
+
+    Wherever in some data a text is, if it is not too short, it covers one of the blocks that the data
+    falls into. So each of these is looked up, as fast for a thousand texts as for one.
+    """
+
+    def __init__(self, format: Literal["Q", "I"]) -> None:
+        self._format: Literal["Q", "I"] = format
+        self._size = struct.calcsize(format)
+        self.shortest = 2 * self._size - 1
+        self._texts: dict[int, tuple[bytes, ...]] = {}
+
+    def add(self, text: bytes) -> None:
+        alone = (text,)
+        for at in range(self._size):
+            block = int.from_bytes(text[at : at + self._size], sys.byteorder)
+            self._texts[block] = (*self._texts[block], text) if block in self._texts else alone
+
+    def likely(self, data: bytes) -> set[bytes]:
+        """All that are there, and those that share a block with what is."""
+        if not self._texts:
+            return set()
+        whole = len(data) // self._size * self._size
+        blocks = memoryview(data)[:whole].cast(self._format)
+        return {text for block in self._texts.keys() & blocks for text in self._texts[block]}
 
 
 def _forms(secret: str) -> Iterator[bytes]:

@@ -55,7 +55,8 @@ class StreamRedactor:
 
     A chunk is held back while what one of its strings ends with may be the beginning of a secret: until
     the next chunks tell, which is one more chunk where it is none. Read as one are the strings under the
-    same names, such as all `{"delta": "..."}`, and all strings in their order.
+    same names, such as all `{"delta": "..."}`, and all strings in their order. What does not go on in time
+    is masked when it is most of a secret.
     """
 
     def __init__(self, redactor: Redactor) -> None:
@@ -68,32 +69,29 @@ class StreamRedactor:
     def held(self) -> list[tuple[int, bytes]]:
         """The chunks that wait, as they would end: they go on to wait, and may come out changed."""
         strings = [string for strings in self._begun.values() for string in strings]
-        before = [string.text for string in strings]
-        self._cut_off()
+        before, hits = [string.text for string in strings], self.redactor.hits
+        self._cut_off(list(self._begun))
         held = [(chunk.number, chunk.json()) for chunk in self._held]
         _replace(strings, [string.text for string in strings], before)
+        self.redactor.hits = hits
         return held
 
     def add(self, number: int, value: bytes) -> list[tuple[int, bytes]]:
         """Take a chunk, JSON; return those that need wait no longer, in order, masked."""
+        if not self.redactor.secrets and not self._held:
+            return [(number, value)]
         value = self.redactor.bytes(value)
         chunk = _Chunk(number, value, _decoded(value))
         self._held.append(chunk)
         for path, strings in _strings(chunk).items():
             self._go_on(path, strings)
-        self._begun = {
-            path: strings
-            for path, strings in self._begun.items()
-            if number - strings[-1].chunk.number <= PATIENCE
-        }
-        if len(self._held) > 1 and sum(len(chunk.value) for chunk in self._held) > MOST_HELD:
-            self._begun.clear()
+        full = len(self._held) > 1 and sum(len(chunk.value) for chunk in self._held) > MOST_HELD
+        self._give_up(set() if full else self._patient(number))
         return self._ready()
 
     def end(self) -> list[tuple[int, bytes]]:
         """The chunks that are left: there will be no more. What is most of a secret is masked, too."""
-        self._cut_off()
-        self._begun.clear()
+        self._give_up(set())
         return self._ready()
 
     def _go_on(self, path: Path, strings: list[_String]) -> None:
@@ -109,9 +107,24 @@ class StreamRedactor:
         if begun:
             self._begun[path] = list(begun)
 
-    def _cut_off(self) -> None:
-        """Mask what the strings end with, if that is enough of a secret."""
-        for strings in self._begun.values():
+    def _patient(self, number: int) -> set[_String]:
+        """The strings that wait on, chunk `number` being the last."""
+        begun = self._begun.values()
+        return {
+            string for strings in begun if number - strings[-1].chunk.number <= PATIENCE for string in strings
+        }
+
+    def _give_up(self, patient: set[_String]) -> None:
+        """Let none wait but the `patient`, and those that are read as one with some of them."""
+        over = [path for path, strings in self._begun.items() if patient.isdisjoint(strings)]
+        self._cut_off(over)
+        for path in over:
+            del self._begun[path]
+
+    def _cut_off(self, paths: Sequence[Path]) -> None:
+        """Mask what the strings there end with, if that is enough of a secret."""
+        for path in sorted(paths, key=lambda path: path is not None):  # all together may be more of one
+            strings = self._begun[path]
             texts = [string.text for string in strings]
             _replace(strings, texts, self.redactor.ends(texts))
 

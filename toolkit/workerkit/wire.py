@@ -181,7 +181,7 @@ class Exempt(News, tag="exempt", frozen=True):
 
 
 class Hide(News, tag="hide", frozen=True):
-    """Mask this secret in whatever comes from this attempt, and answer with `Hidden` and the same `number`."""
+    """Mask this secret in whatever comes from this worker, and answer with `Hidden` and the same `number`."""
 
     number: int
     secret: str

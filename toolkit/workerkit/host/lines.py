@@ -22,7 +22,7 @@ class Lines:
         #: What stands before a marked line; what it names follows, up to `\x1f`.
         self.mark = NO_MARK
         self._tell = tell
-        #: Those of all runs that may print now.
+        #: For the secrets of all runs that may print now.
         self._redactors = redactors
         #: What has no end yet: of a line without a mark, and behind that of a marked one.
         self._begun = b""

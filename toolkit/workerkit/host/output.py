@@ -15,7 +15,6 @@ from workerkit.host.lines import Lines
 from workerkit.host.masks import Masks
 from workerkit.host.printed import LATE_OUTPUT, Key, Logbook
 from workerkit.host.run import Run
-from workerkit.redaction import Redactor
 from workerkit.wire import Hide
 
 log = logging.getLogger(__name__)
@@ -63,7 +62,9 @@ class WorkerOutput:
         self._only: _Speaker | None = None
         self._began: _Speaker | None = None
         self._masks = Masks(self._present)
-        self._lines = Lines(self._line, self._masks.redactors)
+        #: Masks the secrets of the runs that are in this worker, or were.
+        self.redactor = self._masks.redactor
+        self._lines = Lines(self._line, [self.redactor])
 
     def marked_by(self, tag: str) -> None:
         """The worker marks what its runs print with `tag`."""
@@ -82,14 +83,13 @@ class WorkerOutput:
         self._only = speaker if only and alone else None
         if self._lines.between:
             self._began = self._only
-        if run.redactor is not None:
-            self._masks.add(run.redactor.secrets)
+        self._masks.add(run.secrets)
 
     def hide(self, frame: Hide) -> None:
-        """Mask this secret, too, in whatever comes from a run, which may be over."""
+        """Mask this secret, too, in whatever comes from the worker; the run may be over."""
         if (speaker := self._speakers.get((frame.id, frame.attempt))) is not None:
-            speaker.run.hide(frame.secret)
-            self._masks.add([frame.secret])
+            speaker.run.secrets.add(frame.secret)
+        self._masks.add([frame.secret])
 
     def ended(self, run: Run) -> None:
         """A run is over; what it printed may still be on its way."""
@@ -97,6 +97,7 @@ class WorkerOutput:
         if (speaker := self._speakers.get(key)) is not None:
             speaker.ended = time.monotonic()
             self._late.append(speaker)
+            self._masks.add(run.secrets)  # of the old ones these are now the latest
             self._book.over(key)
         self._forget()
 
@@ -112,10 +113,8 @@ class WorkerOutput:
             self._lines.close()
 
     def clean(self, text: str) -> str:
-        """A text of this worker, without the secrets of the runs that are in it, or were."""
-        for redactor in self._masks.redactors:
-            text = redactor.text(text)
-        return text
+        """A text of this worker, without secrets."""
+        return self.redactor.text(text)
 
     def tail(self, run: Run | None = None) -> str:
         """Its last lines, without those of other runs when one is given."""
@@ -160,10 +159,9 @@ class WorkerOutput:
         known = {"worker": self._worker, "job": id, "endpoint": self._endpoint}
         log.log(level, "%s %s | %s", self._worker, id, text, extra=known)
 
-    def _present(self) -> Iterator[Redactor]:
-        """What masks the secrets of runs that are there, or were a moment ago."""
-        runs = (speaker.run.redactor for speaker in self._speakers.values())
-        return (redactor for redactor in runs if redactor is not None)
+    def _present(self) -> Iterator[str]:
+        """The secrets of runs that are there, or were a moment ago."""
+        return (secret for speaker in self._speakers.values() for secret in speaker.run.secrets)
 
     def _forget(self) -> None:
         """Those that may say nothing any more."""

@@ -32,14 +32,13 @@ class Run:
     request: Request
     worker: Worker
     started: float
-    #: Masks in what is logged of it.
-    redactor: Redactor | None = None
+    #: Masks the secrets of all runs of its worker in what is logged of it; and those that are its own.
+    redactor: Redactor = attrs.field(factory=lambda: Redactor(()))
+    secrets: set[str] = attrs.field(factory=set)
     meter: Meter = attrs.field(factory=Meter)
-    #: Masks in what its client gets, where URLs may be exempt; and how many secrets it has masked.
-    outgoing: StreamRedactor | None = attrs.field(init=False)
+    #: Masks the same in what its client gets, where URLs may be exempt; and how many it has masked.
+    outgoing: StreamRedactor = attrs.field(init=False)
     masked: int = 0
-    #: URLs that were exempt when there was no secret yet.
-    exempted: list[str] = attrs.field(factory=list)
     timer: asyncio.TimerHandle | None = None
     #: Chunks on their way to the disk, and why one of them did not get there.
     writes: set[asyncio.Task[Any]] = attrs.field(factory=set)
@@ -60,57 +59,43 @@ class Run:
     stopped: bool = False
 
     @outgoing.default
-    def _outgoing(self) -> StreamRedactor | None:
-        return None if self.redactor is None else StreamRedactor(self.redactor.copy())
+    def _outgoing(self) -> StreamRedactor:
+        return StreamRedactor(self.redactor.twin())
 
     def clean(self, value: T) -> T:
-        """What came out of the run, without its secrets, for the log."""
-        return value if self.redactor is None else self.redactor.tree(value)
+        """What came out of the run, without secrets, for the log."""
+        cleaned: T = self.redactor.tree(value)
+        return cleaned
 
     def shown(self, value: T, place: str) -> T:
-        """What came out of the run, for its client: without its secrets, but for what is exempt."""
-        if self.outgoing is None:
-            return value
+        """What came out of the run, for its client: without secrets, but for what is exempt."""
         cleaned: T = self.outgoing.redactor.tree(value)
-        self._count(place, self.outgoing.redactor.hits)
+        self._count(place)
         return cleaned
 
     def chunks(self, number: int, value: bytes) -> Sequence[tuple[int, bytes]]:
         """The chunks that may be shown, now that there is one more."""
-        if self.outgoing is None:
-            return [(number, value)]
         ready = self.outgoing.add(number, value)
-        self._count("chunk", self.outgoing.redactor.hits)
+        self._count("chunk")
         return ready
 
     def last_chunks(self) -> Sequence[tuple[int, bytes]]:
         """The chunks that were held back, now that there will be no more."""
-        return [] if self.outgoing is None else self.outgoing.end()
+        ready = self.outgoing.end()
+        self._count("chunk")
+        return ready
 
     def waiting_chunks(self) -> Sequence[tuple[int, bytes]]:
         """The chunks that are held back now."""
-        return [] if self.outgoing is None else self.outgoing.held
-
-    def hide(self, secret: str) -> None:
-        """Mask this secret in whatever comes from now on."""
-        if self.redactor is None or self.outgoing is None:
-            self.redactor = Redactor([secret])
-            self.outgoing = self._outgoing()
-            for url in self.exempted:
-                self.exempt(url)
-        else:
-            for redactor in (self.redactor, self.outgoing.redactor):
-                redactor.hide(secret)
+        return self.outgoing.held
 
     def exempt(self, url: str) -> None:
         """Do not mask this URL in what the client gets."""
-        if self.outgoing is None:
-            self.exempted.append(url)
-        else:
-            self.outgoing.redactor.exempt(url)
+        self.outgoing.redactor.exempt(url)
 
-    def _count(self, place: str, masked: int) -> None:
-        """Tell the operator of secrets that were just found, when `masked` are more than before."""
+    def _count(self, place: str) -> None:
+        """Tell the operator of secrets that were just found, if there are more than before."""
+        masked = self.outgoing.redactor.hits
         if masked == self.masked:
             return
         job, endpoint = self.record.id, self.record.endpoint

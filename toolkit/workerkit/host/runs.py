@@ -87,12 +87,13 @@ class Runs:
         record = claim.record
         try:
             may_begin(record)
-            fields, redactor = self._vault.open(record)
+            fields, secrets = self._vault.open(record)
         except WorkerkitError as error:  # started too often, or the key of its secrets is gone
             result = Result(status=Status.FAILED, attempt=record.attempt, error=str(error))
             self._later(self._ends.end_stubbornly(record, result, cause=str(error)))
             return False
-        run = Run(record, self._ends.request(record), slot.worker, time.monotonic(), redactor, self._meter)
+        request, redactor = self._ends.request(record), slot.worker.output.redactor
+        run = Run(record, request, slot.worker, time.monotonic(), redactor, secrets, self._meter)
         slot.worker.take(slot.number, run)
         self._active[record.id] = run
         self._relay.begin(run)

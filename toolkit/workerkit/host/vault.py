@@ -8,7 +8,6 @@ from workerkit.hooks import Hooks
 from workerkit.host.sealing import Sealer, SealError
 from workerkit.payload import convert_field
 from workerkit.queue import Record
-from workerkit.redaction import Redactor
 from workerkit.secret import secrets_of
 
 
@@ -19,8 +18,8 @@ class Vault:
         self._sealer = sealer
         self._fields = hooks.fields
 
-    def open(self, record: Record) -> tuple[dict[str, bytes], Redactor | None]:
-        """The fields as JSON by name, and a redactor when there are secrets among them.
+    def open(self, record: Record) -> tuple[dict[str, bytes], set[str]]:
+        """The fields as JSON by name, and the secrets that are among them.
 
         Raises `SealError` when they are gone, or the key that sealed them is.
         """
@@ -33,15 +32,13 @@ class Vault:
         if record.fields:
             raw = msgspec.json.decode(record.fields, type=dict[str, msgspec.Raw])
             fields = {name: bytes(value) for name, value in raw.items()}
-        if not record.sealed:
-            return fields, None
-        secrets: list[str] = []
+        secrets: set[str] = set()
         for name, sealed in record.sealed.items():
             fields[name] = self._sealer.open(record.id, name, sealed)
             if name in self._fields:
                 value = convert_field(name, msgspec.json.decode(fields[name]), self._fields[name])
-                secrets += secrets_of(value)
-        return fields, Redactor(secrets)
+                secrets.update(secrets_of(value))
+        return fields, secrets
 
     def can_open(self, record: Record) -> None:
         """Raise `SealError` when a run of this job could not be given its secrets."""
