@@ -18,7 +18,8 @@ import socket
 import subprocess
 import sysconfig
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from functools import cached_property
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
@@ -67,33 +68,35 @@ class S3Service:
 
     def make(self, bucket: str) -> None:
         """Make a bucket, unless it is there."""
-        with self.client() as client:
-            if bucket not in [each["Name"] for each in client.list_buckets()["Buckets"]]:
-                client.create_bucket(Bucket=bucket)
+        if bucket not in [each["Name"] for each in self._client.list_buckets()["Buckets"]]:
+            self._client.create_bucket(Bucket=bucket)
 
     def objects(self, bucket: str) -> dict[str, bytes]:
         """Every object of a bucket by key."""
-        with self.client() as client:
-            pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-            keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
-            return {key: client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
+        return {key: self._client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 
     def uploads(self, bucket: str) -> dict[str, str]:
         """The multipart uploads that are open: their keys by their ids."""
-        with self.client() as client:
-            try:
-                found = client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
-            except client.exceptions.NoSuchUpload:  # how rclone says that there are none
-                return {}
-            return {each["UploadId"]: each["Key"] for each in found}
+        try:
+            found = self._client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+        except self._client.exceptions.NoSuchUpload:  # how rclone says that there are none
+            return {}
+        return {each["UploadId"]: each["Key"] for each in found}
 
     @contextmanager
     def client(self) -> Iterator[S3Client]:
-        """A plain boto3 client, which goes wherever boto3's own defaults lead."""
+        """A plain boto3 client, which goes wherever boto3's own defaults lead. It is one that all share."""
+        yield self._client
+
+    @cached_property
+    def _client(self) -> S3Client:
+        """Made once: that takes longer than most requests do."""
         import boto3
         from botocore.config import Config
 
-        client: Any = boto3.session.Session().client(
+        client: S3Client = boto3.session.Session().client(
             "s3",
             endpoint_url=self.url,
             aws_access_key_id=self.access_id,
@@ -106,10 +109,11 @@ class S3Service:
                 proxies={},
             ),
         )
-        try:
-            yield client
-        finally:
-            client.close()
+        return client
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
 
 
 @contextmanager
@@ -117,8 +121,11 @@ def rclone(folder: Path) -> Iterator[S3Service]:
     """`rclone serve s3` over a folder, as `workerkit.testing.s3_server` starts it."""
     objects = folder / "objects"
     objects.mkdir()
-    with s3_server(objects) as server:
-        yield S3Service("rclone", server.url, server.access_id, server.access_secret)
+    with (
+        s3_server(objects) as server,
+        closing(S3Service("rclone", server.url, server.access_id, server.access_secret)) as service,
+    ):
+        yield service
 
 
 @contextmanager
@@ -162,7 +169,8 @@ def weed(folder: Path) -> Iterator[S3Service]:
         try:
             until("weed answers, or has ended", lambda: process.poll() is not None or answers(service.port))
             assert process.poll() is None, (folder / "weed.log").read_text()
-            yield service
+            with closing(service):
+                yield service
         finally:
             process.kill()  # what it would put in order is thrown away
             process.wait(timeout=30)

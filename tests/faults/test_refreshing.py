@@ -25,7 +25,7 @@ def step(job):
 )
 
 
-LONG, LONG_JOBS = 0.5, 15
+LONG, LONG_JOBS = 0.5, 8
 
 
 def gaps(server: WatchedServer, ids: Sequence[str]) -> str:
@@ -38,7 +38,7 @@ def gaps(server: WatchedServer, ids: Sequence[str]) -> str:
 def test_jobs_that_all_refresh_lose_nothing_and_leave_nothing(
     tmp_path: Path, prewarm: str, soak: bool, figure: Callable[[str], None]
 ) -> None:
-    jobs = 1_000 if soak else 40
+    jobs = 1_000 if soak else 25
     settings = f'[workers]\nprewarm = "{prewarm}"\n'
     with Receiver() as receiver, WatchedServer(tmp_path, HANDLER, settings=settings) as server:
 

@@ -9,7 +9,8 @@ from queue_laboratory import laboratory, run
 from queue_machine import QueueMachine
 from workerkit.queue.engine import statements
 
-EXAMPLES, SOAK_EXAMPLES = 1_250, 30_000
+#: As many as the mutants of `test_state_machine_mutants.py` have needed to be caught, and some more.
+EXAMPLES, SOAK_EXAMPLES = 800, 30_000
 
 
 def test_a_queue_does_what_its_model_does(tmp_path: Path, figure: Callable[[str], None], soak: bool) -> None:
