@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHELL := /bin/sh
 
-.PHONY: help setup demo test faults soak docs check fix bench clean
+.PHONY: help setup demo test faults soak docs check fix bench bench-profile clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
 	@echo "make TARGET, where TARGET is one of:"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name what; \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name what; \
 	do printf '%-10s %s\n' "$$name" "$$what"; done
 
 setup: $(VENV)/.check ## install everything a contributor needs into .venv
@@ -49,7 +49,11 @@ ifndef QUICK
 	@$(BIN)/python benchmarks/hooks.py
 	@$(BIN)/python benchmarks/webhooks.py
 	@$(BIN)/python benchmarks/s3.py
+	@$(BIN)/python benchmarks/growth.py --publish
 endif
+
+bench-profile: $(VENV)/.test ## show what each stage of a job's path costs, in microseconds
+	@$(BIN)/python benchmarks/stages.py
 
 clean: ## remove .venv and every cache
 	rm -rf $(VENV) .bench dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

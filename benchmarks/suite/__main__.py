@@ -18,13 +18,13 @@ from functools import partial
 
 import attrs
 
-from suite import ceilings, http, queues
+from suite import ceilings, http, queues, start
 from suite.environments import KEPT, Missing, make, require
 from suite.plan import PLANS, Plan
 from suite.processes import Failed
 from suite.results import Figures, Results, machine, plot, publish
 from suite.services import NEEDS
-from suite.sides import HTTP, OURS_HTTP, Side, ours
+from suite.sides import HTTP, OURS_HTTP, OURS_START, STARTS, Side, ours
 from suite.sides import queues as every_queue
 
 PAGES = KEPT.parent / "docs" / "performance"
@@ -51,6 +51,8 @@ class Comparison:
 
 
 def every(plan: Plan) -> Iterator[Comparison]:
+    starts = partial(start.measured, plan=plan)
+    yield Comparison("start", STARTS, starts, partial(starts, OURS_START))
     servers = partial(http.measured, plan=plan)
     for server in HTTP:
         alike = attrs.evolve(OURS_HTTP, connections=server.connections)

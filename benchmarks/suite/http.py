@@ -26,9 +26,7 @@ def measured(side: HttpSide, plan: Plan) -> Figures:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder, port, log = Path(name), free_port(), Path(name) / "log"
         url = f"http://127.0.0.1:{port}{side.path}"
-        environ = {key: value.format(port=port) for key, value in side.environ.items()}
-        environ |= {"PYTHONPATH": str(PEERS), "PATH": search_path(side)}
-        with running(command(side, folder, port), log, environ, PEERS) as process:
+        with running(command(side, folder, port), log, environment(side, port), PEERS) as process:
             until(lambda: echoes(url), process, log, side.name)
             offer(side, url, 8 if 8 in side.connections else 1, 0, plan.seconds)  # warm
             figures: Figures = {}
@@ -52,10 +50,13 @@ def command(side: HttpSide, folder: Path, port: int) -> list[str]:
     return [part.format(**places) for part in side.command]
 
 
-def search_path(side: HttpSide) -> str:
-    """With the peer's environment first: Cog starts its worker as `python`."""
-    ours = os.environ.get("PATH", os.defpath)
-    return os.pathsep.join([str(make(side.environment)), ours]) if side.environment else ours
+def environment(side: HttpSide, port: int) -> dict[str, str]:
+    """Variables, with the peer's programs first: Cog starts its worker as `python`."""
+    path = os.environ.get("PATH", os.defpath)
+    if side.environment:
+        path = os.pathsep.join([str(make(side.environment)), path])
+    own = {name: value.format(port=port) for name, value in side.environ.items()}
+    return {**own, "PYTHONPATH": str(PEERS), "PATH": path}
 
 
 def body(ms: int) -> str:

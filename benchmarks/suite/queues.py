@@ -40,6 +40,10 @@ class Marked:
             self._first_left += 1
         return self._first_left == self._jobs
 
+    def ran(self, number: int) -> int:
+        """When the job of this number ran; 0 if it has not."""
+        return self._slots[number]
+
     def rate(self) -> float:
         """Jobs a second, without those that ran first."""
         ran = sorted(self._slots[: self._jobs])[self._jobs * LEFT_OUT // 100 :]

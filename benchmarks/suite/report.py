@@ -13,6 +13,7 @@ HEAD = ("beside", "with", "fsync", "result", "handler runs in", "theirs", "worke
 INTRODUCED = {
     "http": "A server that answers when the handler has ended",
     "queues": "A queue that is filled, then drained",
+    "start": "Starting",
 }
 
 
@@ -77,10 +78,19 @@ def markdown(results: Mapping[str, Any]) -> str:
     for (section,), figures in grouped(results["figures"], "section").items():
         parts.append(f"## {INTRODUCED[section]} {{#{section}}}")
         for (work, figure), same in grouped(figures, "work", "figure").items():
-            parts += [f"### {figure}, {work} handler", table(same)]
+            parts += [f"### {figure}" + (f", {work} handler" if work else ""), table(same)]
     if results["notes"]:
         parts.append("## To know before comparing {#notes}")
         parts.append("\n".join(f"- {side}: {note}" for side, note in sorted(results["notes"].items())))
     if results["failed"]:
         parts += ["## Failed {#failed}", "\n".join(f"- {failed}" for failed in results["failed"])]
     return "\n\n".join(parts) + "\n"
+
+
+def growth(results: Mapping[str, Any]) -> str:
+    """What `growth.py` has measured: one line for each figure."""
+    lines = [("with", "figure", "median (least to most)"), ("---", "---", "---:")]
+    for row in results["rows"]:
+        values = row["values"]
+        lines.append((row["what"], row["figure"], spread(values) if len(values) > 1 else number(values[0])))
+    return "\n\n".join([conditions(results), "\n".join(f"| {' | '.join(cells)} |" for cells in lines)])

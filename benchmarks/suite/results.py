@@ -82,7 +82,14 @@ class Results:
 def order(figure: dict[str, Any]) -> tuple[object, ...]:
     """By section and figure; 8 connections come before 64."""
     count, _, noun = figure["variant"].partition(" ")
-    return figure["section"], figure["work"] != "echo", figure["figure"], int(count), noun, figure["side"]
+    return (
+        figure["section"],
+        figure["work"] not in ("", "echo"),
+        figure["figure"],
+        int(count),
+        noun,
+        figure["side"],
+    )
 
 
 def machine() -> dict[str, str]:

@@ -50,6 +50,15 @@ class QueueSide(Side):
     copies: int = 1  # of the worker's command, where it has no option for processes
 
 
+@attrs.frozen
+class StartSide(Side):
+    """What a handler imports, how one job is run without a server, and which server is started."""
+
+    imports: str = attrs.field(kw_only=True)
+    job: tuple[str, ...] = ()
+    server: HttpSide | None = None
+
+
 AT_MOST_ONCE = "a job is acknowledged when it is taken, so one whose worker dies is lost"
 NO_RESULT = "a job is deleted when it has ended, and what it returned is not kept"
 REFUSES = "what comes while every slot is taken is refused with 409; only good answers are counted"
@@ -118,6 +127,36 @@ HTTP = (
             "RUST_LOG": "error",
         },
     ),
+)
+
+
+ONE_JOB = '{{"input": {{"n": 1, "ms": 0}}}}'
+OURS_START = StartSide(
+    name="workerkit",
+    environment="",
+    fsync="yes",
+    result="stored",
+    handler="own process",
+    imports="from workerkit import worker_function",
+    job=("{python}", "-m", "workerkit", "run", "{peers}/workerkit_handler.py", "--input", ONE_JOB),
+    server=OURS_HTTP,
+)
+
+
+def started(name: str, server: str, imports: str, *job: str) -> StartSide:
+    """The start of a peer whose server is loaded over HTTP, too."""
+    [served] = [each for each in HTTP if each.name == server]
+    facts = {fact: getattr(served, fact) for fact in ("environment", "fsync", "result", "handler")}
+    return StartSide(name=name, imports=imports, job=job, server=served, **facts)
+
+
+STARTS = (
+    started(
+        *("RunPod", "RunPod --rp_serve_api", "import runpod"),
+        *("{bin}/python", "{peers}/runpod_peer.py", "--rp_log_level", "ERROR", "--test_input", ONE_JOB),
+    ),
+    started("Cog", "Cog, one slot", "from cog import BasePredictor"),
+    started("LitServe", "LitServe", "import litserve"),
 )
 
 

@@ -22,6 +22,7 @@ MAKERS: Mapping[str, Callable[..., str]] = MappingProxyType(
         "errors": names.errors,
         "example": examples.shown,
         "fixtures": names.fixtures,
+        "growth": benchmarks.growth,
         "printed": examples.printed,
         "hook": hooks.contract,
         "hooks": hooks.overview,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from suite.report import markdown, ratios, table
+from suite.report import growth, markdown, ratios, table
 
 
 def figure(side: str = "Celery", **changed: Any) -> dict[str, Any]:
@@ -93,6 +93,23 @@ def test_each_figure_and_each_handler_has_a_table_of_its_own() -> None:
         "### drained jobs/s, echo handler",
         "### drained jobs/s, 1 ms handler",
         "### enqueued jobs/s, echo handler",
+    ]
+
+
+def test_what_needs_no_handler_names_none() -> None:
+    text = markdown(results(figure(section="start", work="", figure="import, ms")))
+    assert "## Starting" in text
+    assert "### import, ms\n" in text
+
+
+def test_growth_is_a_line_for_each_figure_with_its_spread_when_there_are_several() -> None:
+    rows = [
+        {"what": "1,000 queued", "figure": "drain, µs", "values": [3.0, 1.0, 2.0]},
+        {"what": "10 waiters", "figure": "answered right", "values": [10]},
+    ]
+    assert growth(results(rows=rows)).splitlines()[-2:] == [
+        "| 1,000 queued | drain, µs | 2.00 (1.00 to 3.00) |",
+        "| 10 waiters | answered right | 10.0 |",
     ]
 
 

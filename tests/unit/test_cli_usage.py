@@ -1,24 +1,10 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from workerkit.cli import COMMANDS, invoke
-
-HEAVY = (
-    "boto3",
-    "cryptography",
-    "rich",
-    "smart_open",
-    "starlette",
-    "urllib3",
-    "uvicorn",
-    "uvloop",
-    "msgspec",
-)
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,21 +129,6 @@ def test_windows_is_refused_with_a_sentence_that_names_wsl(capsys: pytest.Captur
 
     assert code == 1
     assert "WSL" in capsys.readouterr().err
-
-
-def test_help_is_shown_without_importing_what_only_a_server_needs() -> None:
-    program = f"""
-import sys
-from workerkit.cli import invoke
-assert invoke(["--help"]) == 0
-assert invoke(["serve", "--help"]) == 0
-print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
-    )
-
-    assert done.stderr == "[]\n"
 
 
 def test_the_help_of_serve_names_the_command_that_reloads(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -156,13 +154,3 @@ def test_a_job_that_two_cancel_at_the_same_time_is_counted_and_logged_once(
         "job twin of render is CANCELLED (attempt 0, - ms, no worker)"
     ]
     assert vars(caplog.records[0])["job"] == "twin"
-
-
-def test_a_worker_and_a_job_without_a_server_do_not_load_prometheus() -> None:
-    source = (
-        "import sys, workerkit.worker.process, workerkit.local, workerkit.cli.run; "
-        "sys.exit(' '.join(name for name in sys.modules if name.startswith('prometheus')))"
-    )
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
-
-    assert done.stderr.strip() == ""

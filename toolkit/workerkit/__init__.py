@@ -6,8 +6,8 @@ it needs.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+# What `typing` calls so; type checkers know the name, and a process that needs no `typing` does without.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from workerkit.delivery import Delivery, Receipt, Verdict
@@ -115,6 +115,8 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     value: object = getattr(import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)
     globals()[name] = value
     return value

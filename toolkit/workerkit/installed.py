@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -45,9 +46,14 @@ def installed(group: str) -> Mapping[str, Sequence[Point]]:
     # Imported here: a worker loads by reference and searches for nothing.
     from importlib.metadata import entry_points
 
+    # By distribution, since each look at one reads all that it says of itself, its page included.
+    said: dict[Any, tuple[str, str]] = {None: ("no distribution", "")}
     found: dict[str, list[Point]] = {}
     for point in entry_points(group=group):
-        name, version = (point.dist.name, f" {point.dist.version}") if point.dist else ("no distribution", "")
+        if (dist := point.dist) is not None and dist not in said:
+            facts = dist.metadata
+            said[dist] = facts["Name"], f" {facts['Version']}"
+        name, version = said[dist]
         ref = point.value.replace(" ", "")
         offer = Point(point.name, ref, f"{name}{version}", normal(name), group)
         found.setdefault(point.name, []).append(offer)

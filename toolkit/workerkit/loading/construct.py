@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 
 import attrs
 
+from workerkit import building
 from workerkit.building import UnknownSetting, holds_secret
 from workerkit.errors import PluginError, SettingsError, WorkerkitError, blaming, suggest
 from workerkit.failures import message_of
@@ -24,7 +25,6 @@ from workerkit.hooks.faults import CURE, guarding, is_ctrl_c
 from workerkit.loading import schema
 from workerkit.redaction import Redactor
 from workerkit.secret import secrets_of
-from workerkit.settings import build
 from workerkit.wire import GuardRules
 
 MakeGuard = Callable[[], Guard]
@@ -147,9 +147,12 @@ class Candidate:
 
         with self._building(cls):
             schema.check(cls)
-            settings = build(cls, values, where, literal=literal)
-            if not literal:
-                schema.check_values(settings)
+            if literal:  # from the host, which has checked them
+                return building.build(cls, values, where, None)
+            from workerkit.settings import build  # here: a worker has no use for the settings of a server
+
+            settings = build(cls, values, where)
+            schema.check_values(settings)
             return settings
 
     @contextmanager

@@ -16,10 +16,7 @@ from workerkit.loading.candidates import LeftOut, by_name, candidates, refuse_na
 from workerkit.loading.choosing import Choice, choose, in_order
 from workerkit.loading.construct import Candidate, MakeGuard, guard_by
 from workerkit.settings import PluginsSettings, Settings, build
-from workerkit.wire import GuardRules, PluginRef
-
-#: A guard that lets public addresses pass and no others.
-NOTHING = GuardRules()
+from workerkit.wire import PluginRef
 
 
 @attrs.frozen
@@ -104,12 +101,6 @@ def _read(plugin: LoadedPlugin, settings: Settings) -> Mapping[str, Any]:
 
     assert plugin.schema is not None
     return attrs.asdict(build(plugin.schema, settings.plugin.get(plugin.name, {}), where))
-
-
-def load_refs(refs: Sequence[PluginRef], rules: GuardRules = NOTHING) -> list[LoadedPlugin]:
-    """The plugins that a host named to its worker, in the same order; nothing is searched for."""
-    guard = guard_by(rules)
-    return [Candidate(ref.name, ref.ref).imported().built(ref.settings, guard, literal=True) for ref in refs]
 
 
 def worker_refs(loaded: Sequence[LoadedPlugin]) -> list[PluginRef]:

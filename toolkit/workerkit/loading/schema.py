@@ -8,9 +8,8 @@ from typing import Any, get_args, get_type_hints
 import attrs
 import msgspec
 
-from workerkit.building import plain
+from workerkit.building import build, plain
 from workerkit.errors import SettingsError
-from workerkit.settings import build
 
 
 class Unfit(Exception):
@@ -31,7 +30,7 @@ def check(cls: type) -> None:
 def check_values(settings: Any) -> None:
     """Raise `Unfit` when values that nobody checked, the defaults, are not what their own class asks for."""
     try:
-        build(type(settings), plain(settings, reveal=True), "its Settings have a wrong default", literal=True)
+        build(type(settings), plain(settings, reveal=True), _default, None)
     except SettingsError as exc:
         raise Unfit(f"{exc}; correct the default, or its type") from exc
     for field in attrs.fields(type(settings)):
@@ -41,6 +40,10 @@ def check_values(settings: Any) -> None:
             raise Unfit(
                 f"its {field.name} cannot be sent to a worker: {exc}; an integer may have 64 bits, a text is UTF-8"
             ) from exc
+
+
+def _default(path: str) -> str:
+    return "its Settings have a wrong default"
 
 
 def _classes(hint: Any, seen: tuple[Any, ...] = ()) -> Iterator[type]:
