@@ -1,4 +1,4 @@
-"""What stands between a client and an S3 server, and holds requests back as a test wants."""
+"""What stands between a client and an S3 server, and holds requests back or cuts answers as a test wants."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from s3_servers import S3Service
 
 #: Is told of each request's operation before the server gets it; the request waits meanwhile.
 Before = Callable[[str], object]
+#: Is told of each answer's operation and body, and says what of the body is passed on; less ends the connection.
+Passed = Callable[[str, bytes], bytes]
 #: Seconds that a request is held at most.
 HELD = 30.0
 
 
 @contextmanager
-def between(service: S3Service, before: Before) -> Iterator[str]:
+def between(
+    service: S3Service, before: Before, passed: Passed = lambda operation, body: body
+) -> Iterator[str]:
     """The URL at which the server is reached through it."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -41,7 +45,9 @@ def between(service: S3Service, before: Before) -> Iterator[str]:
             length = answer.getheader("Content-Length") if self.command == "HEAD" else None
             self.send_header("Content-Length", length or str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            part = passed(_operation(self.command, self.path), data)
+            self.wfile.write(part)
+            self.close_connection = self.close_connection or len(part) < len(data)
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on
 

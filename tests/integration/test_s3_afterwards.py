@@ -116,6 +116,11 @@ def test_notes_that_say_nothing_do_not_fail_the_next_run(
     assert runs.run(lambda bucket: "ran again", attempt=2) == "ran again"
 
 
+def test_a_later_run_makes_no_folder_to_look_for_notes(config: dict[str, str], tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    assert Runs(config, scratch).run(lambda bucket: scratch.exists(), attempt=2) is False
+
+
 def test_a_run_that_cannot_look_for_notes_goes_on(config: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "scratch").write_text("a file, where the folders of jobs would be")
 

@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError
@@ -123,6 +125,46 @@ def test_a_cancel_of_many_uploads_waits_for_none_and_publishes_none(service: Ser
     assert cancelled(service, "part", handler) < SOON
     until("nothing is open", service.is_clean)
     assert "complete" not in service.seen
+
+
+# boto3 leaves to the collector what it has opened for parts that it does not send any more.
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <_io.FileIO:pytest.PytestUnraisableExceptionWarning"
+)
+@pytest.mark.parametrize("kind", ["bytes", "path", "file"])
+def test_a_cancel_of_one_upload_waits_for_no_part_of_it(service: Service, tmp_path: Path, kind: str) -> None:
+    service.is_held = lambda operation: operation == "part"
+    path = tmp_path / "large.bin"
+    path.write_bytes(bytes(40 * MIB))
+
+    def handler(bucket: Bucket) -> None:
+        with path.open("rb") as file:
+            sources: dict[str, Any] = {"bytes": path.read_bytes(), "path": path, "file": file}
+            bucket.upload(sources[kind], "large.bin")
+
+    assert cancelled(service, "part", handler) < SOON
+    until("its threads have ended", lambda: not any(map(is_of_a_transfer, threading.enumerate())))
+    until("nothing is open", service.is_clean)
+    assert "complete" not in service.seen
+
+
+def is_of_a_transfer(thread: threading.Thread) -> bool:
+    return thread.name.startswith(("workerkit-s3", "ThreadPoolExecutor"))
+
+
+def test_a_cancel_of_a_download_waits_for_no_byte_of_it(
+    s3: S3Service, service: Service, bucket_name: str, tmp_path: Path
+) -> None:
+    s3.make(bucket_name)
+    with s3.client() as client:
+        client.put_object(Bucket=bucket_name, Key="large.bin", Body=bytes(20 * MIB))
+    service.is_held = lambda operation: operation == "GET"
+
+    def handler(bucket: Bucket) -> None:
+        bucket.download("large.bin", tmp_path / "large.bin")
+
+    assert cancelled(service, "GET", handler) < SOON
+    until("nothing of it is left", lambda: list(tmp_path.iterdir()) == [])
 
 
 def test_a_run_ends_soon_where_nothing_can_be_aborted(service: Service) -> None:

@@ -156,7 +156,7 @@ def test_downloads_go_to_the_jobs_directory_under_their_keys(config: dict[str, s
     assert (tmp_path / "x/y").read_bytes() == b"b"
 
 
-@pytest.mark.parametrize("key", ["../out", "/etc/passwd", "a/../../out", "link/out", "folder/", ""])
+@pytest.mark.parametrize("key", ["../out", "/etc/passwd", "a/../../out", "link/out", "folder/"])
 def test_a_key_that_leads_out_of_the_jobs_directory_is_not_followed(
     config: dict[str, str], tmp_path: Path, key: str
 ) -> None:

@@ -54,6 +54,18 @@ def test_what_a_run_leaves_for_the_next_is_found_and_its_own_folder_is_gone(scra
     assert (second.shared_directory / "kept").read_text() == "for you"
 
 
+def test_who_looks_for_what_was_left_makes_nothing(scratch: Path) -> None:
+    looking = job(scratch, 2)
+    assert looking.shared_directory_if_any is None
+    assert job(None, 2).shared_directory_if_any is None
+    assert not scratch.exists()
+
+    (job(scratch, 1).shared_directory / "kept").touch()
+    assert looking.shared_directory_if_any == scratch / "job-u1"
+    assert not (scratch / "job-u1" / "2").exists()
+    assert looking.shared_directory_if_any == looking.shared_directory
+
+
 def test_a_run_that_ends_late_takes_nothing_from_the_next(scratch: Path) -> None:
     late, next_ = job(scratch, 1), job(scratch, 2)
     (late.directory / "own").touch()

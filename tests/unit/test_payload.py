@@ -225,6 +225,14 @@ class Nested:
     keys: list[Keys]
 
 
+def test_a_field_may_hold_so_many_secrets() -> None:
+    many = [f"secret-{number}" for number in range(101)]
+    assert len(convert_field("x", many[:100], Field(list[Secret], secret=True))) == 100
+    with pytest.raises(Refused) as caught:
+        convert_field("x", many, Field(list[Secret], secret=True))
+    assert str(caught.value) == "x holds 101 secrets; a field may hold 100"
+
+
 def test_a_field_becomes_its_type_with_secrets_wrapped() -> None:
     keys = convert_field("s3Config", {"accessId": "a", "accessSecret": "b"}, Field(Keys, secret=True))
     assert keys == Keys("a", Secret("b"))

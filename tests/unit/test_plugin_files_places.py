@@ -200,25 +200,22 @@ def test_the_root_as_working_directory_is_no_leave_to_take_everything(
     assert read("/etc/hostname", job, "/etc") == Path("/etc/hostname").read_text()
 
 
-@pytest.mark.parametrize(
-    ("path", "why"),
-    [
-        (".env", "'.env' is hidden"),
-        (".workerkit/queue.db", "'.workerkit' is hidden"),
-        (".workerkit/queue.db.key", "'.workerkit' is hidden"),
-        ("a/.git/config", "'.git' is hidden"),
-        ("workerkit.toml", "may be settings"),
-        ("production.TOML", "may be settings"),
-        ("jobs.db", "belongs to a queue"),
-        ("jobs.db-wal", "belongs to a queue"),
-        ("jobs.db-shm", "belongs to a queue"),
-        ("jobs.db.key", "belongs to a queue"),
-        ("jobs.db.lock", "belongs to a queue"),
-    ],
-)
+KEPT_BACK = {
+    "'.env' is hidden": [".env"],
+    "'.workerkit' is hidden": [".workerkit/queue.db", ".workerkit/queue.db.key"],
+    "'.git' is hidden": ["a/.git/config"],
+    "may be settings": ["workerkit.toml", "production.TOML", "production.env"],
+    "may be a key": ["secret.key", "jobs.db.key", "tls/Server.PEM", "client.p12", "client.pfx"],
+    "may belong to a queue": ["other.db", "other.db-wal", "other.db-shm", "other.db-journal"],
+    "belongs to a queue": ["jobs", "jobs-wal", "jobs-shm", "jobs.db.lock"],
+}
+
+
+@pytest.mark.parametrize(("path", "why"), [(path, why) for why, paths in KEPT_BACK.items() for path in paths])
 def test_what_may_hold_secrets_is_kept_back(tmp_path: Path, job: Job, path: str, why: str) -> None:
     for place in (tmp_path / "here", tmp_path / "temporary", tmp_path / "elsewhere"):
         write(place / "jobs.db.lock")
+        write(place / "jobs.lock")
         write(place / path)
 
         said = refusal(place / path, job, str(tmp_path / "elsewhere"))
@@ -227,7 +224,7 @@ def test_what_may_hold_secrets_is_kept_back(tmp_path: Path, job: Job, path: str,
 
 
 def test_in_the_jobs_own_folder_nothing_is_kept_back(job: Job) -> None:
-    for name in (".hidden/x", "pyproject.toml", "jobs.db", "jobs.db.lock"):
+    for name in (".hidden/x", "pyproject.toml", "a.env", "a.key", "jobs.db", "jobs.db.lock"):
         assert read(write(job.directory / name), job) == "seen"
 
 

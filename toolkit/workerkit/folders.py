@@ -38,6 +38,17 @@ class RunFolder:
                 self._path, self._pid = self._make(), os.getpid()
             return self._path
 
+    @property
+    def shared_if_any(self) -> Path | None:
+        """The folder that the job's runs share, where there is one. Makes nothing; raises as `path` does."""
+        if self._path is not None:
+            return self._path.parent
+        if self._scratch is None or not os.path.lexists(self._scratch):
+            return None
+        own(self._scratch)
+        folder = self._scratch / name_of(self._job)
+        return folder if folder.is_dir() else None
+
     def leave(self) -> None:
         """The run is over: remove its folder, and the job's when nothing else is in it. Raises OSError.
 

@@ -276,6 +276,11 @@ class Job(Mapping[str, Any]):
         """
         return self._folder.path.parent
 
+    @property
+    def shared_directory_if_any(self) -> Path | None:
+        """The same where there is one, as after an earlier run that used it; None where not, and none is made."""
+        return self._folder.shared_if_any
+
     def close(self) -> None:
         """Tell what plugins provided, the last first, and remove the folder; the runner calls it at the end.
 

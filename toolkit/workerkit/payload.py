@@ -22,8 +22,10 @@ from workerkit import hints
 from workerkit.errors import InvalidOutput, Refused
 from workerkit.files import OutputFile
 from workerkit.job import Field
-from workerkit.secret import LONGEST, Secret
+from workerkit.secret import LONGEST, Secret, secrets_of
 
+#: In one field: all that comes from the job is searched for each.
+MOST_SECRETS = 100
 CONTAINERS = frozenset({dict, list, tuple})
 #: Types whose every value JSON holds. (A str may hold lone surrogates; the encoder refuses those.)
 SAFE = frozenset({str, int, bool, type(None)})
@@ -95,7 +97,7 @@ def convert_field(name: str, value: Any, field: Field) -> Any:
     Raises `Refused` with a sentence that names field and member: `s3Config.bucketName is missing`.
     """
     try:
-        return msgspec.convert(value, field.type, strict=True, dec_hook=_secret)
+        typed = msgspec.convert(value, field.type, strict=True, dec_hook=_secret)
     except msgspec.ValidationError as error:
         fault, place = hints.parted(error)
         raise Refused(
@@ -103,6 +105,9 @@ def convert_field(name: str, value: Any, field: Field) -> Any:
         ) from None
     except Exception as error:  # whatever the plugin's own type raises
         raise Refused(f"{name} is not valid: {type(error).__name__}: {error}") from error
+    if (count := len(secrets_of(typed))) > MOST_SECRETS:
+        raise Refused(f"{name} holds {count:,} secrets; a field may hold {MOST_SECRETS}")
+    return typed
 
 
 def _plain(value: Any, depth: int) -> bool:

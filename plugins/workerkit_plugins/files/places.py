@@ -19,6 +19,10 @@ from workerkit import Job, JobFailed
 log = logging.getLogger(__name__)
 #: What stands beside a queue's file, and how it is named; the lock is there as long as the queue is open.
 _BESIDE = re.compile(r"(?:-wal|-shm|-journal|\.key|\.lock)$")
+#: How files are called that hold settings, keys and what a queue keeps.
+_SETTINGS = (".toml", ".env")
+_KEYS = (".key", ".pem", ".p12", ".pfx")
+_QUEUES = (".db", ".db-wal", ".db-shm", ".db-journal")
 #: How SQLite's files begin: a database, its write-ahead log, and the log's index.
 _DATABASE = (
     b"SQLite format 3\0",
@@ -126,8 +130,13 @@ def _kept_back(real: str, inner: str) -> str:
     hidden = next((part for part in inner.split(os.sep) if part.startswith(".")), "")
     if hidden and hidden != os.curdir:
         return f"and {hidden!r} is hidden"
-    if real.lower().endswith(".toml"):
+    name = real.lower()
+    if name.endswith(_SETTINGS):
         return "which may be settings, with secrets"
+    if name.endswith(_KEYS):
+        return "which may be a key"
+    if name.endswith(_QUEUES):
+        return "which may belong to a queue"
     if os.path.lexists(_BESIDE.sub("", real) + ".lock"):
         return "which belongs to a queue, or is locked by another program"
     return ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import logging
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from functools import partial
 from os import PathLike
@@ -21,14 +21,15 @@ from workerkit.guard import Guard
 from workerkit_plugins.s3 import elsewhere
 from workerkit_plugins.s3.client import Clients
 from workerkit_plugins.s3.config import S3Config
-from workerkit_plugins.s3.files import TextUpload, Upload, reader
-from workerkit_plugins.s3.keys import RunKeys, checked
+from workerkit_plugins.s3.keys import RunKeys, checked, named, path_in
 from workerkit_plugins.s3.life import Life
 from workerkit_plugins.s3.meter import Meter, Progress
+from workerkit_plugins.s3.reading import reader
 from workerkit_plugins.s3.refusals import explained
-from workerkit_plugins.s3.together import together
+from workerkit_plugins.s3.together import Check, alone, checking, together
 from workerkit_plugins.s3.transfer import THREADS, Place, Sending, Source, fetch
 from workerkit_plugins.s3.uploads import OpenUploads, left_in
+from workerkit_plugins.s3.writing import TextUpload, Upload
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -74,15 +75,17 @@ class S3Bucket(Bucket):
 
     def key(self, name: str) -> str:
         """A key of this run alone; see `Bucket.key`."""
-        return self._keys.fresh(name)
+        return checked(self._keys.fresh(name))
 
     def open(self, key: str, mode: str = "rb", *, encoding: str | None = None) -> IO[Any]:
         """Open an object as a file; see `Bucket.open`."""
         if mode not in MODES:
             raise ValueError(f"an object cannot be opened in mode {mode!r}; use one of {', '.join(MODES)}")
-        text = None if mode.endswith("b") else encoding or "utf-8"
+        text = None if mode.endswith("b") else codecs.lookup(encoding or "utf-8").name
+        if encoding is not None and text is None:
+            raise ValueError(f"mode {mode!r} is for bytes, which have no encoding; use {mode[0]!r}")
         if mode[0] == "r":
-            with self._finding(key):
+            with self._finding(named(key)):
                 binary = reader(self._client, self._config, self._place(key))
             with self._lock:
                 self._readers.add(binary)
@@ -104,7 +107,14 @@ class S3Bucket(Bucket):
         what = Sending.of(source)
         key = self.key(what.name) if key is None else checked(key)
         meter = Meter(self._job, progress, what.name, what.size)
-        self._send(key, what, content_type, meter, THREADS)
+
+        def send(check: Check) -> None:
+            self._send(key, what, content_type, checking(check, meter), THREADS)
+
+        if what.goes_in_threads:
+            alone(send)
+        else:
+            send(lambda: None)
         return self._url(key)
 
     def upload_many(
@@ -119,34 +129,29 @@ class S3Bucket(Bucket):
                 "upload_many takes a list of paths, or a dict of sources by their keys; see upload"
             )
         if isinstance(sources, Mapping):
-            named = [(checked(key), Sending.of(source)) for key, source in sources.items()]
+            sent = [(checked(key), Sending.of(source)) for key, source in sources.items()]
         else:
-            named = [(self.key(what.name), what) for what in map(Sending.of, sources)]
-        meter = Meter(self._job, progress, f"{len(named)} objects", len(named), unit="objects")
-        threads = min(THREADS, max(1, MANY // max(1, len(named))))
-        stopped = threading.Event()
+            sent = [(self.key(what.name), what) for what in map(Sending.of, sources)]
+        meter = Meter(self._job, progress, f"{len(sent)} objects", len(sent), unit="objects")
+        threads = min(THREADS, max(1, MANY // max(1, len(sent))))
 
-        def moved(more: int) -> None:
-            if stopped.is_set():
-                raise CancelledError("upload_many was interrupted")
-
-        def send(key: str, what: Sending) -> None:
-            self._send(key, what, None, moved, threads)
+        def send(key: str, what: Sending, check: Check) -> None:
+            self._send(key, what, None, lambda more: check(), threads)
             meter(1)
 
-        together([partial(send, *each) for each in named], MANY, stopped.set)
-        return [self._url(key) for key, _ in named]
+        together([partial(send, *each) for each in sent], MANY)
+        return [self._url(key) for key, _ in sent]
 
     def download(
         self, key: str, path: str | PathLike[str] | None = None, *, progress: Progress | None = None
     ) -> Path:
         """Fetch an object into a file; see `Bucket.download`."""
-        to = self._own_path(key) if path is None else Path(path)
-        with self._finding(key), explained(self._config):
+        to = path_in(self._job.directory, named(key)) if path is None else Path(path)
+        with self._finding(named(key)), explained(self._config, key):
             size = self._client.head_object(Bucket=self.name, Key=key)["ContentLength"]
             meter = Meter(self._job, progress, to.name, size, verb="downloading")
-            # Asked for again: the job may be over, and its folder gone.
-            fetch(self._client, self._place(key), to, meter)
+            client = self._client  # asked for again: the job may be over, and its folder gone
+            alone(lambda check: fetch(client, self._place(key), to, checking(check, meter)))
         return to
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
@@ -163,7 +168,7 @@ class S3Bucket(Bucket):
             raise ValueError(
                 f"a presigned URL is good for up to seven days ({MOST:,} seconds), not for {expires!r}"
             )
-        url = self._presigned(key, math.ceil(expires))
+        url = self._presigned(named(key), math.ceil(expires))
         self._job.exempt(url)
         return url
 
@@ -204,7 +209,8 @@ class S3Bucket(Bucket):
                 self._quietly(client.close)
 
     def _abort_what_is_left(self) -> None:
-        if left := left_in(self._job.shared_directory / NOTES):
+        folder = self._job.shared_directory_if_any
+        if folder is not None and (left := left_in(folder / NOTES)):
             self.client()  # connects
             cast(OpenUploads, self._multipart).abort(left)
 
@@ -216,7 +222,7 @@ class S3Bucket(Bucket):
             with self._writer(key, kind) as file:
                 what.copy(cast(IO[bytes], file), moved)
         else:
-            with explained(self._config):
+            with explained(self._config, key):
                 what.send(self._client, self._place(key), kind, moved, threads)
 
     def _writer(self, key: str, kind: str | None) -> Upload:
@@ -269,16 +275,6 @@ class S3Bucket(Bucket):
 
     def _place(self, key: str) -> Place:
         return self.name, key
-
-    def _own_path(self, key: str) -> Path:
-        """Where in the job's directory an object goes by itself."""
-        directory = self._job.directory.resolve()
-        path = (directory / key).resolve()
-        if not path.is_relative_to(directory) or path == directory or key.endswith("/"):
-            raise ValueError(
-                f"the key {key!r} names no file within the job's directory; give a path to download it to"
-            )
-        return path
 
     @contextmanager
     def _finding(self, key: str) -> Iterator[None]:

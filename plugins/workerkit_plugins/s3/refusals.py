@@ -20,24 +20,14 @@ _WRONG_SECRET = ("SignatureDoesNotMatch", "SignatureNotMatch")
 _WRONG_TOKEN = ("ExpiredToken", "InvalidToken", "TokenRefreshRequired", "InvalidTokenId")
 _NOT_ALLOWED = ("AccessDenied", "AccessForbidden", "Forbidden", "UnauthorizedAccess", "403", "401")
 _WRONG_CLOCK = ("RequestTimeTooSkewed", "RequestExpired")
-#: Of objects, whose absence may be what somebody wants to know.
-_LEFT_AS_THEY_ARE = (
-    "NoSuchKey",
-    "NoSuchUpload",
-    "NoSuchVersion",
-    "404",
-    "304",
-    "PreconditionFailed",
-    "412",
-    "416",
-)
+#: Of objects that are read: their absence may be what somebody wants to know, and an empty one has no range.
+_OF_READING = ("GetObject", "HeadObject")
+_ABSENT = ("NoSuchKey", "NoSuchVersion", "404", "InvalidRange", "416")
 #: Of buckets: these say 404 for one that is not there.
 _OF_BUCKETS = ("HeadBucket", "ListObjectsV2")
 #: Of answers, without which nothing can be done with them.
-_NEEDED = ("UploadId", "ETag", "ContentLength", "Key", "Size", "LastModified")
+_NEEDED = ("UploadId", "ETag", "ContentLength", "ContentRange", "Key", "Size", "LastModified")
 _IS_IT = "and so not as S3 does; is it an S3 endpoint?"
-#: How the error of smart_open begins that has tried often enough to read.
-_SMART_OPEN = "smart_open.s3."
 BAD_REQUEST, NOT_FOUND, TOO_MANY, SERVERS_FAULT = 400, 404, 429, 500
 
 
@@ -57,22 +47,23 @@ def look_at(client: S3Client, bucket: str, shown: str) -> str:
         client.list_objects_v2(Bucket=bucket, MaxKeys=1)
     except ClientError as exc:
         _region(exc.response, shown)
-        if str(exc.response.get("Error", {}).get("Code")) not in _NOT_ALLOWED:
+        if _code(exc) not in _NOT_ALLOWED:
             raise
     return region
 
 
 @contextmanager
-def explained(config: S3Config) -> Iterator[None]:
+def explained(config: S3Config, key: str = "") -> Iterator[None]:
     """Around calls of a client: what cannot work as the config is fails the job with a sentence.
 
-    An endpoint that does not answer, or breaks off, raises ConnectionError. What is not there, such as an
-    object, and what is no error of the service, is raised as it came. A sentence says all that a user can
-    do, so that it comes without the errors of the libraries below.
+    `key` is that of the object they are about. An endpoint that does not answer, or breaks off, raises
+    ConnectionError, and a file that has become shorter OSError. An object that is not there to be read, and
+    what is no error of the service, is raised as it came. A sentence says all that a user can do, so that
+    it comes without the errors of the libraries below.
     """
     from botocore.exceptions import ClientError
 
-    from workerkit_plugins.s3.sending import Unanswered, Untrusted, Unusable
+    from workerkit_plugins.s3.sending import Shrunk, Unanswered, Untrusted, Unusable
 
     try:
         yield
@@ -80,15 +71,21 @@ def explained(config: S3Config) -> Iterator[None]:
         raise JobFailed(str(exc)) from None
     except (Unanswered, Unusable) as exc:
         raise ConnectionError(str(exc)) from None
+    except Shrunk:
+        raise OSError(
+            f"what is uploaded to {key!r} became shorter meanwhile; upload it when it is whole"
+        ) from None
     except Blocked as exc:
         raise JobFailed(f"s3Config.endpointUrl: {exc}") from None
     except Exception as exc:
-        if (broken := _broken(exc, config.endpoint.shown)) is not None:
+        if (broken := _broken(exc, config, key)) is not None:
             raise broken from None
         refused = next((each for each in _chain(exc) if isinstance(each, ClientError)), None)
         text = None if refused is None else sentence(refused, config)
         if refused is None or text is None:
             raise
+        if _code(refused) == "NoSuchUpload":
+            raise OSError(f"the upload of {key!r} was aborted by somebody else") from None
         status = status_of(refused)
         if status == TOO_MANY or status >= SERVERS_FAULT:
             raise ConnectionError(text) from None  # it may be better the next time
@@ -98,14 +95,14 @@ def explained(config: S3Config) -> Iterator[None]:
 def sentence(refused: ClientError, config: S3Config) -> str | None:
     """What boto3's ClientError means for a config; None for what is not the config's fault."""
     error: Mapping[str, Any] = refused.response.get("Error", {})
-    code = str(error.get("Code", ""))
+    code = _code(refused)
     operation, at = refused.operation_name, config.endpoint.shown
     if operation == "ListObjectsV2" and status_of(refused) == NOT_FOUND and code in ("", "404"):
         # S3 would have written a code into the body; botocore takes the status in its place.
         return f"{at} answered 404, and not as S3 does; is it an S3 endpoint?"
     if code == "NoSuchBucket" or (operation in _OF_BUCKETS and status_of(refused) == NOT_FOUND):
         return f"the bucket {config.bucketName!r} does not exist at {at}; check bucketName and endpointUrl"
-    if code in _LEFT_AS_THEY_ARE:
+    if is_absent(refused):
         return None
     if code in _UNKNOWN_ID:
         return f"{at} does not know the accessId; check accessId and endpointUrl"
@@ -128,16 +125,37 @@ def sentence(refused: ClientError, config: S3Config) -> str | None:
     return f"{at} answered {operation} with {code}: {said}"
 
 
+def is_absent(refused: ClientError) -> bool:
+    """Whether a service says that an object to be read, or the asked range of it, is not there."""
+    return refused.operation_name in _OF_READING and _code(refused) in _ABSENT
+
+
 def status_of(refused: ClientError) -> int:
     """The HTTP status of an answer."""
     return int(refused.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _broken(error: Exception, at: str) -> Exception | None:
+def broke_off(config: S3Config, key: str) -> ConnectionError:
+    """What to raise for an object of which a part has come."""
+    return ConnectionError(f"{config.endpoint.shown} broke off in the midst of the object {key!r}")
+
+
+def replaced(key: str) -> OSError:
+    """What to raise for an object of which another version came in the midst of it."""
+    return OSError(f"the object {key!r} was replaced or removed while it was read; open it again")
+
+
+def _code(refused: ClientError) -> str:
+    return str(refused.response.get("Error", {}).get("Code", ""))
+
+
+def _broken(error: Exception, config: S3Config, key: str) -> Exception | None:
     """What to raise for an answer that is not as it should be; None for what is something else."""
     from boto3.exceptions import RetriesExceededError
     from botocore import exceptions as failures
+    from s3transfer.exceptions import S3DownloadFailedError
 
+    at = config.endpoint.shown
     match error:
         case KeyError(args=(member,)) if member in _NEEDED:
             return JobFailed(f"{at} answered without {member}, {_IS_IT}")
@@ -151,9 +169,9 @@ def _broken(error: Exception, at: str) -> Exception | None:
             | failures.ReadTimeoutError()
             | failures.ResponseStreamingError()
         ):
-            return ConnectionError(f"{at} broke off in the midst of an object")
-        case OSError() if str(error).startswith(_SMART_OPEN):
-            return ConnectionError(f"{at} broke off in the midst of an object")
+            return broke_off(config, key)
+        case S3DownloadFailedError():
+            return replaced(key)
     return None
 
 

@@ -63,6 +63,12 @@ class Untrusted(Unusable):
     """The endpoint has no TLS that could be trusted, today and at the next try. Its text is a sentence."""
 
 
+class Shrunk(BotoCoreError):
+    """What is sent has fewer bytes than its head tells, for which the endpoint would wait."""
+
+    fmt = "what is uploaded became shorter while it was sent"
+
+
 def trusted() -> ssl.SSLContext:
     """TLS 1.2 or newer, with the certificates that this machine trusts and those that boto3 does."""
     context = ssl.create_default_context()
@@ -136,7 +142,7 @@ class Sender:
         got = self._pools.connection_from_url(request.url).urlopen(
             request.method,
             f"{path or '/'}?{query}" if query else path or "/",
-            body=request.body,
+            body=_Told.of(request),
             headers=request.headers,
             retries=False,
             redirect=False,
@@ -220,6 +226,32 @@ class Sender:
         except ValueError:
             where_to = "elsewhere; write the service's own URL as endpointUrl"
         raise Unusable(sentence=f"{self._shown} redirects {where_to}")
+
+
+class _Told:
+    """A request's body, of which as many bytes are sent as its head tells: a file may change meanwhile."""
+
+    def __init__(self, file: Any, size: int) -> None:
+        self._file = file
+        self._left = size
+
+    @classmethod
+    def of(cls, request: Any) -> Any:
+        """The body as it is sent."""
+        length = request.headers.get("Content-Length")
+        return (
+            request.body
+            if length is None or not hasattr(request.body, "read")
+            else cls(request.body, int(length))
+        )
+
+    def read(self, size: int) -> bytes:
+        """So many bytes; fewer only at the end. Raises `Shrunk`."""
+        data: bytes = self._file.read(min(size, self._left))
+        if self._left and not data:
+            raise Shrunk
+        self._left -= len(data)
+        return data
 
 
 class _Whole:

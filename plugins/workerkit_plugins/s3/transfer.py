@@ -59,6 +59,11 @@ class Sending:
         name = getattr(source, "name", None)
         return cls(source, Path(name).name if isinstance(name, str) else "object", _left(source))
 
+    @property
+    def goes_in_threads(self) -> bool:
+        """Whether boto3 sends it, in threads whose end an interrupted caller would wait for."""
+        return self.size is not None and self.size > SMALL
+
     def send(
         self,
         client: S3Client,
@@ -70,7 +75,7 @@ class Sending:
         """Store it as an object, when its size is known; `moved` is told of bytes that are on their way."""
         assert self.size is not None
         extra: Any = {} if kind is None else {"ContentType": kind}
-        if self.size <= SMALL:
+        if not self.goes_in_threads:
             client.put_object(Bucket=place[0], Key=place[1], Body=self._bytes(), **extra)
             moved(self.size)
         elif isinstance(self.source, Path):
@@ -79,7 +84,7 @@ class Sending:
         else:
             stream = io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source
             config = _config(self.size, STREAM_PART, threads)
-            client.upload_fileobj(cast(Any, _Stream(stream)), *place, extra, moved, config)
+            client.upload_fileobj(cast(Any, _Stream(stream, self.size)), *place, extra, moved, config)
 
     def copy(self, file: IO[bytes], moved: Callable[[int], None]) -> None:
         """Write it into a file. A pipe may keep silent, which only the thread that waits can be told to end."""
@@ -98,11 +103,13 @@ class Sending:
                 return self.source
             case Path():
                 return self.source.read_bytes()
-        return _Stream(self.source).read()
+        return _Stream(self.source, self.size).read()
 
 
 def fetch(client: S3Client, place: Place, path: Path, moved: Callable[[int], None]) -> None:
     """Fetch an object into a file, which appears when it is whole."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name the file in it that the object becomes")
     path.parent.mkdir(parents=True, exist_ok=True)
     client.download_file(*place, str(path), None, moved, _config(0, STREAM_PART, THREADS))
 
@@ -138,13 +145,18 @@ def _config(size: int, part: int, threads: int) -> TransferConfig:
 
 
 class _Stream:
-    """Somebody's file as boto3 can take it, which would close it, and takes a short read for the end."""
+    """Somebody's file as boto3 can take it, which would close it, and takes a short read for the end.
 
-    def __init__(self, file: IO[bytes]) -> None:
+    `size` is how much there must be, at least: half of a file that is cut meanwhile is none.
+    """
+
+    def __init__(self, file: IO[bytes], size: int | None = None) -> None:
         self._file = file
+        self._size = size or 0
+        self._done = 0
 
     def read(self, size: int = -1) -> bytes:
-        """So many bytes, or all that are left; fewer only at the end."""
+        """So many bytes, or all that are left; fewer only at the end. Raises `Shrunk` for an early one."""
         pieces: list[bytes] = []
         got = 0
         while size < 0 or got < size:
@@ -153,7 +165,12 @@ class _Stream:
                 kind = type(piece).__name__
                 raise TypeError(f"a file to upload must give bytes, not {kind}; open it with 'rb'")
             if not piece:
+                if self._done < self._size:
+                    from workerkit_plugins.s3.sending import Shrunk
+
+                    raise Shrunk
                 break
+            self._done += len(piece)
             pieces.append(piece)
             got += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -25,6 +25,8 @@ Error = type[BaseException] | None
 #: Bytes that gather before they are sent: what has fewer takes one request instead of three. Of larger
 #: parts, an object may have more bytes (10,000 parts); of smaller ones, it takes less memory.
 PART = 16 * MIB
+#: What smart_open takes out of answers.
+_NEEDED = {"create_multipart_upload": "UploadId", "upload_part": "ETag"}
 #: What makes an object of what was written.
 _PUBLISHING = ("complete_multipart_upload", "put_object")
 
@@ -40,7 +42,7 @@ class Upload(io.BufferedIOBase):
         kind: str | None,
         ended: Callable[[Upload], object],
     ) -> None:
-        self._client = _ForSmartOpen(client, config)
+        self._client = _Object(client, config)
         self._place = place
         self._extra = {} if kind is None else {"ContentType": kind}
         self._ended = ended
@@ -142,14 +144,7 @@ class TextUpload(io.TextIOWrapper):
             self.buffer.abandon()
 
 
-def reader(client: S3Client, config: S3Config, place: Place) -> io.BufferedIOBase:
-    """An object to read."""
-    from smart_open import s3
-
-    return s3.open(*place, "rb", client=cast(Any, _ForSmartOpen(client, config)))
-
-
-class _ForSmartOpen:
+class _Object:
     """A client for one object, whose failures are explained and final: smart_open tries some of them again.
 
     It also completes the upload of a writer that is collected, and one may be at any time, such as when
@@ -181,8 +176,8 @@ class _ForSmartOpen:
     def _call(self, name: str, **params: Any) -> Any:
         if not self.may_send or (name in _PUBLISHING and not self.may_publish):
             raise ValueError(f"the object {params.get('Key')!r} was given up")
-        try:
-            with explained(self._config):
-                return getattr(self._client, name)(**params)
-        except self._client.exceptions.NoSuchUpload:
-            raise OSError(f"the upload of {params['Key']!r} was aborted by somebody else") from None
+        with explained(self._config, params["Key"]):
+            answer = getattr(self._client, name)(**params)
+            if name in _NEEDED:
+                _ = answer[_NEEDED[name]]
+        return answer
