@@ -10,7 +10,7 @@ from queue import Queue
 from time import time as clock
 from typing import Any
 
-from workerkit.cli.logs import Dropping, Records
+from workerkit.cli.logs_aside import Dropping, Records
 
 
 def record(text: str) -> logging.LogRecord:
@@ -64,7 +64,7 @@ def written(logger: str, code: str) -> list[dict[str, Any]]:
     """The JSON lines that a program leaves on stderr."""
     program = f"""
 import logging
-from workerkit.cli.logs import logs_aside
+from workerkit.cli.logs_aside import logs_aside
 
 log = logging.getLogger({logger!r})
 with logs_aside("json"):

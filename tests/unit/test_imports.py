@@ -16,6 +16,13 @@ from importing import grown, imported
 HANDLER = (
     "from workerkit import worker_function\n\n@worker_function\ndef echo(job):\n    return job['input']\n"
 )
+STANDBY = (
+    "import workerkit.worker.__main__; from workerkit.worker.process import import_ahead; import_ahead()"
+)
+SERVER = (
+    "import uvloop, workerkit.app, workerkit.cli.serve, workerkit.cli.logs_aside; "
+    "import workerkit.server.api, workerkit.server.serving"
+)
 COMMAND = "from workerkit.cli import invoke; assert invoke({}) == 0"
 
 
@@ -26,52 +33,60 @@ def parts(names: str) -> set[str]:
 
 #: Before Python 3.11, `platform` imports it, and everybody `platform`.
 EVERYWHERE = {"subprocess"} if sys.version_info < (3, 11) else set()
-FUNCTION = (
+FUNCTION = {"attrs"} | parts("errors function signature")
+VALUES = (
     EVERYWHERE
-    | {"attrs", "logging", "msgspec", "typing_extensions", "uuid"}
-    | parts("elastic errors failures folders function hints job resource secret signature wire")
+    | {"logging", "msgspec", "uuid"}
+    | parts("errors failures folders job resource secret worker_info")
 )
-PLUGIN = {"html", "json", "pluggy", "queue"} | parts(
-    "delivery event files hooks hookspecs redaction resources secret_forms worker_info"
+HOOKS = {"html", "json", "pluggy", "queue"} | parts(
+    "delivery event files hooks hookspecs redaction secret_forms"
 )
 HELP = EVERYWHERE | {"bz2", "click", "json", "logging", "lzma", "shutil", "uuid"} | parts("cli errors")
 WORKER = {
-    *(FUNCTION | PLUGIN),
-    *("ctypes", "difflib", "socket"),
-    *parts("bridge building deathpipe guard handlers installed loading payload profiles runner"),
-    *parts("sections settings sources target worker"),
+    *(FUNCTION | VALUES | HOOKS),
+    *("ctypes", "socket"),
+    *parts("bridge building deathpipe environment guard handlers hints installed loading payload runner"),
+    *parts("target wire worker"),
 }
 PLUGINS = {
-    *("csv", "email.message", "email.parser", "importlib.metadata", "random", "tempfile", "zipfile"),
+    *("random", "workerkit.resources", "workerkit.signing", "workerkit_plugins"),
     *(f"workerkit_plugins.{name}" for name in ("error_key", "files", "refresh", "s3", "webhook")),
-    *("http.client", "urllib3", "workerkit.signing", "workerkit_plugins"),
 }
-LOOP = {"asyncio", "hashlib", "logging.handlers", "pickle", "secrets", "ssl", "subprocess", "uvloop"}
+AHEAD = {"workerkit_plugins.profiles"}
+FOUND = {"csv", "email.message", "email.parser", "importlib.metadata", "tempfile", "zipfile"}
+LOOP = {"asyncio", "hashlib", "secrets", "ssl", "subprocess", "uvloop"}
+SETTINGS = {"difflib"} | parts("names profiles sections settings sources")
 RUN = (
-    WORKER - parts("deathpipe worker")
-    | HELP
-    | PLUGINS
-    | LOOP
-    | parts("host local names queue stream_redaction")
+    (WORKER - {"ctypes"} - parts("deathpipe worker"))
+    | (HELP | PLUGINS | FOUND | LOOP | SETTINGS)
+    | parts("host local queue stream_redaction")
 )
-SERVE = {
-    *(RUN - parts("local runner")),
-    *("configparser", "ctypes", "dataclasses", "http.cookies", "http.server", "logging.config"),
-    *("multiprocessing", "prometheus_client", "sqlite3", "starlette", "urllib.request", "uvicorn", "wsgiref"),
-    *parts("app deathpipe opening reloading rereading server"),
+HTTP = {
+    *("configparser", "dataclasses", "email.message", "email.parser", "http.client", "http.cookies"),
+    *("logging.config", "multiprocessing", "starlette", "uvicorn"),
 }
+SERVE = (
+    (RUN - PLUGINS - FOUND - parts("local runner"))
+    | (HTTP | {"ctypes", "logging.handlers", "pickle", "random", "sqlite3", "tempfile"})
+    | parts("app deathpipe opening reloading rereading server")
+)
 
 
 @pytest.mark.parametrize(
     ("code", "allowed"),
     [
         pytest.param("from workerkit import worker_function", FUNCTION, id="a handler"),
-        pytest.param("from workerkit import *", FUNCTION | PLUGIN, id="a plugin"),
+        pytest.param("import h", {"h"} | FUNCTION, id="a decorated function"),
+        pytest.param(
+            "from workerkit import *", FUNCTION | VALUES | HOOKS | parts("resources"), id="a plugin"
+        ),
         pytest.param(COMMAND.format(["--help"]), HELP, id="workerkit --help"),
         pytest.param(COMMAND.format(["serve", "--help"]), HELP, id="workerkit serve --help"),
         pytest.param("import workerkit.worker.__main__", WORKER, id="a worker"),
+        pytest.param(STANDBY, WORKER | PLUGINS | AHEAD, id="a standby"),
         pytest.param(COMMAND.format(["run", "h.py", "--input", "1"]), RUN, id="workerkit run"),
-        pytest.param("import uvloop, workerkit.app, workerkit.cli.serve", SERVE, id="workerkit serve"),
+        pytest.param(SERVER, SERVE, id="workerkit serve"),
     ],
 )
 def test_a_start_imports_nothing_new(code: str, allowed: set[str], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from workerkit.bridge import Bridge
 from workerkit.hooks import Hooks
 from workerkit.host.ends import Ends, cancelled
+from workerkit.host.exposition import counted
 from workerkit.host.metrics import MOST_CAUSES, SECONDS, PrometheusMeter
 from workerkit.queue import Submission
 from workerkit.queue.sqlite import SQLiteStore
@@ -22,7 +23,7 @@ Samples = dict[tuple[str, tuple[str, ...]], float]
 def samples(meter: PrometheusMeter, endpoints: Iterable[str] = ()) -> Samples:
     return {
         (sample.name, tuple(sample.labels.values())): sample.value
-        for family in meter.counted(endpoints)
+        for family in counted(meter, endpoints)
         for sample in family.samples
     }
 

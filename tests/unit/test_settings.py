@@ -7,10 +7,11 @@ from typing import Any
 import attrs
 import pytest
 
+from workerkit.environment import worker_environment
 from workerkit.errors import SettingsError
 from workerkit.failures import MOST
 from workerkit.secret import Secret
-from workerkit.settings import LimitsSettings, Settings, load_settings, worker_environment
+from workerkit.settings import LimitsSettings, Settings, load_settings
 from workerkit.wire import MAX_FRAME, MAX_PAYLOAD, JobEnd, RunJob, pack
 
 FILE = """

@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 
 from workerkit.bridge import Bridge
+from workerkit.environment import worker_environment
 from workerkit.errors import QueueError, SettingsError, WorkerkitError
 from workerkit.handlers import shown
 from workerkit.hooks import Hooks, LoadedPlugin
@@ -32,8 +33,8 @@ from workerkit.loading import load_plugins, worker_refs
 from workerkit.opening import file_of, identity, publish, rival_on, store_of
 from workerkit.reloading import Reloading
 from workerkit.rereading import check_counts, without_effect
-from workerkit.server import Api, bind, serve
-from workerkit.settings import Settings, worker_environment
+from workerkit.server.listen import bind
+from workerkit.settings import Settings
 from workerkit.target import check_file
 from workerkit.wire import Descriptor
 
@@ -131,6 +132,8 @@ class App:
 
     async def _serve(self, host: Host, intake: Intake, listening: socket.socket) -> None:
         """The API answers from the first moment; the workers follow."""
+        from workerkit.server import Api, serve  # here: meanwhile the first worker's interpreter starts
+
         token, stop_api = secrets.token_urlsafe(32), asyncio.Event()
         url, everywhere = _address(listening)
         reloading = Reloading(host, self._target, self._settings, self._read_again, self._environment)

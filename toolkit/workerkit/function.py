@@ -13,15 +13,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from types import FrameType
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 import attrs
 
-from workerkit.elastic import Elastic
 from workerkit.errors import TargetError, suggest
-from workerkit.job import EMPTY, Job
 from workerkit.signature import signature_of
-from workerkit.wire import Descriptor
+
+if TYPE_CHECKING:
+    from workerkit.elastic import Elastic
+    from workerkit.job import Job
+    from workerkit.wire import Descriptor
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,7 +62,7 @@ class WorkerFunction(Generic[P, R]):
         wanted = self.options.concurrency
         self._slots = wanted if isinstance(wanted, int) else 1
         #: Says how many jobs a worker runs at a time, where a function decides that.
-        self.elastic = None if isinstance(wanted, int) else Elastic(self.name, wanted)
+        self.elastic = None if isinstance(wanted, int) else _elastic(self.name, wanted)
         self.plugins = tuple(plugins)
         self._signature = signature_of(self.name, function)
 
@@ -77,10 +79,12 @@ class WorkerFunction(Generic[P, R]):
         Raises `JobFailed` when the input does not fit, when a file of it cannot be fetched, and when
         no plugin provided a resource that it asks for.
         """
-        return ((job,), EMPTY) if self._signature.job_only else self._signature.arguments(job)
+        return ((job,), {}) if self._signature.job_only else self._signature.arguments(job)
 
     def descriptor(self) -> Descriptor:
         """What the host is told about this function."""
+        from workerkit.wire import Descriptor  # here: it is its workers' host that asks
+
         timeout = self.options.timeout
         return Descriptor(
             name=self.name,
@@ -200,6 +204,12 @@ def _check_is_function(function: object) -> None:
         )
 
 
+def _elastic(name: str, function: Callable[[int], int]) -> Elastic:
+    from workerkit.elastic import Elastic
+
+    return Elastic(name, function)
+
+
 def _kind(function: Callable[..., Any]) -> str:
     if inspect.isasyncgenfunction(function):
         return "async_generator"
@@ -257,8 +267,7 @@ def _source_hash(function: Callable[..., Any]) -> str:
     file = inspect.getsourcefile(inspect.unwrap(function))
     if file is None or not os.path.exists(file):
         return ""
-    # Imported here: the decorator is on everybody's start-up path, and OpenSSL takes its time.
-    import hashlib
+    import hashlib  # here: OpenSSL takes its time
 
     with open(file, "rb") as source:
         return hashlib.sha256(source.read()).hexdigest()[:12]

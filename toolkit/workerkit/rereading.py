@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from workerkit.environment import worker_environment
 from workerkit.errors import SettingsError
 from workerkit.hooks import WORKER_HOOKS, LoadedPlugin
 from workerkit.host.gpus import gpus
 from workerkit.host.sizes import sizes
-from workerkit.settings import Settings, worker_environment
+from workerkit.settings import Settings
 
 #: Sections that a running server does not read again, and the fields that it does not of those that it does.
 FIXED = ("server", "queue", "policy", "plugins", "logs")

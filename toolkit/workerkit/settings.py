@@ -1,12 +1,11 @@
 """Settings: the sections together, built once from a file, the environment and flags.
 
-This is the only module that reads the environment. What comes later wins: a profile, the file, then
+What comes later wins: a profile, the file, then
 `WORKERKIT_SECTION__FIELD` variables, then flags.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 import attrs
 
 from workerkit import building, sources
+from workerkit.environment import environment
 from workerkit.errors import SettingsError
 from workerkit.job import EMPTY
 from workerkit.profiles import find_profile
@@ -119,21 +119,6 @@ def build(
     """
     place = where if callable(where) else lambda path: where
     return building.build(cls, values, place, None if literal else environment())
-
-
-def environment() -> Mapping[str, str]:
-    """The process's environment as it is now."""
-    return dict(os.environ)
-
-
-def add_to_environment(values: Mapping[str, str]) -> None:
-    """Set variables of this process, for what is imported and started from now on."""
-    os.environ.update(values)
-
-
-def worker_environment() -> dict[str, str]:
-    """The environment for a worker: this process's, without the toolkit's own settings and keys."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(sources.PREFIX)}
 
 
 def _fields() -> dict[str, tuple[str, ...]]:

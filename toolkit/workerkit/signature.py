@@ -1,4 +1,7 @@
-"""How a function is called: what each of its parameters is filled with, read once."""
+"""How a function is called: what each of its parameters is filled with, read once.
+
+Who imports a handler pays for this: `Job` and the like are imported where an annotation asks for them.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, g
 import attrs
 
 from workerkit.errors import TargetError
-from workerkit.hints import written
-from workerkit.job import Job
-from workerkit.resource import Resource
 
 if TYPE_CHECKING:
     from workerkit.inputs import Inputs
+    from workerkit.job import Job
 
 #: A parameter of one of these names is given the job.
 JOB_NAMES = ("job", "event")
 #: Characters of a default that are shown.
 LONGEST_DEFAULT = 40
+
+
+class TheJob:
+    """Stands for `Job`: fills a parameter with the job itself."""
 
 
 @attrs.frozen
@@ -38,7 +43,7 @@ class Perhaps:
     kind: type
 
 
-#: `Job`, the `Resource` class that is asked for, `Perhaps` one, `Kept`, or the parameter itself: a key of the input.
+#: `TheJob`, the `Resource` class that is asked for, `Perhaps` one, `Kept`, or the parameter itself: a key of the input.
 Filling = type | Perhaps | Kept | Parameter
 
 
@@ -52,7 +57,7 @@ class Signature:
     job_only: bool = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "job_only", self.positional == (Job,) and not self.keyword)
+        object.__setattr__(self, "job_only", self.positional == (TheJob,) and not self.keyword)
 
     def arguments(self, job: Job) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
         """What a run of `job` calls the function with.
@@ -69,7 +74,7 @@ class Signature:
                 return filling.default
             if isinstance(filling, Perhaps):
                 return job.find(filling.kind)
-            return job if filling is Job else job.use(filling)
+            return job if filling is TheJob else job.use(filling)
 
         positional = tuple(map(argument, self.positional))
         keyword = {name: argument(filling) for name, filling in self.keyword.items()}
@@ -116,14 +121,14 @@ def signature_of(name: str, function: Callable[..., Any]) -> Signature:
 
 def _for_the_job(parameters: Sequence[Parameter]) -> list[str]:
     """Which parameters get the job: by name or annotation, else the only one that has no annotation."""
-    asked = [p.name for p in parameters if p.annotation is Job]
+    asked = [p.name for p in parameters if p.annotation is TheJob]
     bare = [p.name for p in parameters if p.annotation is p.empty and p.default is p.empty]
     return asked or (bare if len(bare) == 1 else [])
 
 
 def _filled_with(parameter: Parameter, jobs: Sequence[str]) -> Filling:
     if parameter.name in jobs:
-        return Job
+        return TheJob
     annotation = parameter.annotation
     if annotation is parameter.empty:
         return Kept(parameter.default) if jobs and parameter.default is not parameter.empty else parameter
@@ -133,9 +138,9 @@ def _filled_with(parameter: Parameter, jobs: Sequence[str]) -> Filling:
 
 
 def _resolved(name: str, function: Callable[..., Any], parameter: Parameter) -> Parameter:
-    """The parameter with its annotation as a type, which is `Job` when its name says so."""
+    """The parameter with its annotation as a type, which is `TheJob` when its name or itself says so."""
     if parameter.name in JOB_NAMES and parameter.kind is not parameter.VAR_KEYWORD:
-        return parameter.replace(annotation=Job)
+        return parameter.replace(annotation=TheJob)
     written_as = parameter.annotation
     if written_as is parameter.empty:
         return parameter
@@ -146,18 +151,24 @@ def _resolved(name: str, function: Callable[..., Any], parameter: Parameter) -> 
     except Exception as error:  # an annotation is an expression, and may raise anything
         # Imported for type checkers only, or local to a function: its name is all there is.
         if isinstance(written_as, str) and written_as.rpartition(".")[2] == "Job":
-            return parameter.replace(annotation=Job)
+            return parameter.replace(annotation=TheJob)
         raise TargetError(
             f"worker function {name!r}: the annotation {written_as!r} of the parameter {parameter.name!r} "
             f"cannot be read ({type(error).__name__}: {error}); define or import what it names in the file "
             "itself, outside of functions and of `if TYPE_CHECKING:`"
         ) from error
+    from workerkit.job import Job
+
     plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    return parameter.replace(annotation=plain if plain is Job or _resource_in(plain) else hint)
+    if plain is Job:
+        return parameter.replace(annotation=TheJob)
+    return parameter.replace(annotation=plain if _resource_in(plain) else hint)
 
 
 def _resource_in(hint: Any) -> type | None:
     """The class of `Bucket` and of `Bucket | None`; None for what asks for no resource."""
+    from workerkit.resource import Resource
+
     options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     kinds = [option for option in options if option is not NoneType]
     # Python 3.10 takes list[int] for a type.
@@ -167,9 +178,13 @@ def _resource_in(hint: Any) -> type | None:
 
 def _shown(name: str, filling: type | Perhaps | Parameter) -> str:
     """A key of the input as a definition has it; what does not come from there by its type."""
+    if filling is TheJob:
+        return f"{name}=Job" if name else "Job"
     if isinstance(filling, (type, Perhaps)):
         text = filling.__name__ if isinstance(filling, type) else f"{filling.kind.__name__} | None"
         return f"{name}={text}" if name else text
+    from workerkit.hints import written
+
     hint, default = filling.annotation, filling.default
     typed = filling.name if hint is filling.empty else f"{filling.name}: {written(hint)}"
     if default is filling.empty:

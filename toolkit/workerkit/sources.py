@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
+from workerkit.environment import PREFIX
 from workerkit.errors import SettingsError
 
-PREFIX = "WORKERKIT_"
 #: What error sentences call the command line.
 FLAGS = "flags"
 #: Variables with a name of their own, and the setting they stand for.

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import lru_cache, partial
-from typing import Any, ClassVar
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from workerkit import Delivery, Field, JobEvent, Receipt, Refused, Request, Result, __version__, hookimpl
 from workerkit.guard import Blocked, Busy, Guard, Unresolved, Url, parse
 from workerkit.signing import sign
 from workerkit_plugins.webhook.masking import masked
-from workerkit_plugins.webhook.post import Poster, PostFailed, Reply
 from workerkit_plugins.webhook.settings import Event, WebhookSettings
+
+if TYPE_CHECKING:
+    from workerkit_plugins.webhook.post import Poster, Reply
 
 #: The longest wait that a receiver may ask for with `Retry-After`, in seconds. It never shortens the schedule.
 LONGEST_WAIT = 60.0
@@ -35,7 +37,6 @@ class Webhook:
         self._log = log
         self._delays = settings.delays
         self._parse = lru_cache(maxsize=1024)(parse)
-        self._poster = Poster(guard.addresses, settings.timeout, settings.connect_timeout, settings.proxy)
         self._stood_down = False
 
     @hookimpl
@@ -78,6 +79,8 @@ class Webhook:
     @hookimpl
     def deliver(self, delivery: Delivery) -> Receipt:
         """Post once and judge the answer."""
+        from workerkit_plugins.webhook.post import PostFailed  # here: workers and most jobs post nothing
+
         url, body, now = self._parse(delivery.target), delivery.body or b"", int(time.time())
         headers = {
             **self._settings.headers_of(delivery.endpoint, url),
@@ -97,6 +100,13 @@ class Webhook:
         except Blocked as exc:
             return Receipt.retry(f"not sent: {exc}")
         return self._judged(reply, delivery)
+
+    @cached_property
+    def _poster(self) -> Poster:
+        from workerkit_plugins.webhook.post import Poster
+
+        settings = self._settings
+        return Poster(self._guard.addresses, settings.timeout, settings.connect_timeout, settings.proxy)
 
     def _masked(self, delivery: Delivery, url: Url, text: str) -> str:
         # As it was written, and as it went on the wire.

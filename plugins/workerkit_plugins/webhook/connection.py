@@ -11,10 +11,11 @@ from typing import Any
 
 from urllib3.connection import HTTPConnection
 
-from workerkit.guard import Address, Guard, Url, parse
+from workerkit.guard import Address, Guard, Url
 from workerkit_plugins.webhook.answer import Answer
 from workerkit_plugins.webhook.deadline import Deadline, TimedSocket, tls_context
 from workerkit_plugins.webhook.failed import Try, said, shown_text
+from workerkit_plugins.webhook.proxy import proxy_url
 
 #: What a connection may be used for again: the same scheme, host, port and checked address.
 Key = tuple[str, str, int, tuple[Any, ...]]
@@ -156,14 +157,3 @@ def _asked_to_connect(sock: TimedSocket, to: str) -> Answer:
     finally:
         answer.close()
     return answer
-
-
-def proxy_url(proxy: str) -> Url:
-    """A proxy's URL, parsed; raises ValueError when it is not of the form `http://host:port`."""
-    try:
-        url = parse(proxy)
-    except ValueError as exc:
-        raise ValueError(f"the proxy {exc}; write it as http://host:port") from None
-    if url.scheme != "http" or url.target != "/":
-        raise ValueError(f"the proxy {url.shown} is not of the form http://host:port")
-    return url

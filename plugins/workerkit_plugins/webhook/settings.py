@@ -12,8 +12,8 @@ import attrs
 from workerkit import Secret
 from workerkit.guard import Url
 from workerkit.signing import key_of
-from workerkit_plugins.webhook.connection import proxy_url
 from workerkit_plugins.webhook.headers import check, check_hosts, check_value, is_among, merged
+from workerkit_plugins.webhook.proxy import proxy_url
 
 Event = Literal["start", "output", "completed"]
 #: So many delays at most are computed ahead; the last one repeats.

@@ -9,8 +9,9 @@ import attrs
 
 from workerkit.building import masked_within, plain
 from workerkit.cli.overview import unread, unread_line, written
+from workerkit.environment import PREFIX
 from workerkit.errors import PluginError, suggest
-from workerkit.sources import FLAGS, PREFIX
+from workerkit.sources import FLAGS
 
 if TYPE_CHECKING:
     from workerkit.hooks import Hooks, LoadedPlugin

@@ -4,111 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
-from logging.handlers import QueueHandler
-from queue import Full, Queue
 
-#: Lines that wait for a slow reader of stderr; seconds that they have when the command ends.
-MOST_WAITING, LAST_WAIT = 1_000, 1.0
-#: Seconds between two lines that say how many were dropped.
-TOLD_EVERY = 1.0
 #: What a record may say beside its message.
 KNOWN = ("worker", "job", "endpoint")
-
-Records = Queue["logging.LogRecord | None"]
 
 
 @contextmanager
 def logs_on_stderr() -> Iterator[None]:
     """Print the toolkit's records on stderr, and other libraries' from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_form("human"))
-    with _handled_by(handler):
+    handler.setFormatter(form_of("human"))
+    with handled_by(handler):
         yield
-
-
-@contextmanager
-def logs_aside(format: str = "human", most: int = MOST_WAITING) -> Iterator[None]:
-    """The same from a thread, in a format of `[logs]`: a reader of stderr who stalls stops nobody.
-
-    When more than `most` lines wait, new ones are dropped; how many is told once there is room.
-    """
-    records: Records = Queue(most)
-    printer = threading.Thread(
-        target=_print, args=(records, _form(format)), name="workerkit-log", daemon=True
-    )
-    printer.start()
-    handler = Dropping(records)
-    try:
-        with _handled_by(handler):
-            yield
-    finally:
-        try:
-            for rest in handler.rest():
-                records.put(rest, timeout=LAST_WAIT)
-            records.put(None, timeout=LAST_WAIT)
-            printer.join(LAST_WAIT)
-        except Full:
-            pass  # nobody reads, so nobody misses the rest
-
-
-class Dropping(QueueHandler):
-    """Puts records into a bounded queue and never waits for room."""
-
-    def __init__(self, records: Records, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(records)
-        self._records = records
-        self._clock = clock
-        self._dropped = 0
-        self._told = float("-inf")
-
-    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """The record as it is now: what it names may change before it is printed."""
-        said, record = record.getMessage(), _clone(record)
-        record.msg, record.args = said, None
-        if record.exc_info:
-            record.exc_text, record.exc_info = _form("human").formatException(record.exc_info), None
-        return record
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        """Queue a record; before it, now and then, how many there was no room for."""
-        try:
-            if self._dropped and self._clock() - self._told >= TOLD_EVERY:
-                self._records.put_nowait(_told(self._dropped))
-                self._dropped, self._told = 0, self._clock()
-            self._records.put_nowait(record)
-        except Full:
-            self._dropped += 1
-
-    def rest(self) -> Iterator[logging.LogRecord]:
-        """What is still to be said when no record comes any more."""
-        if self._dropped:
-            yield _told(self._dropped)
-
-
-def _clone(record: logging.LogRecord) -> logging.LogRecord:
-    """What `copy.copy` does, in a third of the time: there is a record for each job."""
-    clone = logging.LogRecord.__new__(type(record))
-    clone.__dict__.update(record.__dict__)
-    return clone
-
-
-def _told(dropped: int) -> logging.LogRecord:
-    sentence = f"log lines dropped, because they came faster than stderr took them: {dropped:,}"
-    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, sentence, None, None)
-
-
-def _print(records: Records, form: logging.Formatter) -> None:
-    """Print until there is None. Neither a handler nor sys.stderr: the exit would wait for their locks."""
-    while (record := records.get()) is not None:
-        with suppress(OSError):  # the reader has gone
-            os.write(2, (form.format(record) + "\n").encode(errors="backslashreplace"))
 
 
 class JsonLines(logging.Formatter):
@@ -130,14 +41,16 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def _form(format: str) -> logging.Formatter:
+def form_of(format: str) -> logging.Formatter:
+    """How a record is written in a format of `[logs]`."""
     if format == "json":
         return JsonLines()
     return logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
 
 @contextmanager
-def _handled_by(handler: logging.Handler) -> Iterator[None]:
+def handled_by(handler: logging.Handler) -> Iterator[None]:
+    """Hand the toolkit's records, and other libraries' from warnings on, to `handler`."""
     ours, root = logging.getLogger("workerkit"), logging.getLogger()
     before = ours.level
     ours.setLevel(logging.INFO)

@@ -75,7 +75,7 @@ def command(
     import uvloop
 
     from workerkit.app import App
-    from workerkit.cli.logs import logs_aside
+    from workerkit.cli.logs_aside import logs_aside
 
     with logs_aside(settings.logs.format):
         target = target_of(handlers, installed, settings)

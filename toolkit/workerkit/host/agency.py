@@ -8,6 +8,7 @@ import secrets
 import uuid
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import attrs
 import msgspec
@@ -59,6 +60,8 @@ class Agency:
     def __init__(self, plan: Plan, book: Logbook) -> None:
         self.plan = plan
         self._book = book
+        #: Started ahead, for the first that is to `discover`.
+        self.first: Worker | None = None
         self._standbys: deque[Worker] = deque()
         self._bench = _Bench(self)
         #: How many living workers have each GPU.
@@ -68,6 +71,11 @@ class Agency:
         self._refilling: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+
+    async def begin(self) -> None:
+        """Start the process that `discover` will take first: it gets on while the rest of the host comes up."""
+        with suppress(OSError):  # `discover` tries again, and says what is wrong
+            self.first = await self._launch(self._bench, self.plan)
 
     async def hire(self, owner: Owner, device: str | None = None) -> Worker:
         """A worker process that loads the target, a standby if there is one; `owner` hears of it.
@@ -85,7 +93,10 @@ class Agency:
 
     async def discover(self, owner: Owner, plan: Plan) -> Worker:
         """A new worker process that loads the target by a plan which may not be that of the others."""
-        worker = await self._launch(owner, plan)
+        worker, self.first = self.first, None
+        if worker is None or worker.process.ended.done():
+            worker = await self._launch(owner, plan)
+        worker.owner = owner
         self._tell(worker, plan)
         return worker
 
@@ -132,7 +143,7 @@ class Agency:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        standbys = [*self._standbys]
+        standbys = [*self._standbys, *([self.first] if self.first else [])]
         self._standbys.clear()
         for worker in standbys:
             worker.kill("the host is stopping")

@@ -121,7 +121,10 @@ class Host:
         )
 
     async def open(self) -> None:
-        """Take over the queue: what an earlier run left goes on, and known endpoints accept jobs."""
+        """Take over the queue: what an earlier run left goes on, and known endpoints accept jobs.
+
+        The first worker's process is started, for whatever it may be told by `start`.
+        """
         returned = await self.store.recover(self._holder)
         if returned:
             log.info("jobs of an earlier run that are back in the queue: %d", returned)
@@ -132,6 +135,7 @@ class Host:
             background(self._housekeeping.run(), "housekeeping"),
             background(reap_forever(), "waiting for zombies"),
         ]
+        await self._agency.begin()
 
     async def start(self) -> None:
         """Find the functions and hire the workers. Raises `CannotServe` when the target does not load."""

@@ -1,4 +1,4 @@
-"""What the host counts as it happens: the meter's methods say when. `host/metrics.py` shows it."""
+"""What the host counts as it happens: the meter's methods say when. `host/metrics.py` keeps it."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ import attrs
 import msgspec
 
 from workerkit.deathpipe import arm
+from workerkit.environment import worker_environment
 from workerkit.errors import PluginError
-from workerkit.settings import worker_environment
 from workerkit.testing.waiting import until
 
 #: Seconds for the stacks of a process that hangs, and for what is left of its folder.

@@ -17,7 +17,7 @@ from typing import Any
 
 import urllib3
 
-from workerkit.settings import worker_environment
+from workerkit.environment import worker_environment
 from workerkit.testing.toml import written
 
 #: Seconds.

@@ -10,15 +10,14 @@ from typing import Any
 
 from workerkit import wire
 from workerkit.bridge import Bridge
+from workerkit.environment import add_to_environment
 from workerkit.errors import PluginFailed, TargetError, Unfit, WorkerkitError, suggest
 from workerkit.failures import sendable, theirs
 from workerkit.function import WorkerFunction
 from workerkit.handlers import shown
 from workerkit.hooks import Hooks
-from workerkit.installed import PLUGINS
 from workerkit.loading import load_refs
 from workerkit.runner import Limits, Runner
-from workerkit.settings import add_to_environment
 from workerkit.target import load_target
 from workerkit.wire import PROTOCOL, Assign, Drain, Hello, Hidden, Ready, RunJob, Start, Stop
 from workerkit.worker.connection import Connection
@@ -29,6 +28,8 @@ from workerkit.worker_info import WorkerInfo
 
 #: Exit code of a worker that cannot serve.
 UNFIT = 3
+#: The package of the plugins that come with the toolkit.
+BUILT_IN = "workerkit_plugins"
 #: Lines of a traceback that go to the host with the reason.
 TRACE_LINES = 30
 
@@ -51,7 +52,7 @@ def serve(connection: Connection) -> int:
 
 def _serve(connection: Connection, bridge: Bridge) -> int:
     if connection.quiet:
-        _import_ahead()
+        import_ahead()
     start = connection.receive()
     if not isinstance(start, Start):
         return 1
@@ -89,16 +90,17 @@ def _serve(connection: Connection, bridge: Bridge) -> int:
     return 0
 
 
-def _import_ahead() -> None:
+def import_ahead() -> None:
     """A standby has time: it imports the plugins that come with the toolkit, which hardly anybody is without.
 
     Those of others may look at what `Start.environ` sets when they are imported.
     """
-    from importlib import import_module, metadata  # here: it takes its time, and others do without
+    from importlib import import_module
+    from pkgutil import iter_modules  # not by entry points: to read those takes longer than the plugins do
 
-    with suppress(ImportError, metadata.PackageNotFoundError):  # they are not all there; loading says it
-        for point in metadata.distribution("workerkit").entry_points.select(group=PLUGINS):
-            import_module(point.module)
+    with suppress(ImportError):  # they are not all there; loading says it
+        for module in iter_modules(import_module(BUILT_IN).__path__, f"{BUILT_IN}."):
+            import_module(module.name)
 
 
 def _load(start: Start, bridge: Bridge) -> dict[str, Runner]:
