@@ -18,7 +18,7 @@ from waiting import until
 MIB = 1 << 20
 #: Of every object, in MiB: by the middle, each way has sent a part of it.
 SIZE = 40
-SETTINGS = '[workers]\nstop_grace = 3\nprewarm = "off"\n[guard]\nloopback = true\n'
+SETTINGS = '[workers]\nstop_grace = 3\nprewarm = "off"\nscratch = "jobs"\n[guard]\nloopback = true\n'
 HANDLER = (
     NOTES
     + f"""
@@ -95,6 +95,11 @@ def client(job, bucket):
 @worker_function
 def store(job, bucket: Bucket):
     note("start", job)
+    globals()[job["input"]["how"]](job, bucket)
+
+@worker_function(max_starts=1)
+def store_once(job, bucket: Bucket):
+    (job.shared_directory / "large").write_bytes(BLOCK)
     globals()[job["input"]["how"]](job, bucket)
 '''
 )
@@ -177,6 +182,24 @@ def test_a_worker_that_exits_in_the_middle_is_tidied_up_after_by_the_next_run(
 
     assert left(f"os._exit in the middle, {how}, then the next run") == NOTHING
     assert storing.server.ids("start")[id] == 2
+
+
+def test_a_job_that_failed_so_is_tidied_up_after_when_it_is_retried_by_hand(
+    storing: Storing, left: Left
+) -> None:
+    server, jobs = storing.server, storing.server.folder / "jobs"
+    given = {"how": "open_with", "end": "exit"}
+    id = server.submit("store_once", given, s3Config=storing.s3.config(storing.bucket))
+    assert server.wait("store_once", id)["status"] == "FAILED"
+    [note] = jobs.glob(f"*/{id}/s3-uploads.notes/*")
+    until("all else is gone", lambda: list(note.parents[1].iterdir()) == [note.parent])
+    assert storing.open() == 1
+
+    assert server.post(f"/v2/store_once/retry/{id}")[0] == 200
+
+    assert server.wait("store_once", id)["status"] == "COMPLETED"
+    assert left("os._exit in the middle of the last run, then /retry") == NOTHING
+    assert not note.exists()
 
 
 def test_workers_killed_at_any_time_leave_nothing_after_the_next_run(

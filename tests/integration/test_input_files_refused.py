@@ -242,6 +242,9 @@ def test_an_object_of_another_bucket_or_that_is_not_there_is_refused(workerkit_b
     )
     for url in (f"s3://{name}", f"s3://{name}/"):
         assert "it names no object; write it as s3://BUCKET/KEY" in refusal(url, fields=fields)
+    said = refusal(f"s3://{name}/{'k' * 1025}", fields=fields)
+    assert said.startswith(f"cannot fetch s3://{name}/kkk")
+    assert said.endswith(f"…: the key {'k' * 60!r}… has 1,025 bytes in UTF-8; S3 takes 1,024")
 
 
 def test_objects_of_a_bucket_that_all_requests_share_cannot_be_named(workerkit_bucket: S3Server) -> None:

@@ -50,6 +50,17 @@ def test_a_name_tells_the_same_with_a_bucket_and_without(workerkit_bucket: S3Ser
     assert returned(file).output.partition(";")[0] == f"data:{content_type_of(name)}"
 
 
+def test_a_name_that_is_too_long_for_an_object_is_named_with_the_cure(workerkit_bucket: S3Server) -> None:
+    run = returned(OutputFile(b"x", "n" * 2000), workerkit_bucket)
+
+    said = str(run.error)
+    assert said.startswith(f"the output's file {'n' * 60!r}… cannot be stored: the key ")
+    assert said.endswith(
+        "bytes in UTF-8; S3 takes 1,024; give it a shorter or plainer name, such as OutputFile(source, 'cat.jpg')"
+    )
+    assert workerkit_bucket.objects() == {}
+
+
 class Bucketlike(Bucket):
     """A bucket of another plugin."""
 

@@ -132,6 +132,12 @@ def test_a_name_that_nobody_knows_is_named() -> None:
     )
 
 
+def malformed(more: bytes) -> bytes:
+    body = b"<Code>AuthorizationHeaderMalformed</Code><Message>the Credential is mal-formed</Message>" + more
+    body = b"<Error>" + body + b"</Error>"
+    return b"400 Bad\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
 PAGE = b"Content-Type: text/html; charset=utf-8\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -169,6 +175,21 @@ PAGE = b"Content-Type: text/html; charset=utf-8\r\nContent-Length: 0\r\n\r\n"
             b"302 Found\r\nLocation: /login\r\n" + NOTHING,
             "redirects elsewhere; write the service's own URL as endpointUrl",
             1,
+        ),
+        (
+            b"301 Moved\r\nx-amz-bucket-region: eu-west-1\r\n" + NOTHING,
+            "does not sign for the region 'us-east-1'; set region to 'eu-west-1'",
+            4,
+        ),
+        (
+            malformed(b"<Region>eu-west-1</Region>"),
+            "does not sign for the region 'us-east-1'; set region to 'eu-west-1'",
+            6,
+        ),
+        (
+            malformed(b""),
+            "answered ListObjectsV2 with AuthorizationHeaderMalformed: the Credential is mal-formed",
+            6,
         ),
         (
             b"307 Temporary\r\nx-amz-bucket-region: eu-west-1\r\n" + NOTHING,

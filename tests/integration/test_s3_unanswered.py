@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from receivers import Talk, drips, receiver
+from receivers import Behaviour, Talk, drips, hangs, receiver
 from s3_failing import NOTHING, at, failure, typed
 from workerkit import Bucket
 from workerkit.testing import run_job
@@ -77,17 +78,44 @@ def test_an_endpoint_that_vanishes_is_not_waited_for(vanishing: str, use: Callab
     assert error["error_message"].endswith("cannot be reached: Connection refused")
 
 
-def test_an_answer_that_never_ends_is_given_up() -> None:
-    head = b"HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n"
+def slow(seconds: float, status: bytes, then: Behaviour | None = None) -> Behaviour:
+    """Answers every request after so many seconds; `then` answers what comes after the HEAD."""
 
     def behave(talk: Talk) -> None:
-        if talk.read().startswith(b"HEAD"):
-            talk.sock.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-        drips(head, b"1\r\nx\r\n")(talk)
+        while talk.read():
+            threading.Event().wait(seconds)
+            talk.sock.sendall(b"HTTP/1.1 " + status + b"\r\n" + NOTHING)
+            if then is not None:
+                then(talk)
 
-    with receiver(behave) as server:
-        url = f"http://127.0.0.1:{server.port}"
-        assert failure(typed(at(url))) == f"{url} did not end its answer within 8 s"
+    return behave
+
+
+CHUNKED = b"HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [
+            (slow(0, b"403 Forbidden", drips(CHUNKED, b"1\r\nx\r\n")), "did not end its answer within 8 s"),
+            (slow(0, b"403 Forbidden", drips(CHUNKED, b"0")), "did not end its answer within 8 s"),
+            (slow(7, b"503 Slow Down"), "answered 503"),
+            (slow(7.5, b"400 Bad Request"), "answered ListObjectsV2 with 400: Bad Request"),
+            (slow(6, b"429 Too Many"), "answered ListObjectsV2 with 429: Too Many Requests"),
+            (slow(7.5, b"403 Forbidden", hangs), "did not answer within 8 s"),
+        ]
+    ],
+    ids=["all at a time"],
+)
+def test_answers_that_are_slow_or_never_end_are_given_up_within_20_seconds(
+    answers: list[tuple[Behaviour, str]],
+) -> None:
+    with ExitStack() as stack, ThreadPoolExecutor() as threads:
+        servers = [stack.enter_context(receiver(behave)) for behave, _ in answers]
+        urls = [f"http://127.0.0.1:{server.port}" for server in servers]
+        said = list(threads.map(lambda url: failure(typed(at(url))), urls))
+    assert said == [f"{url} {sentence}" for url, (_, sentence) in zip(urls, answers, strict=True)]
 
 
 def test_an_answer_does_not_fill_the_memory() -> None:

@@ -39,6 +39,8 @@ def refusal(guard: Guard | None = None, **changes: Any) -> str:
     [
         ({"bucketName": ""}, "bucketName is empty"),
         ({"accessId": " "}, "accessId is empty"),
+        ({"accessId": "wJalrXUtn/FEMI"}, "accessId looks like a secret; are the two swapped?"),
+        ({"accessId": " id"}, "accessId has blanks around it; write it without"),
         ({"accessSecret": Secret("")}, "accessSecret is empty"),
         ({"sessionToken": Secret("")}, "sessionToken is empty"),
         ({"bucketName": "photos/cats"}, "bucketName must be the name alone; put folders into objectPath"),
@@ -46,10 +48,7 @@ def refusal(guard: Guard | None = None, **changes: Any) -> str:
             {"bucketName": "my photos"},
             "bucketName may hold letters, digits, hyphens, dots and underscores only",
         ),
-        (
-            {"region": "eu west"},
-            "region may hold letters, digits and inner hyphens only, such as eu-west-1",
-        ),
+        ({"region": "eu west"}, "region may hold letters, digits and inner hyphens only, such as eu-west-1"),
         *[
             (
                 {"objectPath": path},
@@ -104,8 +103,7 @@ def test_an_endpoint_that_cannot_be_is_refused_with_the_cure(member: str, url: s
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["https://photos.s3-website.eu-central-1.amazonaws.com", "https://pub-0a1b.r2.dev"],
+    "url", ["https://photos.s3-website.eu-central-1.amazonaws.com", "https://pub-0a1b.r2.dev"]
 )
 def test_hosts_that_only_hand_out_files_are_no_endpoints(url: str) -> None:
     assert "which only hands out files" in refusal(endpointUrl=url)

@@ -13,7 +13,7 @@ import pytest
 from waiting import until
 from workerkit.errors import WorkerkitError
 from workerkit.folders import RunFolder
-from workerkit.host.scratch import Scratch
+from workerkit.host.scratch import AGAIN, MOST_BYTES, MOST_FILES, Scratch
 from workerkit.job import Status
 from workerkit.opening import identity
 from workerkit.queue.sqlite import SQLiteStore
@@ -142,6 +142,56 @@ def test_only_folders_of_jobs_that_are_over_go(tmp_path: Path) -> None:
         until("the stopped one is gone", lambda: left(scratch) == [waiting])
 
     play(tmp_path, scenario)
+
+
+def test_of_a_job_that_may_be_retried_small_notes_stay_and_nothing_else(tmp_path: Path) -> None:
+    def kept() -> list[str]:
+        return sorted(str(path.relative_to(scratch.path)) for path in scratch.path.glob("*/*"))
+
+    async def scenario(store: SQLiteStore, mine: Scratch) -> None:
+        nonlocal now
+        ends = [Status.FAILED, Status.TIMED_OUT, Status.COMPLETED, Status.CANCELLED, Status.FAILED]
+        await store.submit([submission() for _ in ends])
+        ids = []
+        for claim, status in zip(await store.claim("render", len(ends), "host", 5), ends, strict=True):
+            await store.finish(end(claim, status))
+            ids.append(claim.record.id)
+            fill(scratch.path, claim.record.id)
+        failed, timed_out, *_, large = ids
+        for n in range(MOST_FILES):
+            (scratch.path / large / "plugin.notes" / str(n)).touch()
+
+        await scratch.tidy(store, lambda job: False)
+
+        notes = sorted([f"{failed}/plugin.notes", f"{timed_out}/plugin.notes"])
+        until("the rest is gone", lambda: kept() == notes)
+        assert (scratch.path / failed / "plugin.notes" / "note").read_text() == "of an upload"
+
+        await store.retry(failed)
+        fill(scratch.path, failed)
+        (scratch.path / timed_out / "plugin.notes" / "note").unlink()
+        now += AGAIN
+        await scratch.tidy(store, lambda job: False)
+        until("what is empty is gone", lambda: not (scratch.path / timed_out).exists())
+        assert f"{failed}/1" in kept()
+
+    now = 0.0
+    scratch = Scratch("/var/queue.db", str(tmp_path / "notes"), lambda: now)
+    scratch.open()
+    play(tmp_path, scenario)
+    scratch.close()
+
+
+def fill(place: Path, job: str) -> None:
+    """Files of all kinds in the folder of a job."""
+    run = RunFolder(place, job, 1).path
+    (run / "file").touch()
+    for name, text in (("plugin.notes", "of an upload"), ("large.notes", "x" * (MOST_BYTES + 1))):
+        (run.parent / name).mkdir(exist_ok=True)
+        (run.parent / name / "note").write_text(text)
+    (run.parent / "file.notes").touch()
+    if not (run.parent / "linked.notes").is_symlink():
+        (run.parent / "linked.notes").symlink_to("plugin.notes")
 
 
 def test_what_a_killed_host_was_removing_is_removed(tmp_path: Path) -> None:

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,6 +58,44 @@ def test_a_queue_file_gets_a_private_key_file_when_something_is_first_sealed(tmp
     key_file.unlink()
     with pytest.raises(SealError, match="is gone"):
         Sealer.from_settings(QueueSettings(), database).open("j", "f", sealed)
+
+
+@pytest.mark.parametrize("moment", ["flock", "write", "fsync"])
+def test_who_is_killed_while_the_key_is_made_leaves_no_other_file_and_no_half_key(
+    tmp_path: Path, moment: str
+) -> None:
+    database = tmp_path / "queue.db"
+    died = subprocess.run([sys.executable, "-c", KILLED, str(database), moment])
+    assert died.returncode == -signal.SIGKILL
+    assert [path.name for path in tmp_path.iterdir()] == ["queue.db.key"]
+
+    sealed = Sealer.from_settings(QueueSettings(), database).seal("j", "f", b"x")
+
+    assert Sealer.from_settings(QueueSettings(), database).open("j", "f", sealed) == b"x"
+    assert [path.name for path in tmp_path.iterdir()] == ["queue.db.key"]
+
+
+KILLED = """
+import os, signal, sys
+from workerkit.host.sealing import Sealer
+from workerkit.settings import QueueSettings
+
+def kill(frame, event, called):
+    if event == "c_call" and called.__name__ == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sealer = Sealer.from_settings(QueueSettings(), sys.argv[1])
+sys.setprofile(kill)
+sealer.seal("j", "f", b"x")
+"""
+
+
+def test_all_who_begin_at_once_have_one_key(tmp_path: Path) -> None:
+    sealers = [Sealer.from_settings(QueueSettings(), tmp_path / "queue.db") for _ in range(16)]
+    with ThreadPoolExecutor(len(sealers)) as threads:
+        sealed = list(threads.map(lambda sealer: sealer.seal("j", "f", b"x"), sealers))
+
+    assert {sealers[0].open("j", "f", each) for each in sealed} == {b"x"}
 
 
 def test_a_key_file_that_others_may_read_is_not_used(tmp_path: Path) -> None:

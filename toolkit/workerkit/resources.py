@@ -73,7 +73,8 @@ class Bucket(Resource):
         file is read from where it stands, to its end. `content_type` is guessed from the name unless
         given. `progress` is told of bytes, from any thread. Without it, an upload of more than two
         seconds is shown as the job's progress, at most once a second. Raises ValueError for a key that
-        names no object: an empty one, or one that ends in a slash.
+        names no object (an empty one, or one that ends in a slash), that has more than 1,024 bytes in
+        UTF-8, or that has `.` or `..` as a part.
         """
         raise NotImplementedError
 

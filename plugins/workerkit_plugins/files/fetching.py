@@ -133,6 +133,8 @@ class _Fetch:
             return bucket.download(key, self._names.place(name_in(key)), progress=count)
         except FileNotFoundError:
             raise JobFailed("there is no such object") from None
+        except ValueError as error:  # a key that no object can have
+            raise JobFailed(str(error)) from None
 
     @contextmanager
     def _arriving(self, name: str) -> Iterator[tuple[Path, IO[bytes]]]:

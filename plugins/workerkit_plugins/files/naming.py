@@ -20,7 +20,8 @@ class Names:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._taken: set[Path] = set()
+        #: The next number of each name, whose files may be thousands.
+        self._numbers: dict[Path, int] = {}
         self._lock = threading.Lock()
 
     def place(self, name: str) -> Path:
@@ -28,10 +29,12 @@ class Names:
         clean = Path(_UNFIT.sub("_", name).strip(" .") or "file")
         stem, suffix = clean.stem[:STEM], clean.suffix[:SUFFIX]
         with self._lock:
-            path, number = self._folder / f"{stem}{suffix}", 1
-            while path in self._taken or path.exists():
-                path, number = self._folder / f"{stem}-{number}{suffix}", number + 1
-            self._taken.add(path)
+            path = first = self._folder / f"{stem}{suffix}"
+            while path in self._numbers or path.exists():
+                number = self._numbers.setdefault(first, 1)
+                path = self._folder / f"{stem}-{number}{suffix}"
+                self._numbers[first] = number + 1
+            self._numbers[path] = 1
         return path
 
 

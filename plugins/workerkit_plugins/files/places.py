@@ -22,6 +22,8 @@ _BESIDE = re.compile(r"(?:-wal|-shm|-journal|\.key|\.lock)$")
 #: How files are called that hold settings, keys and what a queue keeps.
 _SETTINGS = (".toml", ".env")
 _KEYS = (".key", ".pem", ".p12", ".pfx")
+#: Of a key whose making was cut off, or of its copy: `jobs.db.key.old`.
+_NEARLY_KEY = ".key."
 _QUEUES = (".db", ".db-wal", ".db-shm", ".db-journal")
 #: How SQLite's files begin: a database, its write-ahead log, and the log's index.
 _DATABASE = (
@@ -30,8 +32,9 @@ _DATABASE = (
     b"\x37\x7f\x06\x83",
     (3_007_000).to_bytes(4, sys.byteorder),
 )
-#: How the toolkit's own folders for temporary files begin.
+#: How the toolkit's own folders for temporary files begin, and how those for the jobs of a queue are called.
 _TOOLKIT = "workerkit-"
+_SCRATCH = re.compile(rf"{_TOOLKIT}(?:[0-9a-f]{{16}}(?:-\d+)?|job-\w+)")
 _CURE = "write what may be seen into job.directory"
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: What opens at once or not at all, and is no terminal of this process.
@@ -98,7 +101,8 @@ class Places:
             if _is_in(real, folder):
                 inner = os.path.relpath(real, folder)
                 reason = _kept_back(real, inner)
-                if not reason and folder == temporary and inner.startswith(_TOOLKIT):
+                is_jobs = any(map(_SCRATCH.fullmatch, inner.split(os.sep)[:-1]))
+                if not reason and (is_jobs or (folder == temporary and inner.startswith(_TOOLKIT))):
                     reason = "which is another job's"
                 reasons.append(reason)
         if reasons:
@@ -133,7 +137,7 @@ def _kept_back(real: str, inner: str) -> str:
     name = real.lower()
     if name.endswith(_SETTINGS):
         return "which may be settings, with secrets"
-    if name.endswith(_KEYS):
+    if name.endswith(_KEYS) or _NEARLY_KEY in os.path.basename(name):
         return "which may be a key"
     if name.endswith(_QUEUES):
         return "which may belong to a queue"

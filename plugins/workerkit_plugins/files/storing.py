@@ -18,6 +18,8 @@ OPEN = 64
 PARALLEL = 4
 #: What stays as it is in the type of a data URL; a comma would end it.
 _IN_TYPES = "!\"$&'*+-./:;=@^_`|~"
+#: Characters of a name that are told.
+SHOWN = 60
 CURE = "upload them in the handler and return their URLs"
 
 
@@ -27,7 +29,7 @@ def stored(files: Sequence[Outgoing], job: Job, settings: FilesSettings) -> list
     if bucket is None:
         return [inlined(file, settings.inline) for file in files]
     with _able(bucket, "names no objects by itself", CURE):
-        keys = [bucket.key(file.name) for file in files]
+        keys = [_key(bucket, file.name) for file in files]
     # Before anything is stored, so that a bucket which cannot do it costs nothing.
     urls: Sequence[str] = ()
     if settings.url == "presigned":
@@ -53,6 +55,17 @@ def inlined(file: Outgoing, most: int) -> str:
         )
     kind = file.content_type or content_type_of(file.name) or "application/octet-stream"
     return f"data:{quote(kind.replace('; ', ';'), _IN_TYPES)};base64,{b64encode(data).decode()}"
+
+
+def _key(bucket: Bucket, name: str) -> str:
+    try:
+        return bucket.key(name)
+    except ValueError as error:
+        shown = f"{name[:SHOWN]!r}{'…' if len(name) > SHOWN else ''}"
+        raise JobFailed(
+            f"the output's file {shown} cannot be stored: {error}; "
+            "give it a shorter or plainer name, such as OutputFile(source, 'cat.jpg')"
+        ) from None
 
 
 def _uploaded(bucket: Bucket, keys: Sequence[str], files: Sequence[Outgoing]) -> list[str]:

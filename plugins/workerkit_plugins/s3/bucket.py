@@ -41,7 +41,7 @@ MANY = 8
 #: Seconds that a presigned URL may be good for.
 MOST = 7 * 24 * 3600
 #: Where in the job's folder its runs note the uploads that are open.
-NOTES = "s3-uploads"
+NOTES = "s3-uploads.notes"
 #: What services say of an object that is not there.
 _NOT_FOUND = ("404", "NoSuchKey", "NotFound")
 

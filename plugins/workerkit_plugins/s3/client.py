@@ -12,6 +12,7 @@ import attrs
 from workerkit.guard import Blocked, Guard
 from workerkit_plugins.s3.config import S3Config
 from workerkit_plugins.s3.endpoint import Endpoint
+from workerkit_plugins.s3.patience import READ, Finding
 from workerkit_plugins.s3.refusals import BAD_REQUEST, explained, look_at, status_of
 
 if TYPE_CHECKING:
@@ -51,23 +52,23 @@ class Clients:
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
-        endpoint = config.endpoint
+        endpoint, finding = config.endpoint, Finding()
         with explained(config):
             try:
-                return self._seen(config, endpoint, guard)
+                return self._seen(config, endpoint, guard, finding)
             except ClientError as exc:
                 if endpoint.is_guess and status_of(exc) == BAD_REQUEST:
                     # Services that want the other style say so in as many ways.
                     with suppress(ClientError, BotoCoreError, Blocked):
-                        return self._seen(config, attrs.evolve(endpoint, style="virtual"), guard)
+                        return self._seen(config, attrs.evolve(endpoint, style="virtual"), guard, finding)
                 raise
 
     def signer(self, config: S3Config, guard: Guard) -> S3Client:
         """A client that signs URLs for those who reach the service by its public endpoint; it asks nobody."""
-        return self._client(config, config.public, guard)
+        return self._client(config, config.public, guard, Finding())
 
-    def _seen(self, config: S3Config, endpoint: Endpoint, guard: Guard) -> S3Client:
-        client = self._client(config, endpoint, guard)
+    def _seen(self, config: S3Config, endpoint: Endpoint, guard: Guard, finding: Finding) -> S3Client:
+        client = self._client(config, endpoint, guard, finding)
         try:
             region = look_at(client, config.bucketName, endpoint.shown)
         except BaseException:
@@ -76,14 +77,14 @@ class Clients:
         if endpoint.service.is_found and region not in ("", endpoint.region):
             # URLs must be signed for the bucket's own region: nobody follows them into another.
             client.close()
-            client = self._client(config, attrs.evolve(endpoint, region=region), guard)
+            client = self._client(config, attrs.evolve(endpoint, region=region), guard, finding)
         cast(_Sending, client).sender.is_proven = True
         return client
 
-    def _client(self, config: S3Config, endpoint: Endpoint, guard: Guard) -> S3Client:
+    def _client(self, config: S3Config, endpoint: Endpoint, guard: Guard, finding: Finding) -> S3Client:
         from botocore.config import Config
 
-        from workerkit_plugins.s3.sending import READ, Sender, trusted
+        from workerkit_plugins.s3.sending import Sender, trusted
 
         token, service = config.sessionToken, endpoint.service
         # Others refuse checksums that they do not know.
@@ -114,7 +115,7 @@ class Clients:
                 ),
             )
             assert self._trusted is not None
-            sender = Sender(endpoint, guard, self._trusted, CONNECTIONS)
+            sender = Sender(endpoint, guard, self._trusted, CONNECTIONS, finding)
         cast(_Sending, client).sender = sender
         client.meta.events.register("before-send.s3", cast(Any, sender))
         return client

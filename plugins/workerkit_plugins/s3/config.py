@@ -45,6 +45,7 @@ class S3Config:
         for name in ("accessId", "accessSecret", "bucketName", "sessionToken"):
             if (value := getattr(self, name)) is not None:
                 _check_text(name, _plain(value))
+        _check_id(self.accessId)
         if "/" in self.bucketName:
             raise ValueError("bucketName must be the name alone; put folders into objectPath")
         if not _BUCKET.fullmatch(self.bucketName):
@@ -86,6 +87,14 @@ def _check_text(name: str, text: str) -> None:
     # These go into headers; accessSecret is never sent.
     if name in ("accessId", "sessionToken") and not text.isascii():
         raise ValueError(f"{name} may hold ASCII characters only")
+
+
+def _check_id(text: str) -> None:
+    """What is sent of a signature has it before a slash; secrets may hold some."""
+    if "/" in text:
+        raise ValueError("accessId looks like a secret; are the two swapped?")
+    if text != text.strip():
+        raise ValueError("accessId has blanks around it; write it without")
 
 
 def _plain(value: str | Secret) -> str:

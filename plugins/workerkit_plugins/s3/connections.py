@@ -1,6 +1,6 @@
-"""Connections that can be cut: all of a client at its end, and one whose answer does not begin in time.
+"""Connections that can be cut: all of a client at its end, and one whose answer does not come in time.
 
-A timeout of a socket begins again with every byte, so that an endpoint may drip its answer's head for ever.
+A timeout of a socket begins again with every byte, so that an endpoint may drip its answer for ever.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from http.client import HTTPException
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar
 from weakref import WeakSet
 
@@ -53,27 +54,39 @@ class _Cuttable:
         self._sockets.add(self.sock)
 
     def getresponse(self: Any) -> Any:
-        """Raises TimeoutError when the head is not there in time."""
-        sock, late = self.sock, threading.Event()
+        """Raises TimeoutError when the head is not there in time.
 
-        def cut() -> None:
-            late.set()
-            _cut(sock)
-
-        timer = threading.Timer(self.timeout, cut)
-        timer.daemon = True
-        timer.start()
-        try:
+        The response has a method `cutting`, which is that for its body.
+        """
+        sock = self.sock
+        with _cutting(sock, self.timeout):
             response = super().getresponse()  # type: ignore[misc]
-        except (OSError, HTTPException):
-            if late.is_set():
-                raise TimeoutError("timed out") from None
-            raise
-        finally:
-            timer.cancel()
-        if late.is_set():  # http.client takes the end of a connection for that of a head
-            raise TimeoutError("timed out")
+        response.cutting = partial(_cutting, sock)
         return response
+
+
+@contextlib.contextmanager
+def _cutting(sock: socket.socket, seconds: float) -> Iterator[None]:
+    """Cut a connection that a block reads for longer; raises TimeoutError then, whatever the block does."""
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        _cut(sock)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception:
+        if late.is_set():
+            raise TimeoutError("timed out") from None
+        raise
+    finally:
+        timer.cancel()
+    if late.is_set():  # the end of a connection is taken for that of a head, or a body
+        raise TimeoutError("timed out")
 
 
 def _cut(sock: socket.socket) -> None:

@@ -28,7 +28,7 @@ _OF_BUCKETS = ("HeadBucket", "ListObjectsV2")
 #: Of answers, without which nothing can be done with them.
 _NEEDED = ("UploadId", "ETag", "ContentLength", "ContentRange", "Key", "Size", "LastModified")
 _IS_IT = "and so not as S3 does; is it an S3 endpoint?"
-BAD_REQUEST, NOT_FOUND, TOO_MANY, SERVERS_FAULT = 400, 404, 429, 500
+MOVED, BAD_REQUEST, NOT_FOUND, TOO_MANY, SERVERS_FAULT = 301, 400, 404, 429, 500
 
 
 def look_at(client: S3Client, bucket: str, shown: str) -> str:
@@ -117,9 +117,8 @@ def sentence(refused: ClientError, config: S3Config) -> str | None:
         )
     if code in _WRONG_CLOCK:
         return f"{at} refused the time of the request; set the clock of the worker's machine"
-    if code == "AuthorizationHeaderMalformed":
-        wanted = f" {error['Region']!r}" if error.get("Region") else " of the bucket"
-        return f"{at} does not sign for the region {config.endpoint.region!r}; set region to that{wanted}"
+    if wanted := _wanted_region(refused):
+        return f"{at} does not sign for the region {config.endpoint.region!r}; set region to {wanted!r}"
     # Whole: a service may repeat the sessionToken, and half of one would be masked by nobody.
     said = " ".join(str(error.get("Message", "")).split())
     return f"{at} answered {operation} with {code}: {said}"
@@ -143,6 +142,14 @@ def broke_off(config: S3Config, key: str) -> ConnectionError:
 def replaced(key: str) -> OSError:
     """What to raise for an object of which another version came in the midst of it."""
     return OSError(f"the object {key!r} was replaced or removed while it was read; open it again")
+
+
+def _wanted_region(refused: ClientError) -> str:
+    """The region that an answer asks for; empty when it asks for none."""
+    if _code(refused) == "AuthorizationHeaderMalformed":  # by anything in it, such as an accessId
+        return str(refused.response["Error"].get("Region", ""))
+    headers: Mapping[str, str] = refused.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return headers.get("x-amz-bucket-region", "") if status_of(refused) == MOVED else ""
 
 
 def _code(refused: ClientError) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
-import attrs
 import urllib3
 from botocore.awsrequest import AWSHTTPConnection, AWSHTTPSConnection, AWSResponse
 from botocore.exceptions import BotoCoreError, HTTPClientError
@@ -23,13 +23,8 @@ from urllib3 import exceptions as failures
 from workerkit.guard import Guard, guarded, parse
 from workerkit_plugins.s3.connections import OpenSockets, cuttable
 from workerkit_plugins.s3.endpoint import Endpoint
+from workerkit_plugins.s3.patience import CONNECT, FOUND_WITHIN, QUICK, READ, Finding, Patience
 
-#: Seconds: to look a host up and connect, to wait for bytes, and the same of an endpoint that is not known yet.
-CONNECT, READ, FIRST_READ = 5.0, 60.0, 8.0
-#: Such an endpoint is given up after so many seconds, at the next failure.
-PATIENCE = 7.0
-#: Seconds to wait for what nobody should wait for, and for the last requests of a run together.
-QUICK = 5.0
 #: Is tried once: what could not be aborted is tried again at the end of the run.
 _ONCE = ".AbortMultipartUpload"
 #: Bytes of an answer that is no object; a list of a thousand keys has one or two million.
@@ -77,23 +72,19 @@ def trusted() -> ssl.SSLContext:
     return context
 
 
-@attrs.frozen
-class _Patience:
-    """Seconds to connect and to wait for bytes, and whether boto3 may try again."""
-
-    connect: float
-    read: float
-    may_retry: bool = True
-
-
 class Sender:
-    """Sends the requests of one client. Threads may share it; call `close` at the end."""
+    """Sends the requests of one client. Threads may share it; call `close` at the end.
 
-    def __init__(self, endpoint: Endpoint, guard: Guard, context: ssl.SSLContext, connections: int) -> None:
+    Until the endpoint is known to work, nobody waits for it for longer than `finding` has time.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, guard: Guard, context: ssl.SSLContext, connections: int, finding: Finding
+    ) -> None:
         self._shown = endpoint.shown
         self._is_tls = endpoint.url.scheme == "https"
-        self._began = time.monotonic()
-        #: Whether the endpoint is known to work; until then, nobody waits for it for long.
+        self._finding = finding
+        #: Whether the endpoint is known to work.
         self.is_proven = False
         self._ends: float | None = None
         self._sockets = OpenSockets()
@@ -111,11 +102,13 @@ class Sender:
         patience = self._patience(event_name)
         if self._sockets.is_cut:  # boto3 tries again what was cut
             raise Unusable(sentence=f"the connection to {self._shown} was closed")
+        if not self.is_proven and self._finding.is_over:
+            raise Unusable(sentence=f"{self._shown} gave no useful answer within {FOUND_WITHIN:g} s")
         try:
             response = self._exchange(request, patience)
         except failures.HTTPError as exc:
             raise self._failed(exc, patience) from exc
-        if response.status_code >= _SERVERS_FAULT and not patience.may_retry:
+        if response.status_code >= _SERVERS_FAULT and not self._may_retry(patience):
             raise Unusable(sentence=f"{self._shown} answered {response.status_code}")
         self._refuse_elsewhere(response)
         return response
@@ -129,15 +122,17 @@ class Sender:
         self._sockets.cut()
         self._pools.clear()
 
-    def _patience(self, event_name: str) -> _Patience:
+    def _patience(self, event_name: str) -> Patience:
         if self._ends is not None:
-            left = max(0.1, self._ends - time.monotonic())
-            return _Patience(min(CONNECT, left), left, may_retry=False)
+            return Patience.till(self._ends, READ, may_retry=False)
         if event_name.endswith(_ONCE):
-            return _Patience(CONNECT, QUICK, may_retry=False)
-        return _Patience(CONNECT, READ if self.is_proven else FIRST_READ)
+            return Patience(CONNECT, QUICK, may_retry=False)
+        return Patience(CONNECT, READ) if self.is_proven else self._finding.patience
 
-    def _exchange(self, request: Any, patience: _Patience) -> AWSResponse:
+    def _may_retry(self, patience: Patience) -> bool:
+        return patience.may_retry and (self.is_proven or self._finding.may_retry)
+
+    def _exchange(self, request: Any, patience: Patience) -> AWSResponse:
         path, query = urlsplit(request.url)[2:4]
         got = self._pools.connection_from_url(request.url).urlopen(
             request.method,
@@ -157,23 +152,26 @@ class Sender:
         headers: Any = got.headers
         return AWSResponse(request.url, got.status, headers, raw)
 
-    def _read(self, got: urllib3.BaseHTTPResponse, patience: _Patience) -> bytes:
+    def _read(self, got: Any, patience: Patience) -> bytes:
         """All that is no object's content; no peer makes it last, or fill the memory."""
-        end, data = time.monotonic() + patience.read, bytearray()
+        seconds, data = patience.rest, bytearray()
         try:
-            while part := got.read1(_BLOCK, decode_content=False):
-                data += part
-                if len(data) > MOST_READ:
-                    raise Unusable(sentence=f"{self._shown} answered with more than {MOST_READ:,} bytes")
-                if time.monotonic() > end:
-                    raise self._unanswered(f"did not end its answer within {patience.read:.2g} s", patience)
-        except BaseException:
+            # Most answers to uploads are empty, and nobody waits for those.
+            with nullcontext() if got.length_remaining == 0 else got.cutting(seconds):
+                while part := got.read1(_BLOCK, decode_content=False):
+                    data += part
+                    if len(data) > MOST_READ:
+                        raise Unusable(sentence=f"{self._shown} answered with more than {MOST_READ:,} bytes")
+        except BaseException as exc:
             got.close()
+            if isinstance(exc, TimeoutError):
+                said = f"did not end its answer within {seconds:.2g} s"
+                raise self._unanswered(said, patience) from None
             raise
         got.release_conn()
         return bytes(data)
 
-    def _failed(self, error: failures.HTTPError, patience: _Patience) -> Exception:
+    def _failed(self, error: failures.HTTPError, patience: Patience) -> Exception:
         if isinstance(error, failures.SSLError):
             return self._without_tls(error.args[0])
         return self._unanswered(self._said(error, patience), patience)
@@ -189,11 +187,11 @@ class Sender:
             )
         return Unusable(sentence=f"{self._shown} did not agree on TLS: {error}")
 
-    def _unanswered(self, said: str, patience: _Patience) -> Exception:
-        is_fresh = self.is_proven or time.monotonic() - self._began < PATIENCE
-        return (Unanswered if is_fresh and patience.may_retry else Unusable)(sentence=f"{self._shown} {said}")
+    def _unanswered(self, said: str, patience: Patience) -> Exception:
+        kind = Unanswered if self._may_retry(patience) else Unusable
+        return kind(sentence=f"{self._shown} {said}")
 
-    def _said(self, error: failures.HTTPError, patience: _Patience) -> str:
+    def _said(self, error: failures.HTTPError, patience: Patience) -> str:
         match error:
             case failures.NewConnectionError():
                 return f"cannot be reached: {str(error).partition(': ')[2]}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import fcntl
 import hashlib
 import os
 import secrets
@@ -107,29 +108,24 @@ class Sealer:
 
 
 def _read(path: Path, *, create: bool) -> bytes:
-    if create and not path.exists():
-        _create(path)
-    if path.stat().st_mode & 0o077:
-        raise SettingsError(f"others may read it; run: chmod 600 {path}")
-    return _parse(path.read_text(encoding="ascii"))[0]
+    """The key in a file, whose lock somebody holds who makes it: it is whole, or still empty."""
+    if create:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_RDONLY | (os.O_CREAT if create else 0), 0o600)
+    with open(descriptor, encoding="ascii") as file:
+        if os.fstat(descriptor).st_mode & 0o077:
+            raise SettingsError(f"others may read it; run: chmod 600 {path}")
+        fcntl.flock(file, fcntl.LOCK_EX if create else fcntl.LOCK_SH)
+        if create and not os.fstat(descriptor).st_size:
+            _fill(path)
+        return _parse(file.read())[0]
 
 
-def _create(path: Path) -> None:
-    """Make the key file whole or not at all; an existing one is never replaced."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(f"{new_key()}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())
-        if not path.exists():
-            os.link(draft, path)
-    except FileExistsError:
-        return
-    finally:
-        draft.unlink()
+def _fill(path: Path) -> None:
+    """Write a new key into an empty file. Who is killed meanwhile leaves nothing else, and no part of a key."""
+    with path.open("r+b", buffering=0) as file:
+        file.write(f"{new_key()}\n".encode())
+        os.fsync(file.fileno())
     _sync_folder(path.parent)
 
 
