@@ -1,4 +1,4 @@
-"""A secret that a request carries, and the plugin that declares its field."""
+"""A secret that a request carries, which looks drawn at random, and the plugin that declares its field."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from workerkit import Field, Request, Secret, hookimpl
 
-SECRET = "0123456789abcdef"
+SECRET = "0123a5B6c7D8e9F0"
 #: A presigned URL, as one with a session token in it looks.
 URL = f"https://bucket.example/a.png?token={SECRET}&X-Amz-Signature=aa"
 

@@ -159,6 +159,37 @@ def test_what_a_handler_keeps_of_one_job_is_in_no_answer_to_another(tmp_path: Pa
         assert leaks(data) == []
 
 
+KEPT_LONG = """
+import os
+from workerkit import worker_function
+
+kept = []
+
+@worker_function
+def keep(job):
+    if job.get("s3Config"):
+        kept.append(job["s3Config"]["accessSecret"])
+    else:
+        print("x" * (63 * 1024 - 12) + kept[0])
+        raise Exception("x" * (49_950 - 12) + kept[0] + "x" * 9 + kept[0] + "x" * (49_950 - 12))
+"""
+
+
+def test_no_half_of_what_a_handler_has_kept_is_left_where_a_long_text_is_cut(tmp_path: Path) -> None:
+    with Server(tmp_path, KEPT_LONG, settings="[workers]\ncount = 1\n") as server:
+        server.run("keep", s3Config=config())
+        id = server.submit("keep")
+        error = server.wait("keep", id)["error"]
+        until("its log is there", lambda: server.get(f"/jobs/{id}/logs")[1]["over"])
+        printed = server.get(f"/jobs/{id}/logs")[1]["text"]
+
+    assert "characters left out" in error
+    for text in (error, printed):
+        assert "***" in text
+        assert SECRET[:5] not in text
+        assert SECRET[-5:] not in text
+
+
 def test_a_planted_leak_is_found() -> None:
     assert leaks(f"so {SECRET} is here".encode())
     assert leaks(b"x" + base64.b64encode(SECRET.encode()))

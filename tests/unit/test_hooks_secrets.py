@@ -12,6 +12,7 @@ from workerkit.bridge import Bridge
 from workerkit.delivery import Delivery, Receipt
 from workerkit.errors import PluginFailed
 from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
+from workerkit.job import Field, Request
 from workerkit.secret import Secret
 from workerkit.worker_info import WorkerInfo
 
@@ -114,3 +115,22 @@ def test_a_receipt_keeps_the_rest(bridge: Bridge) -> None:
     hooks = Hooks([LoadedPlugin(name="a", plugin=Later())], bridge)
 
     assert hooks.deliver(Delivery(target="x", plugin="a")) == Receipt.retry("busy", after=7.5)
+
+
+def test_nor_do_those_of_the_request_that_it_was_asked_about(
+    bridge: Bridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Tells:
+        fields: ClassVar = {"key": Field(Secret, secret=True)}
+
+        @hookimpl
+        def accept(self, request: Request) -> None:
+            raise ValueError(request.fields["key"].reveal())
+
+    hooks = Hooks([LoadedPlugin(name="tells", plugin=Tells())], bridge)
+    request = Request(id="j", endpoint="e", raw_input=b"{}", fields={"key": Secret(NESTED)})
+
+    with pytest.raises(PluginFailed, match=r"failed in accept: ValueError: \*\*\*$"):
+        asyncio.run(hooks.accept(request))
+    assert "ValueError: ***" in caplog.text
+    assert NESTED not in caplog.text

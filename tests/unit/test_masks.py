@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from workerkit.host.masks import MOST_CHARACTERS, MOST_SECRETS, Masks
+from workerkit.masks import MOST_CHARACTERS, MOST_SECRETS, Masks, is_drawn
 
 
 @pytest.mark.parametrize("size", [20, 2_000])
@@ -44,3 +44,34 @@ def test_a_search_costs_little_however_many_there_are(size: int, most: float) ->
         assert masks.redactor.text(text) is text
 
     assert (time.process_time() - began) / times < most
+
+
+@pytest.mark.parametrize(
+    ("secret", "drawn"),
+    [
+        ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", True),
+        ("9f86d081884c7d659a2feaa0c55ad015", True),
+        ("6ba7b810-9dad-11d1-80b4-00c04fd430c8", True),
+        ("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", True),
+        ("0123a5B6c7D8e9F", False),  # 15 characters
+        ("minioadminminioadmin1", False),
+        ("correct-horse-battery-staple-2", False),
+        ("https://bucket.example/v2/a.png?size=1024", False),
+        ("stable-diffusion-xl-base-1.0", False),
+        ("meta-llama/Llama-3.1-8B-Instruct", False),
+        ("data:image/png;base64,", False),
+        ("AbCdEfGhIjKlMnOpQrSt", False),  # no digit
+        ("1234567812345678", False),
+        ("2026-11-27T22:21:51Z", False),
+        ("-" * 20, False),
+    ],
+)
+def test_which_secrets_look_drawn_at_random(secret: str, drawn: bool) -> None:
+    assert is_drawn(secret) is drawn
+
+
+def test_hardly_a_key_that_is_drawn_at_random_does_not_look_so() -> None:
+    draw = [lambda: secrets.token_hex(16), lambda: secrets.token_urlsafe(30), lambda: secrets.token_hex(32)]
+    looks = [is_drawn(each()) for each in draw for _ in range(1_000)]
+
+    assert sum(looks) > 2_970

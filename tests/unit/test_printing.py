@@ -153,6 +153,24 @@ def test_a_secret_is_masked_where_a_line_is_cut_also_when_another_run_prints_it(
     assert text.count("y") == 70_000
 
 
+def test_a_secret_of_a_run_that_is_over_is_masked_where_a_line_is_cut() -> None:
+    lines = lines_of("""
+        printing.install()
+        before = "x" * (63 * 1024 - 12)
+        with printing.job("a", 1) as run:
+            run.hide(["open sesame, please"])
+        with printing.job("b", 1):
+            print(before + "open sesame, please")
+            print(before + "open ses", end="")
+            print("ame, please", "y" * 70_000)
+    """)
+
+    text = "".join(lines)
+    assert "open" not in text
+    assert "please" not in text
+    assert text.count("***") == 2
+
+
 def test_handlers_may_replace_close_or_redirect_the_streams_and_fork() -> None:
     lines = lines_of("""
         import io

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import attrs
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from workerkit.redaction import Redactor, cut, split
 from workerkit.secret import Secret, secrets_of
-from workerkit.secret_forms import MANY
+from workerkit.secret_forms import MANY, MOST_PLACES
 
 SECRET = 'wJalr/XUtn+FEMI "K7" ümlaut\\'
 
@@ -97,6 +98,24 @@ def test_what_holds_no_secret_is_returned_as_it_is_and_short_secrets_are_not_hun
 def test_a_tree_is_masked_in_keys_strings_and_numbers() -> None:
     tree = {"k 12345678": ["12345678", 912345678, 1.5, True, None]}
     assert Redactor(["12345678"]).tree(tree) == {"k ***": ["***", "***", 1.5, True, None]}
+
+
+@pytest.mark.parametrize("value", [{"a": 12}, {"12345678": ["12345678"] * (MOST_PLACES + 1)}])
+def test_what_is_named_stays_named_where_all_of_it_is_masked(value: dict[str, Any]) -> None:
+    """As a job's notes are."""
+    assert Redactor(['{"a":12}', "12345678"]).tree(value) == {"***": "***"}
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"no JSON 12345678, 12", b'no JSON "***", 12'),
+        (b'{"a":1,"b":23}', b'{"a":1,"b":23}'),
+        (b'{"a":1,"b":23} no JSON', b'{"a":***} no JSON'),
+    ],
+)
+def test_what_is_no_json_is_masked_all_the_same(data: bytes, shown: bytes) -> None:
+    assert Redactor(["12345678", '1,"b":23']).bytes(data) == shown
 
 
 def test_secrets_are_collected_wherever_a_typed_value_holds_them() -> None:

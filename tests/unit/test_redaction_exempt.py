@@ -98,14 +98,6 @@ def test_a_url_is_exempt_although_the_secret_is_hidden_later() -> None:
     assert run_job(handler).chunks == [URL, "***"]
 
 
-def test_a_twin_has_none_of_them_and_no_hits(redactor: Redactor) -> None:
-    redactor.text(SECRET)
-    other = redactor.twin()
-
-    assert (other.text(URL), other.hits) == (URL.replace(SECRET, "***"), 1)
-    assert (redactor.text(URL), redactor.hits) == (URL, 1)
-
-
 def test_a_job_lets_a_url_out_by_every_door_once_it_is_exempt() -> None:
     def handler(job: Job) -> Iterator[Any]:
         job.progress(URL)

@@ -1,10 +1,13 @@
-"""What a handler keeps of one job comes out of no other: each run is searched for the secrets of all its worker's."""
+"""What a handler keeps of one job comes out of no other, and no caller learns or spoils anything by what is masked."""
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
+from collections.abc import Callable
 from typing import cast
+from urllib.parse import quote
 
 import pytest
 
@@ -13,12 +16,16 @@ from supplying import a_worker
 from workerkit.host.meter import Meter
 from workerkit.host.run import Run
 from workerkit.host.worker import Worker
-from workerkit.job import Request, Status
+from workerkit.job import Request
 from workerkit.queue import Record
+from workerkit.secret_forms import MOST_PLACES
+from workerkit.states import Status
 from workerkit.wire import Hide
 
 LEAK = json.dumps(["leaked", SECRET]).encode()
 MASKED = b'["leaked", "***"]'
+#: Drawn at random, too.
+HEX, LATER = "9f86d081884c7d659a2feaa0c55ad015", "wJ4lrXUt7nFEMi/K7MDENG"
 
 
 class Counting(Meter):
@@ -32,9 +39,10 @@ class Counting(Meter):
         self.masked.append((place, count))
 
 
-def begun(worker: Worker, id: str, *secrets: str, meter: Meter | None = None) -> Run:
+def begun(worker: Worker, id: str, *secrets: str, input: str = "", meter: Meter | None = None) -> Run:
     """A run that a worker has, in the slot of that number."""
-    record = Record(id=id, endpoint="render", status=Status.IN_PROGRESS, attempt=1, input=b"1")
+    given = json.dumps(input).encode()
+    record = Record(id=id, endpoint="render", status=Status.IN_PROGRESS, attempt=1, input=given)
     request = cast(Request, None)  # is not looked at
     run = Run(record, request, worker, 0.0, worker.output.redactor, set(secrets), meter or Meter())
     worker.take(int(id), run)
@@ -52,17 +60,13 @@ def test_the_secret_of_an_earlier_run_is_masked_counted_and_told(caplog: pytest.
     later = begun(worker, "1", meter=meter)
 
     assert later.shown(LEAK, "progress") == MASKED
-    assert list(later.chunks(0, json.dumps(SECRET[:9]).encode())) == []
-    assert list(later.chunks(1, json.dumps(SECRET[9:]).encode())) == [(0, b'"***"'), (1, b'""')]
-    assert list(later.chunks(2, json.dumps(SECRET[:9]).encode())) == []
-    assert list(later.last_chunks()) == [(2, b'"***"')]
+    assert list(later.chunks(0, LEAK)) == [(0, MASKED)]
     result = later.result(Status.FAILED, output=LEAK, error=f"no {SECRET}", notes={SECRET: SECRET})
     assert (result.error, result.notes) == ("no ***", {"***": "***"})
     assert SECRET.encode() not in (result.output or b"")
     assert later.clean(URL) == URL.replace(SECRET, "***")
     assert meter.masked == [
         ("progress", 1),
-        ("chunk", 1),
         ("chunk", 1),
         ("output", 1),
         ("error", 1),
@@ -80,8 +84,71 @@ def test_a_run_that_began_before_another_had_its_secret_masks_it_too() -> None:
     second = begun(worker, "1", SECRET)
     assert SECRET.encode() not in first.shown(LEAK, "progress")
 
-    worker.output.hide(Hide(second.record.id, 1, 0, "open sesame"))
-    assert first.shown("open sesame", "error") == "***"
+    worker.output.hide(Hide(second.record.id, 1, 0, HEX))
+    assert first.shown(HEX, "error") == "***"
+    assert [run.shown(HEX.upper(), "error") for run in (first, second)] == [HEX.upper()] * 2
+
+
+def test_a_run_that_hides_a_word_masks_it_in_its_own_and_no_other_does() -> None:
+    worker = a_worker(2)
+    first, second = begun(worker, "0"), begun(worker, "1", SECRET)
+    assert [run.shown("open sesame", "error") for run in (first, second)] == ["open sesame"] * 2
+
+    worker.output.hide(Hide(first.record.id, 1, 0, "open sesame"))
+
+    assert list(first.chunks(0, b'"open s"')) == []
+    assert list(first.chunks(1, b'"esame"')) == [(0, b'"***"'), (1, b'""')]
+    assert second.shown("open sesame", "error") == "open sesame"
+    assert worker.output.clean("open sesame") == "***"
+
+
+@pytest.mark.parametrize("begun_with", [SECRET[:-1], SECRET[:8]])
+def test_the_beginning_of_anothers_secret_comes_back_as_it_is_and_holds_nothing_up(begun_with: str) -> None:
+    """Else a caller could try beginnings until one is masked, and then longer ones."""
+    worker = a_worker()
+    over(begun(worker, "0", SECRET))
+    guess = json.dumps(f"so {begun_with}").encode()
+    own = begun(worker, "1", "open sesame")
+    over(own)
+    later, none = begun(worker, "2"), begun(a_worker(), "3")
+
+    assert [*own.chunks(0, guess), *own.last_chunks()] == [(0, guess)]
+    for run in (later, none):
+        assert list(run.chunks(0, guess)) == [(0, guess)]
+        assert list(run.last_chunks()) == []
+        assert run.shown(guess, "output") is guess
+
+
+@pytest.mark.parametrize("word", ["https://", "password", "minioadmin", "data:image/png;base64,", "12345678"])
+def test_a_caller_whose_secret_is_a_word_spoils_nothing_for_others(word: str) -> None:
+    worker = a_worker()
+    over(begun(worker, "0", word))
+    run, output = begun(worker, "1"), json.dumps([f"so {word}.", 0.12345678]).encode()
+
+    assert run.shown(output, "output") is output
+    assert worker.output.clean(f"so {word}.") == "so ***."
+
+
+@pytest.mark.parametrize("write", [str, lambda text: base64.b64encode(text.encode()).decode(), quote])
+def test_a_whole_secret_that_is_in_a_runs_own_request_comes_back_to_it(write: Callable[[str], str]) -> None:
+    """So an echo tells nobody that his guess is somebody's secret."""
+    worker = a_worker()
+    over(begun(worker, "0", SECRET, HEX))
+    run = begun(worker, "1", input=f"is it {write(SECRET)}?")
+
+    assert run.shown(LEAK, "output") is LEAK
+    assert run.shown(write(SECRET), "error") == write(SECRET)
+    assert run.shown(f"{SECRET} {HEX}", "error") == f"{SECRET} ***"
+    worker.output.hide(Hide("0", 1, 0, LATER))
+    assert run.shown(f"{SECRET} {LATER}", "error") == f"{SECRET} ***"
+
+
+def test_many_places_of_anothers_word_do_not_make_a_run_mask_all() -> None:
+    worker = a_worker()
+    over(begun(worker, "0", "https://", SECRET))
+    run, many = begun(worker, "1"), json.dumps(["https://a"] * (MOST_PLACES + 1)).encode()
+
+    assert run.shown(many, "output") is many
 
 
 def test_another_worker_does_not_know_it() -> None:

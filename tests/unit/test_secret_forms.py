@@ -9,12 +9,13 @@ import secrets
 import shlex
 import time
 from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workerkit.secret_forms import GAP, Forms, _thin
+from workerkit.secret_forms import GAP, MOST_PLACES, MOST_WRAPPED, Forms, _thin
 
 SECRET = "wJalr/XUtn+FEMI/K7MDENG"
 BREAKS = ["\n", "\r\n", "\r", "\n    ", "\n\t", " \n"]
@@ -108,7 +109,7 @@ def test_a_key_of_plain_characters_has_no_more_forms_than_it_needs() -> None:
         text for part in (whole._base64, whole._others) for each in part._by_head.values() for text in each
     ]
 
-    assert len(texts) == len(set(texts)) == 11
+    assert len(texts) == len(set(texts)) == 13
 
 
 @given(st.data(), st.binary(max_size=40), st.booleans())
@@ -139,3 +140,48 @@ def test_where_a_long_secret_may_begin_is_found_in_no_time() -> None:
 
     assert forms.begun(secrets.token_bytes(20_000).hex().encode() + b"-" + b"x" * 30_000) == 40_001
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("secret", ["abc/def+ghi=jkl", "a!b'c(d)e*f&g$h,i;j:k/l?m+n=o@p#q r"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda text: quote(text, safe="$&+,;="),
+        lambda text: quote(text, safe="$&+=:@"),
+        lambda text: quote(text, safe="!'()*"),
+        lambda text: quote(text, safe="!'()*#$&+,/:;=?@"),
+        lambda text: quote_plus(text, safe="*"),
+        lambda text: quote(text, safe="!$&'()*+,;=:"),
+        lambda text: quote(text, safe="!$&'()*+,;=:@/?"),
+        lambda text: quote(text, safe="!$&'()*+,"),
+    ],
+    ids=["user, Go", "segment, Go", "component, JS", "URI, JS", "form, JS", "user", "query", "user, Python"],
+)
+def test_a_secret_is_found_in_each_part_of_a_url(secret: str, write: Callable[[str], str]) -> None:
+    written = write(secret)
+
+    assert Forms([secret]).found(f"s3://ID:{written}@b".encode()) == [(8, 8 + len(written))]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_of_too_many_places_none_is_looked_at(more: int) -> None:
+    raw = (SECRET + " ").encode() * (MOST_PLACES + more)
+    wrapped = (base64.b64encode(SECRET.encode()) + b".\n") * (MOST_WRAPPED + more)
+    forms = Forms([SECRET])
+
+    assert [len(forms.found(data)) for data in (raw, wrapped)] == (
+        [1, 1] if more else [MOST_PLACES, MOST_WRAPPED]
+    )
+    assert forms.found(raw)[0] == (0, len(raw) if more else len(SECRET))
+
+
+def test_of_a_secret_of_several_lines_only_the_whole_is_wanted() -> None:
+    secret = "BEGIN A KEY\nof two lines"
+    forms = Forms([secret])
+
+    assert forms.found(b"BEGIN A KEY") == [(0, 11)]
+    assert forms.places(b"BEGIN A KEY", lambda _: True) == []
+    assert forms.places(secret.encode(), lambda each: each == secret) == [(0, len(secret))]
+    assert forms.places(secret.encode(), lambda _: False) == []
+    assert forms.whole_in(b"BEGIN A KEY") == set()
+    assert forms.whole_in(quote(secret).encode()) == {secret}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from leaking import SECRET, URL, Tokens
 from workerkit import Job
 from workerkit.redaction import Redactor
-from workerkit.stream_redaction import MOST_HELD, PATIENCE, StreamRedactor
+from workerkit.stream_redaction import EDGE, MOST_HELD, PATIENCE, StreamRedactor
 from workerkit.testing import run_job
 
 #: Chunks with one text in them, as handlers yield them.
@@ -196,6 +196,15 @@ def test_chunks_without_a_text_between_the_parts_do_not_hide_a_secret() -> None:
     chunks = [{"text": SECRET[:8]}, *[{"ping": 1}] * PATIENCE, {"text": ""}, None, {"text": SECRET[8:]}]
 
     assert SECRET not in "".join(texts(streamed(SECRET, chunks[:PATIENCE] + chunks[-1:])))
+
+
+def test_of_very_many_strings_in_a_chunk_the_first_and_the_last_are_joined_to_others() -> None:
+    many = [f"text {number}." for number in range(10 * EDGE)]
+    chunks = [[*many, SECRET[:9]], [SECRET[9:], *many, SECRET[:5]], [SECRET[5:]]]
+
+    out = streamed(SECRET, chunks)
+
+    assert out == [[*many, "***"], ["", *many, "***"], [""]]
 
 
 def test_what_waits_is_bounded() -> None:

@@ -21,7 +21,7 @@ def test_secrets_are_masked_in_what_is_kept_logged_and_said_of_a_death(
 
     async def play(scene: Scene) -> None:
         guarded = run("a", secret="open sesame")
-        scene.output.began(guarded, alone=True, only=True)
+        scene.began(guarded, alone=True, only=True)
         scene.says("a", "the secret is open sesame")
         scene.output.ended(guarded)
         scene.prints("late: open sesame\n")
@@ -34,11 +34,11 @@ def test_secrets_are_masked_in_what_is_kept_logged_and_said_of_a_death(
 def test_a_secret_that_a_run_hides_is_masked_from_then_on_also_when_it_is_over() -> None:
     async def play(scene: Scene) -> None:
         first, again = run("a", output=scene.output), run("a", attempt=2, output=scene.output)
-        scene.output.began(first, alone=True)
+        scene.began(first, alone=True)
         scene.says("a", "open sesame")
         scene.output.hide(Hide("a", 1, 0, "open sesame"))
         scene.says("a", "open sesame")
-        scene.output.began(again, alone=False)
+        scene.began(again, alone=False)
         scene.output.ended(first)
         scene.output.hide(Hide("a", 1, 1, "another one"))
         scene.says("a", "late: open sesame, another one")
@@ -61,9 +61,9 @@ def test_a_long_runs_secret_is_masked_however_many_others_have_had_theirs() -> N
             run("long", secret="open sesame"),
             [run(f"{n}", secret=f"word {n:04}") for n in range(200)],
         )
-        scene.output.began(long, alone=True)
+        scene.began(long, alone=True)
         for each in short:
-            scene.output.began(each, alone=False)
+            scene.began(each, alone=False)
             scene.output.ended(each)
         scene.says("long", "the secret is open sesame")
         scene.output.ended(long)
@@ -77,10 +77,10 @@ def test_a_long_runs_secret_is_masked_however_many_others_have_had_theirs() -> N
 
 def test_what_may_be_half_of_a_secret_stays_with_the_run_that_wrote_it() -> None:
     async def play(scene: Scene) -> None:
-        scene.output.began(guarded := run("a", secret="open sesame"), alone=True, only=True)
+        scene.began(guarded := run("a", secret="open sesame"), alone=True, only=True)
         scene.prints("from a: open se")
         scene.output.ended(guarded)
-        scene.output.began(run("b"), alone=True, only=True)
+        scene.began(run("b"), alone=True, only=True)
         assert scene.text("a") == "from a: \n"
         scene.prints("same, late\nfrom b\nhalf")
         scene.output.read(b"")
@@ -96,14 +96,14 @@ def test_a_thread_that_a_run_has_left_behind_tells_no_secret_however_late(
 
     async def play(scene: Scene) -> None:
         guarded, hiding, later = run("a", secret="open sesame"), run("b"), run("c")
-        scene.output.began(guarded, alone=True, only=True)
+        scene.began(guarded, alone=True, only=True)
         scene.output.ended(guarded)
-        scene.output.began(hiding, alone=True, only=True)
+        scene.began(hiding, alone=True, only=True)
         scene.output.hide(Hide("b", 1, 0, "another one"))
         scene.output.ended(hiding)
         over = time.monotonic() + LATE_OUTPUT
         until("nothing is taken for theirs any more", lambda: time.monotonic() > over)
-        scene.output.began(later, alone=True, only=True)
+        scene.began(later, alone=True, only=True)
         scene.prints("from a thread: open sesame, another one\n")
         scene.says("a", "from another: open sesame, another one")
         assert scene.output.clean("open sesame") == "***"
@@ -116,7 +116,7 @@ def test_a_thread_that_a_run_has_left_behind_tells_no_secret_however_late(
 def test_what_a_run_has_exempted_before_it_hides_a_secret_stays_exempt() -> None:
     async def play(scene: Scene) -> None:
         hiding = run("a", output=scene.output)
-        scene.output.began(hiding, alone=True)
+        scene.began(hiding, alone=True)
         hiding.exempt(URL)
         scene.output.hide(Hide("a", 1, 0, SECRET))
 

@@ -74,6 +74,7 @@ class PluginFailed(PluginError):
         super().__init__(f"plugin {plugin!r} failed in {hook}: {fault}")
         self.plugin = plugin
         self.hook = hook
+        self.fault = fault
         self.trace = trace
         #: The same sentence at any length, for whoever knows of more secrets: those of the job.
         self.whole = f"plugin {plugin!r} failed in {hook}: {whole or fault}"

@@ -26,11 +26,12 @@ from workerkit.host.intake import Admission, Intake
 from workerkit.host.sealing import Sealer
 from workerkit.host.status import joined
 from workerkit.host.vault import Vault
-from workerkit.job import Request, Result, Status
+from workerkit.job import Request, Result
 from workerkit.queue import End, Record, Submission
 from workerkit.redaction import Redactor
 from workerkit.runner import Limits, Run, Runner
 from workerkit.settings import Settings
+from workerkit.states import Status
 from workerkit.stream_redaction import StreamRedactor
 from workerkit.worker_info import WorkerInfo
 

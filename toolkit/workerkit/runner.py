@@ -19,9 +19,10 @@ import msgspec
 from workerkit.bridge import Bridge, Cancel
 from workerkit.errors import InvalidOutput, JobCancelled, JobFailed, PluginFailed, Retry
 from workerkit.failures import MOST, cause, describe, sendable, writable
-from workerkit.job import EMPTY, Job, Output, Status
+from workerkit.job import EMPTY, Job, Output
 from workerkit.payload import convert_field, encode
 from workerkit.redaction import Redactor
+from workerkit.states import Status
 
 if TYPE_CHECKING:
     from workerkit.function import WorkerFunction
@@ -67,7 +68,8 @@ class Runner:
 
     `hooks` are extended by the function's own plugins; `PluginError` when one of those has no place
     there. `tracebacks` says whether the error of a failed job holds one. Jobs have their folders in
-    `scratch`, else in the temporary folder.
+    `scratch`, else in the temporary folder. `clean` masks what it knows of other jobs' secrets in a text
+    before it is cut.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Runner:
         worker_id: str = "local",
         tracebacks: bool = True,
         scratch: Path | None = None,
+        clean: Callable[[str], str] = str,
     ) -> None:
         self.function = function
         self.hooks = hooks.extend(function.plugins)
@@ -88,6 +91,7 @@ class Runner:
         self.worker_id = worker_id
         self.tracebacks = tracebacks
         self.scratch = scratch
+        self._clean = clean
         code = getattr(inspect.unwrap(function.function), "__code__", None)
         self._file: str = "" if code is None else code.co_filename
 
@@ -160,14 +164,14 @@ class Runner:
     def _failed(self, job: Job, chunks: _Chunks, error: BaseException) -> Run:
         match error:
             case JobFailed():
-                return self._fail(job, chunks, _told(job, error.message), error.output)
+                return self._fail(job, chunks, self._told(job, error.message), error.output)
             case Retry():
                 return self._again(job, chunks, error)
             case InvalidOutput():
-                return self._fail(job, chunks, _told(job, error))
+                return self._fail(job, chunks, self._told(job, error))
             case PluginFailed():
-                return attrs.evolve(self._fail(job, chunks, _told(job, error.whole)), retry=RETRY_FAILED)
-        fit = partial(_told, job)
+                return attrs.evolve(self._fail(job, chunks, self._told(job, error.whole)), retry=RETRY_FAILED)
+        fit = partial(self._told, job)
         text = describe(error, worker_id=self.worker_id, tracebacks=self.tracebacks, fit=fit)
         return attrs.evolve(self._fail(job, chunks, text), retry=RETRY_FAILED)
 
@@ -181,8 +185,8 @@ class Runner:
         after = verdict.after
         if after is not None and not _is_wait(after):
             text = f"Retry(after={after!r}) cannot be; it must be a number of seconds from 0 to {MOST_WAIT:,}"
-            return self._fail(job, chunks, _told(job, text))
-        ended = self._fail(job, chunks, _told(job, verdict.message))
+            return self._fail(job, chunks, self._told(job, text))
+        ended = self._fail(job, chunks, self._told(job, verdict.message))
         return attrs.evolve(ended, retry=RETRY_ASKED, retry_after=None if after is None else float(after))
 
     def _handle(self, job: Job, chunks: _Chunks, cancel: Cancel) -> Output:
@@ -213,13 +217,13 @@ class Runner:
             try:
                 notes = msgspec.json.decode(self._sized("notes", job.notes, self.limits.chunk))
             except InvalidOutput as fault:
-                status, output, error = Status.FAILED, None, error or _told(job, fault)
+                status, output, error = Status.FAILED, None, error or self._told(job, fault)
         return Run(
             status=status,
             output=output,
             error=error,
             notes=notes,
-            refresh=None if job.refresh_reason is None else _told(job, job.refresh_reason),
+            refresh=None if job.refresh_reason is None else self._told(job, job.refresh_reason),
             chunks=chunks.count if chunks.streams else None,
         )
 
@@ -231,6 +235,13 @@ class Runner:
                 "upload it and return its URL, or raise the limit in [limits]"
             )
         return body
+
+    def _told(self, job: Job, text: Any) -> str:
+        """A text that leaves the job. The host masks secrets, but could not find one that was cut in two here."""
+        text = writable(text)
+        if len(text) > MOST:
+            text = self._clean(Redactor(job.secrets).text(text))
+        return sendable(text)
 
 
 class _Chunks:
@@ -272,14 +283,6 @@ class _Chunks:
         body = runner._sized(f"chunk {self.count}", value, runner.limits.chunk)
         self._emit(self.count, body)
         self.count += 1
-
-
-def _told(job: Job, text: Any) -> str:
-    """A text that leaves the job. The host masks its secrets, but could not find one that was cut in two here."""
-    text = writable(text)
-    if len(text) > MOST and (secrets := job.secrets):
-        text = Redactor(secrets).text(text)
-    return sendable(text)
 
 
 def _is_wait(after: object) -> bool:

@@ -1,31 +1,34 @@
-"""The forms in which a secret may leave a program, and where they are in bytes."""
+"""Where secrets are in bytes, whatever their form."""
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 import struct
 import sys
-from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
-from html import escape
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate, islice
 from typing import Literal
-from urllib.parse import quote, quote_plus
 
-#: Shorter secrets would be found in innocent text.
-SHORTEST = 8
+from workerkit.spans import Span, merged
+from workerkit.spelling import SHORTEST, in_base64, lines, spelled
+
 #: What may stand inside base64 and is no part of it: line breaks, raw and escaped, what indents lines, and
 #: the backslash before a slash.
 GAP = re.compile(rb"\\[nrt]?|[ \t\r\n]")
+ESCAPES, SPACES = (b"\\n", b"\\r", b"\\t"), b"\\ \t\r\n"
 
-#: What a shell has for a quote within quotes.
-QUOTES = ("'\"'\"'", "'\\''")
-#: So many texts are not searched for one by one, but by blocks: see `_Blocks`.
-MANY = 16
+#: So many texts are not searched for one by one, but by blocks: see `_Blocks`. In so many bytes, fewer are many.
+MANY, MANY_IN_LARGE, LARGE = 16, 8, 100_000
+#: Places above which all of the data is one: to mask them one by one would take too long. And places of wrapped
+#: base64, which take longer.
+MOST_PLACES, MOST_WRAPPED = 50_000, 5_000
+#: What a gap may have at most in the midst of a beginning, for each byte of that; and bytes of data whose gaps are
+#: counted at a time.
+GAPS, BLOCK = 8, 512
 
-#: Where something begins and ends in bytes.
-Span = tuple[int, int]
+#: Whether a secret is masked.
+Wanted = Callable[[str], bool]
 
 
 class Forms:
@@ -49,8 +52,9 @@ class Forms:
         if secret in self.secrets:
             del self.secrets[secret]
         else:
-            self._base64.add(_base64_forms(secret))
-            self._others.add(_forms(secret))
+            self._base64.add(in_base64(secret), secret)
+            self._others.add(spelled(secret), secret)
+            self._others.add(lines(secret))
         self.secrets[secret] = None
 
     @property
@@ -58,20 +62,52 @@ class Forms:
         """The bytes of the longest form."""
         return max(self._base64.longest, self._others.longest)
 
+    @property
+    def longest_begun(self) -> int:
+        """The bytes that are looked at for the beginning of one."""
+        return GAPS * self.longest + BLOCK
+
     def found(self, data: bytes) -> list[Span]:
         """Where secrets are, in order; those that overlap or touch are one."""
-        thin = _thin(data) if any(sign in data for sign in (b"\\", b"\n", b"\r")) else data
-        found = _merged(self._base64.found(thin))
-        if found and thin is not data:
-            edges = _origins(data, [edge for start, end in found for edge in (start, end - 1)])
-            found = [(start, last + 1) for start, last in zip(edges, edges, strict=True)]
-        return _merged([*found, *self._others.found(data)])
+        return merged(self.places(data))
+
+    def places(self, data: bytes, wanted: Wanted | None = None) -> list[Span]:
+        """Where secrets are, form by form; where there are too many, all of `data`.
+
+        With `wanted`, only whole secrets that are: the lines of one are not.
+        """
+        if not self.secrets:
+            return []
+        wrapped = any(sign in data for sign in (b"\\", b"\n", b"\r"))
+        spaced = _spaced(data) if wrapped else data
+        thin, most = (spaced.translate(None, SPACES), MOST_WRAPPED) if wrapped else (data, MOST_PLACES)
+        found = [*islice(self._base64.found(thin, wanted), most + 1)]
+        if len(found) > most:
+            return [(0, len(data))]
+        if found and wrapped:
+            edges = _origins(spaced, [edge for start, end in found for edge in (start, end - 1)])
+            found = [(start, last + 1) for start, last in zip(edges[::2], edges[1::2], strict=True)]
+        found += islice(self._others.found(data, wanted), MOST_PLACES + 1)
+        return found if len(found) <= MOST_PLACES else [(0, len(data))]
+
+    def whole_in(self, data: bytes) -> set[str]:
+        """The secrets that are whole in it."""
+        found: set[str] = set()
+
+        def once(secret: str) -> bool:
+            found.add(secret)
+            return False  # where else it is, is not asked
+
+        self.places(data, once)
+        return found
 
     def begun(self, data: bytes) -> int:
         """Where what `data` ends with may be the beginning of a secret; its length when it is none."""
+        before = max(len(data) - self.longest_begun, 0)
+        data = data[before:]
         thin, begun = _thin(data), self._others.begun(data)
         wrapped = self._base64.begun(thin)
-        return begun if wrapped == len(thin) else min(begun, next(_origins(data, [wrapped])))
+        return before + (begun if wrapped == len(thin) else min(begun, *_origins(_spaced(data), [wrapped])))
 
 
 class _Texts:
@@ -82,10 +118,17 @@ class _Texts:
         #: By their first `SHORTEST` bytes; and those, sorted.
         self._by_head: dict[bytes, tuple[bytes, ...]] = {}
         self._heads: list[bytes] = []
+        #: The secret that a text is all of.
+        self._secrets: dict[bytes, str] = {}
         self._long, self._short = _Blocks("Q"), _Blocks("I")
+        #: Those that are not in these yet: a run whose data is small needs none.
+        self._apart: list[bytes] = []
+        self._count = 0
 
-    def add(self, texts: Iterable[bytes]) -> None:
+    def add(self, texts: Iterable[bytes], secret: str | None = None) -> None:
         for text in texts:
+            if secret is not None:
+                self._secrets.setdefault(text, secret)
             head = text[:SHORTEST]
             known = self._by_head.get(head, ())
             if not known:
@@ -93,17 +136,25 @@ class _Texts:
             if text not in known:
                 self._by_head[head] = (*known, text)
                 self.longest = max(self.longest, len(text))
-                (self._long if len(text) >= self._long.shortest else self._short).add(text)
+                self._count += 1
+                self._apart.append(text)
 
-    def found(self, data: bytes) -> Iterator[Span]:
-        for text in self._all() if self._few(len(data)) else self._likely(data):
+    def found(self, data: bytes, wanted: Wanted | None) -> Iterator[Span]:
+        few = self._few(len(data)) and (len(data) < LARGE or self._count < MANY_IN_LARGE)
+        for text in self._all() if few else self._likely(data):
             start = data.find(text)
+            if start < 0 or (wanted is not None and not self._is_wanted(text, wanted)):
+                continue
             while start >= 0:
                 end = start + len(text)
-                while data.startswith(text, end):  # as one, however often it is repeated
-                    end += len(text)
+                if data.startswith(text, end):  # as one, however often it is repeated
+                    end = _repeated(data, text, end)
                 yield start, end
                 start = data.find(text, end)
+
+    def _is_wanted(self, text: bytes, wanted: Wanted) -> bool:
+        secret = self._secrets.get(text)
+        return secret is not None and wanted(secret)
 
     def begun(self, data: bytes) -> int:
         size = len(data)
@@ -137,6 +188,9 @@ class _Texts:
 
     def _likely(self, data: bytes) -> set[bytes]:
         """Those that may be there, with very few others."""
+        while self._apart:
+            text = self._apart.pop()
+            (self._long if len(text) >= self._long.shortest else self._short).add(text)
         return self._long.likely(data) | self._short.likely(data)
 
     def _few(self, size: int) -> bool:
@@ -172,63 +226,35 @@ class _Blocks:
         return {text for block in self._texts.keys() & blocks for text in self._texts[block]}
 
 
-def _forms(secret: str) -> Iterator[bytes]:
-    """The secret as it may appear: raw, a line of it, in JSON once or twice, in a URL, in HTML, in a shell, in hex."""
-    data = secret.encode("utf-8", "surrogatepass")
-    yield data
-    yield from (line for line in data.splitlines() if len(line) >= SHORTEST)
-    yield from (data.hex().encode(), data.hex().upper().encode())
-    for text in (escape(secret), escape(secret, quote=False), *(secret.replace("'", by) for by in QUOTES)):
-        yield text.encode("utf-8", "surrogatepass")
-    for escaped in (secret.encode("unicode_escape").decode(), repr(secret)[1:-1], repr(data)[2:-1]):
-        yield from (escaped.encode("utf-8", "surrogatepass"), json.dumps(escaped)[1:-1].encode())
-        yield json.dumps(escaped, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
-    for ascii_only in (False, True):
-        once = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
-        twice = json.dumps(once, ensure_ascii=ascii_only)[1:-1]
-        for text in (once, twice, once.replace("/", "\\/")):
-            yield text.encode("utf-8", "surrogatepass")
-    for encoded in (quote(data, safe=""), quote(data), quote_plus(data)):
-        yield encoded.encode()
-        yield re.sub("%..", lambda match: match[0].lower(), encoded).encode()
-
-
-def _base64_forms(secret: str) -> Iterator[bytes]:
-    """The secret in base64, whatever stands before and behind it."""
-    data = secret.encode("utf-8", "surrogatepass")
-    for alphabet in (base64.b64encode, base64.urlsafe_b64encode):
-        yield from (_aligned(alphabet(bytes(shift) + data), shift, len(data)) for shift in range(3))
-
-
-def _aligned(encoded: bytes, shift: int, size: int) -> bytes:
-    """The part of a base64 text that `size` bytes after `shift` others decide alone."""
-    return encoded[-(-shift * 8 // 6) : (shift + size) * 8 // 6]
+def _repeated(data: bytes, text: bytes, at: int) -> int:
+    """Where in `data` the copies of `text` end that follow each other from there."""
+    many = text * (BLOCK // len(text) + 1)
+    for copies in (many, text):
+        while data.startswith(copies, at):
+            at += len(copies)
+    return at
 
 
 def _thin(data: bytes) -> bytes:
     """`data` without gaps; faster than `GAP.sub`."""
-    first, *rest = data.split(b"\\")
-    unescaped = [part[1:] if part.startswith((b"n", b"r", b"t")) else part for part in rest]
-    return b"".join([first, *unescaped]).translate(None, b" \t\r\n")
+    return _spaced(data).translate(None, SPACES)
 
 
-def _origins(data: bytes, places: Iterable[int]) -> Iterator[int]:
-    """Where in `data` these places of its thin form are, in order."""
-    gaps, removed = GAP.finditer(data), 0
-    gap = next(gaps, None)
+def _spaced(data: bytes) -> bytes:
+    """`data` with each byte of a gap as one of `SPACES`."""
+    for escaped in ESCAPES:
+        data = data.replace(escaped, b"  ")
+    return data
+
+
+def _origins(spaced: bytes, places: Iterable[int]) -> list[int]:
+    """Where these places are that are counted without the `SPACES`."""
+    blocks = [spaced[start : start + BLOCK] for start in range(0, len(spaced), BLOCK)]
+    before = [0, *accumulate(len(block.translate(None, SPACES)) for block in blocks)]
+    found = []
     for place in places:
-        while gap is not None and gap.start() - removed <= place:
-            removed += len(gap[0])
-            gap = next(gaps, None)
-        yield place + removed
-
-
-def _merged(spans: Iterable[Span]) -> list[Span]:
-    """The same in order, as few as possible."""
-    merged: list[Span] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
+        number = bisect_right(before, place) - 1
+        block, rest = blocks[number], place - before[number]
+        within = bisect_right(range(BLOCK), rest, key=lambda at: len(block[: at + 1].translate(None, SPACES)))
+        found.append(number * BLOCK + within)
+    return found

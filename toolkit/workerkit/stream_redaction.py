@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -14,6 +15,8 @@ from workerkit.redaction import Redactor
 #: Chunks for which a string that may have begun a secret waits to go on; many streams have chunks of
 #: several kinds. And bytes that may wait, when that is more than one chunk.
 PATIENCE, MOST_HELD = 8, 8_000_000
+#: Strings at the beginning of a chunk, and at its end, that may go on others; what is read token by token has few.
+EDGE = 50
 
 #: The names under which a string stands in its chunk; None is where all are.
 Path = tuple[str, ...] | None
@@ -55,7 +58,8 @@ class StreamRedactor:
 
     A chunk is held back while what one of its strings ends with may be the beginning of a secret: until
     the next chunks tell, which is one more chunk where it is none. Read as one are the strings under the
-    same names, such as all `{"delta": "..."}`, and all strings in their order. What does not go on in time
+    same names, such as all `{"delta": "..."}`, and all strings in their order; of a chunk with very many, the first
+    and the last. What does not go on in time
     is masked when it is most of a secret.
     """
 
@@ -78,9 +82,9 @@ class StreamRedactor:
 
     def add(self, number: int, value: bytes) -> list[tuple[int, bytes]]:
         """Take a chunk, JSON; return those that need wait no longer, in order, masked."""
+        value = self.redactor.bytes(value)
         if not self.redactor.secrets and not self._held:
             return [(number, value)]
-        value = self.redactor.bytes(value)
         chunk = _Chunk(number, value, _decoded(value))
         self._held.append(chunk)
         for path, strings in _strings(chunk).items():
@@ -97,8 +101,9 @@ class StreamRedactor:
     def _go_on(self, path: Path, strings: list[_String]) -> None:
         """Mask in what `strings` continue, and see whether they end with the beginning of a secret."""
         strings = [*self._begun.pop(path, ()), *strings]
-        texts = [string.text for string in strings]
-        _replace(strings, texts, self.redactor.texts(texts))
+        if len(strings) > 1:  # one alone was masked with its chunk
+            texts = [string.text for string in strings]
+            _replace(strings, texts, self.redactor.texts(texts))
         size = self.redactor.begun_in("".join(string.text for string in strings))
         begun: deque[_String] = deque()
         while size > 0:
@@ -144,21 +149,35 @@ def _replace(strings: Sequence[_String], old: Sequence[str], new: Sequence[str])
 
 
 def _strings(chunk: _Chunk) -> dict[Path, list[_String]]:
-    """The strings of a chunk, by where they are."""
+    """The strings of a chunk, by where they are; of very many those at both of its ends, where texts go on."""
+    strings = [*islice(_walk(chunk, chunk.tree, ()), 2 * EDGE + 1)]
+    if len(strings) > 2 * EDGE:
+        last = [*islice(_walk(chunk, chunk.tree, (), backwards=True), EDGE)]
+        strings = [*strings[:EDGE], *reversed(last)]
     found: dict[Path, list[_String]] = {}
-
-    def look(parent: Any, path: tuple[str, ...]) -> None:
-        for key, value in parent.items() if isinstance(parent, dict) else enumerate(parent):
-            below = (*path, key) if isinstance(key, str) else path
-            if isinstance(value, (dict, list)):
-                look(value, below)
-            elif isinstance(value, str) and value:
-                string = _String(chunk, parent, key)
-                found.setdefault(below, []).append(string)
-                found.setdefault(None, []).append(string)
-
-    look(chunk.tree, ())
+    for path, string in strings:
+        found.setdefault(path, []).append(string)
+        found.setdefault(None, []).append(string)
     return found
+
+
+def _walk(
+    chunk: _Chunk, parent: Any, path: tuple[str, ...], *, backwards: bool = False
+) -> Iterator[tuple[Path, _String]]:
+    """The strings in there that are not empty, in order."""
+    for key in _keys(parent, backwards):
+        value = parent[key]
+        kind = type(value)
+        if kind is dict or kind is list:
+            below = (*path, key) if isinstance(key, str) else path
+            yield from _walk(chunk, value, below, backwards=backwards)
+        elif kind is str and value:
+            yield (*path, key) if isinstance(key, str) else path, _String(chunk, parent, key)
+
+
+def _keys(parent: Any, backwards: bool) -> Iterable[Any]:
+    keys = parent if type(parent) is dict else range(len(parent))
+    return reversed(keys) if backwards else keys
 
 
 def _decoded(value: bytes) -> list[Any]:

@@ -34,6 +34,8 @@ from workerkit.hooks.manager import manager_of, retired
 from workerkit.hooks.patience import Patience
 from workerkit.hooks.wrappers import surround
 from workerkit.job import Field, Job, Output, Request, Result
+from workerkit.redaction import Redactor
+from workerkit.secret import secrets_of
 from workerkit.worker_info import WorkerInfo
 
 if TYPE_CHECKING:
@@ -118,8 +120,9 @@ class Hooks:
             try:
                 await self._called(call, call, request)
             except PluginFailed as failure:
-                _log(failure, job=request.id)
-                raise
+                told = _without(failure, secrets_of(request.fields))
+                _log(told, job=request.id)
+                raise told from failure
 
     def wants_events(self, request: Request) -> bool:
         """Whether a plugin is told of this request's job while it runs."""
@@ -264,6 +267,12 @@ def _tried(call: Call, delivery: Delivery) -> Receipt:
         address=call.told(receipt.address),
         answer=call.told(receipt.answer),
     )
+
+
+def _without(failure: PluginFailed, secrets: Sequence[str]) -> PluginFailed:
+    """The same without these secrets, too."""
+    mask = Redactor(secrets).text
+    return PluginFailed(failure.plugin, failure.hook, mask(failure.fault), mask(failure.trace))
 
 
 def _log(failure: PluginFailed, **about: str) -> None:

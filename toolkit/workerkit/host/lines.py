@@ -30,7 +30,7 @@ class Lines:
     @property
     def between(self) -> bool:
         """Whether no line without a mark has begun."""
-        return not self._marked_at()
+        return not self._begun or not self._marked_at()
 
     def feed(self, data: bytes) -> None:
         """Take what was printed."""
@@ -51,6 +51,8 @@ class Lines:
 
     def end(self) -> None:
         """What follows is another's: tell what has begun, but for what may be the beginning of a secret."""
+        if not self._begun:  # as for nearly every job
+            return
         at = self._marked_at()
         known, open_ended = split(self._begun[:at], self._redactors)
         self._begun = open_ended + self._begun[at:]

@@ -18,6 +18,7 @@ from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from workerkit.masks import Masks, OthersSecrets
 from workerkit.redaction import Redactor, cut
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ class Printing:
         self._current: ContextVar[Printer | None] = ContextVar("workerkit_printing", default=None)
         #: A long line is several writes to the kernel. One thread at a time, and a signal handler may print.
         self._lock = threading.RLock()
-        #: Runs that have secrets. What one prints may come from a thread or a task of another.
+        #: Runs that have secrets, and all secrets that runs have had: what one prints may come from a thread or a
+        #: task of another, or from what a handler keeps.
         self._guarded: set[Printer] = set()
+        self._masks = Masks(lambda: [secret for each in self._guarded for secret in each.secrets])
 
     def install(self) -> None:
         """Replace `sys.stdout` and `sys.stderr`; without a tag nothing is marked."""
@@ -63,20 +66,28 @@ class Printing:
         """The run that prints now."""
         return self._current.get()
 
-    def guard(self, printer: Printer) -> None:
+    def guard(self, printer: Printer, secrets: Iterable[str]) -> None:
         """A run has secrets."""
-        self._guarded.add(printer)
+        with self._lock:
+            self._guarded.add(printer)
+            self._masks.add(secrets)
 
     def over(self, printer: Printer) -> None:
         """A run is over."""
-        self._guarded.discard(printer)
+        with self._lock:
+            self._guarded.discard(printer)
 
-    def cut(self, printer: Printer, line: bytes, *, ended: bool) -> list[bytes]:
+    def clean(self, text: str) -> str:
+        """A text for a client that is about to be cut, without what would be masked in it if it were whole."""
+        with self._lock:
+            return Redactor((), OthersSecrets(self._masks.redactor.forms, ())).text(text)
+
+    def cut(self, line: bytes, *, ended: bool) -> list[bytes]:
         """What goes out in one piece each. Of a line that has not `ended`, the last piece does not yet."""
         if len(line) <= LONGEST:
             return [line]
-        secrets = {secret for each in (printer, *self._guarded) for secret in each.secrets}
-        return cut(line, LONGEST, [Redactor(secrets)] if secrets else [], ended=ended)
+        with self._lock:
+            return cut(line, LONGEST, [self._masks.redactor], ended=ended)
 
     def write(self, fd: int, mark: bytes, lines: Iterable[bytes]) -> None:
         """Write lines, each behind `mark`."""
@@ -104,9 +115,10 @@ class Printer:
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Mask these, too, where lines are cut; in whole ones, the host does."""
-        self.secrets.extend(secrets)
-        if self.secrets:
-            self._printing.guard(self)
+        new = [*secrets]
+        self.secrets += new
+        if new:
+            self._printing.guard(self, new)
 
     def __enter__(self) -> Printer:
         self._token = self._current.set(self)
@@ -125,7 +137,7 @@ class Printer:
         key = fd, threading.get_ident()
         *lines, rest = (self._begun.pop(key, b"") + data).split(b"\n")
         if rest:
-            *pieces, self._begun[key] = self._printing.cut(self, latest(rest), ended=False)
+            *pieces, self._begun[key] = self._printing.cut(latest(rest), ended=False)
             lines += pieces
         if lines:
             self._write(fd, lines)
@@ -135,7 +147,7 @@ class Printer:
         self._begun.clear()
 
     def _write(self, fd: int, lines: Iterable[bytes]) -> None:
-        pieces = (piece for line in lines for piece in self._printing.cut(self, latest(line), ended=True))
+        pieces = (piece for line in lines for piece in self._printing.cut(latest(line), ended=True))
         self._printing.write(fd, self._mark.encode(), pieces)
 
 

@@ -18,7 +18,7 @@ from workerkit.job import Field
 from workerkit.payload import convert_field
 from workerkit.redaction import Redactor
 from workerkit.secret import secrets_of
-from workerkit.secret_forms import SHORTEST
+from workerkit.spelling import SHORTEST
 
 
 class Canaries:
