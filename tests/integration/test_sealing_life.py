@@ -177,6 +177,26 @@ def test_not_even_the_sealed_field_stays_in_the_file(tmp_path: Path, how: str, s
     assert traces(tmp_path, [value]) == []
 
 
+def test_the_log_of_a_server_that_goes_on_does_not_keep_it_either(tmp_path: Path) -> None:
+    with serving(tmp_path, "") as server:
+        id = server.submit("work", "hang", letter=LETTER)
+        [value] = sealed(tmp_path, id)
+        server.post(f"/v2/work/cancel/{id}")
+        until("it is out of the log", lambda: not traces(tmp_path, [value]), seconds=30)
+        assert server.wait("work", id)["status"] == "CANCELLED"
+
+
+def test_a_server_that_was_killed_leaves_it_to_the_next_start(tmp_path: Path) -> None:
+    with serving(tmp_path, "") as server:
+        id = server.submit("work", "hang", letter=LETTER)
+        [value] = sealed(tmp_path, id)
+        server.post(f"/v2/work/cancel/{id}")
+        server.kill()
+        assert traces(tmp_path, [value]) != [], "it was gone already, so this test shows nothing"
+        server.start()
+        assert traces(tmp_path, [value]) == []
+
+
 def test_retention_wipes_and_then_there_is_no_retry(tmp_path: Path) -> None:
     with serving(tmp_path, "[queue]\nkeep = 1\n[plugin.webhook]\nretry_delay = 600\n") as server:
         forgotten = server.submit("work", "raise", letter=LETTER)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 from workerkit.errors import QueueError
-from workerkit.queue.batch import Batch
+from workerkit.queue.batch import Batch, Follow
 from workerkit.queue.file import connect, explain
-from workerkit.queue.writer import MOST_PASSED, Follow, Lane, Writer
+from workerkit.queue.operation import Lane
+from workerkit.queue.writer import LINGER, MOST_PASSED, Writer
 
 
 def play(folder: Path, scenario: Callable[[Writer, list[str]], Awaitable[None]]) -> list[str]:
@@ -39,6 +41,13 @@ def play(folder: Path, scenario: Callable[[Writer, list[str]], Awaitable[None]])
     return log
 
 
+async def ran(log: list[str]) -> None:
+    """Let the loop turn until the operations have run."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert log == ["ran"]
+
+
 def insert(n: Any, batch: Batch) -> int:
     batch.db.execute("INSERT INTO t VALUES (?)", (n,))
     return int(n)
@@ -57,6 +66,58 @@ def test_operations_of_one_moment_share_a_commit(tmp_path: Path) -> None:
 
     assert play(tmp_path, scenario) == ["before", "ran", "committed"]
     assert stored(tmp_path) == [0, 1, 2, 3, 4]
+
+
+def test_a_patient_operation_shares_the_commit_of_what_comes_soon_after(tmp_path: Path) -> None:
+    async def scenario(writer: Writer, log: list[str]) -> None:
+        patient = writer.do(partial(insert, 1), patient=True)
+        await ran(log)
+        assert not patient.done()
+        assert await writer.do(partial(insert, 2)) == 2
+        assert patient.result() == 1
+
+    assert play(tmp_path, scenario) == ["ran", "before", "ran", "committed"]
+    assert stored(tmp_path) == [1, 2]
+
+
+def test_a_patient_operation_is_not_left_waiting(tmp_path: Path) -> None:
+    async def scenario(writer: Writer, log: list[str]) -> None:
+        began = time.monotonic()
+        assert await writer.do(partial(insert, 1), patient=True) == 1
+        assert time.monotonic() - began >= LINGER * 0.9, "it did not wait for company"
+
+    assert play(tmp_path, scenario) == ["ran", "before", "ran", "committed"]
+
+
+def test_what_fails_beside_a_patient_operation_fails_alone(tmp_path: Path) -> None:
+    """The job of the patient one may run already, so it is not taken back."""
+
+    def half(batch: Batch) -> None:
+        insert(7, batch)
+        batch.count("render", 0, 1)
+        insert(1, batch)
+
+    async def scenario(writer: Writer, log: list[str]) -> None:
+        patient = writer.do(partial(insert, 1), patient=True)
+        await ran(log)
+        beside = [writer.do(partial(insert, 2)), writer.do(half), writer.do(partial(insert, 3))]
+        results = await asyncio.gather(patient, *beside, return_exceptions=True)
+        assert [*results[:2], results[3]] == [1, 2, 3]
+        assert isinstance(results[2], QueueError)
+
+    assert play(tmp_path, scenario) == ["ran", "undone", "before", "ran", "committed"]
+    assert stored(tmp_path) == [1, 2, 3]
+
+
+def test_closing_commits_what_was_left_open(tmp_path: Path) -> None:
+    async def scenario(writer: Writer, log: list[str]) -> None:
+        patient = writer.do(partial(insert, 1), patient=True)
+        await ran(log)
+        await writer.close()
+        assert patient.result() == 1
+
+    play(tmp_path, scenario)
+    assert stored(tmp_path) == [1]
 
 
 def test_an_operation_that_fails_fails_alone_and_leaves_no_half(tmp_path: Path) -> None:

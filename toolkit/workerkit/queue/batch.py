@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from typing import Any
+
+import attrs
 
 from workerkit.queue import Claim, Record
 from workerkit.queue.waiting import Claimer
@@ -13,7 +16,10 @@ from workerkit.queue.waiting import Claimer
 class Batch:
     """The connection, the time, and what is to follow when the operations have run."""
 
-    __slots__ = ("counts", "db", "delays", "filled", "handed", "lookers", "now", "promises", "rings", "wakes")
+    __slots__ = (
+        *("counts", "db", "delays", "filled", "handed", "lookers", "now", "promises", "rings", "wakes"),
+        "wiped",
+    )
 
     def __init__(self, db: sqlite3.Connection, now: int) -> None:
         self.db = db
@@ -33,6 +39,17 @@ class Batch:
         #: Watched jobs that changed, with the body when they ended; and whether a delivery came.
         self.wakes: list[tuple[str, bytes | None]] = []
         self.rings = False
+        #: Whether secrets were wiped, which the write-ahead log still has.
+        self.wiped = False
+
+    def more(self, now: int) -> Batch:
+        """The same, for operations that come later in its transaction: if one fails, this one is as it was."""
+        other = Batch(self.db, now)
+        other.counts = {endpoint: [*counts] for endpoint, counts in self.counts.items()}
+        other.filled, other.delays = {*self.filled}, {**self.delays}
+        other.handed, other.promises, other.wakes = [*self.handed], [*self.promises], [*self.wakes]
+        other.lookers, other.rings, other.wiped = [*self.lookers], self.rings, self.wiped
+        return other
 
     def count(self, endpoint: str, column: int, by: int) -> None:
         """Change a counter; exact, because it is written in the same transaction."""
@@ -53,3 +70,16 @@ class Batch:
         """The only row of a statement, drained, or None."""
         rows = self.db.execute(statement, values).fetchall()
         return rows[0] if rows else None
+
+
+@attrs.frozen
+class Follow:
+    """What the store does around a batch."""
+
+    #: The last thing in the transaction.
+    before_commit: Callable[[Batch], None]
+    #: All operations have run; the commit is on its way. Comes again when others have joined them.
+    ran: Callable[[Batch], None]
+    committed: Callable[[Batch], None]
+    #: The transaction was rolled back. Its operations may run again.
+    undone: Callable[[Batch], None]

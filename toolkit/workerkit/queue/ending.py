@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from workerkit.job import MOVES
 from workerkit.queue import End, outbox
 from workerkit.queue.batch import Batch
 from workerkit.queue.context import Context
 from workerkit.queue.rows import STATUS_CODE
+from workerkit.states import MOVES
 
 #: The counter of retries comes after those of the statuses.
 RETRIED = len(STATUS_CODE)
@@ -18,7 +18,6 @@ CHUNKS = 64
 #: What goes with a job beside its chunks, itself last.
 BELONGINGS = (
     "drop_payload",
-    "wipe_secrets",
     "drop_body",
     "drop_progress",
     "drop_logs",
@@ -42,11 +41,17 @@ def finish(batch: Batch, context: Context, end: End) -> bool:
     if end.deliveries:
         outbox.add(batch, context, seq, endpoint, end)
     if sealed and not MOVES[end.status]:
-        batch.db.execute(context.sql["wipe_secrets"], (seq,))
+        _wipe(batch, context, seq)
     batch.count(endpoint, seen, -1)
     batch.count(endpoint, status, 1)
     batch.wakes.append((end.id, end.body))
     return True
+
+
+def _wipe(batch: Batch, context: Context, seq: int) -> None:
+    """Forget a job's secrets."""
+    wiped = batch.db.execute(context.sql["wipe_secrets"], (seq,)).rowcount > 0
+    batch.wiped = batch.wiped or wiped
 
 
 def _is_stored(batch: Batch, context: Context, end: End) -> bool:
@@ -85,13 +90,14 @@ def sweep(batch: Batch, context: Context, limit: int, place: Place) -> tuple[int
     for due_at, seq, needed, sealed in over:
         if needed:
             if sealed:  # no delivery needs those
-                batch.db.execute(context.sql["wipe_secrets"], (seq,))
+                _wipe(batch, context, seq)
             place = due_at, seq
             continue
         chunks -= batch.db.execute(context.sql["drop_chunks"], (seq, chunks)).rowcount
         if chunks <= 0:
             return forgotten, place
         outbox.leave(batch, context, seq)
+        _wipe(batch, context, seq)
         for statement in BELONGINGS:
             batch.db.execute(context.sql[statement], (seq,))
         forgotten += 1

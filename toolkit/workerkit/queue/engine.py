@@ -11,20 +11,23 @@ from typing import Any, TypeVar
 
 from workerkit.errors import QueueError
 from workerkit.queue import delays
-from workerkit.queue.batch import Batch
+from workerkit.queue.batch import Batch, Follow
 from workerkit.queue.claiming import Claiming
 from workerkit.queue.context import Context
 from workerkit.queue.file import Location, explain, open_for_writing, prepare_folder
+from workerkit.queue.operation import Lane
 from workerkit.queue.owner import Owner
 from workerkit.queue.reading import Reader
 from workerkit.queue.sql import SQLITE, load, parse
 from workerkit.queue.values import wall_clock
 from workerkit.queue.waiting import Claimers, Signal, Watches
-from workerkit.queue.writer import Follow, Lane, Writer
+from workerkit.queue.writer import Writer
 
 T = TypeVar("T")
 #: Milliseconds that a dead delivery is kept, whether or not its job still is.
 KEEP_DEAD = 7 * 86_400_000
+#: Seconds after which secrets that were wiped are out of the write-ahead log, too.
+EMPTY_AFTER = 5.0
 
 
 def statements() -> dict[str, str]:
@@ -66,6 +69,7 @@ class Engine:
         #: Calls of `ends`, by endpoint.
         self._followers = Watches()
         self._closed = False
+        self._emptying: asyncio.TimerHandle | None = None
         sql = statements() if sql is None else sql
         keep_sync_ms = keep_ms if keep_sync_ms is None else keep_sync_ms
         kept = (keep_ms, keep_sync_ms, keep_dead_ms)
@@ -106,6 +110,8 @@ class Engine:
     async def close(self) -> None:
         """Commit what has gathered and give the file up. May be called twice."""
         self._closed = True
+        if self._emptying is not None:
+            self._emptying.cancel()
         self._claiming.close()
         self._followers.wake_all()
         if self._reading is not None:
@@ -122,17 +128,28 @@ class Engine:
         return self._reading
 
     def _do(
-        self, op: Callable[[Batch], T], *, lane: Lane = Lane.NOW, size: int = 0, early: bool = False
+        self,
+        op: Callable[[Batch], T],
+        *,
+        lane: Lane = Lane.NOW,
+        size: int = 0,
+        early: bool = False,
+        patient: bool = False,
     ) -> asyncio.Future[T]:
         if self._writer is None:
             raise self._not_open()
-        return self._writer.do(op, lane=lane, size=size, early=early)
+        return self._writer.do(op, lane=lane, size=size, early=early, patient=patient)
 
     def _write(
-        self, op: Callable[..., T], *values: Any, lane: Lane = Lane.NOW, size: int = 0
+        self,
+        op: Callable[..., T],
+        *values: Any,
+        lane: Lane = Lane.NOW,
+        size: int = 0,
+        patient: bool = False,
     ) -> asyncio.Future[T]:
         context = self._context
-        return self._do(lambda batch: op(batch, context, *values), lane=lane, size=size)
+        return self._do(lambda batch: op(batch, context, *values), lane=lane, size=size, patient=patient)
 
     def _not_open(self) -> QueueError:
         return QueueError(f"the queue {self.path} is not open")
@@ -141,10 +158,18 @@ class Engine:
         self._context.write_counts(batch)
         delays.look(batch, self._context)
 
+    def _empty_log(self) -> None:
+        """Secrets were wiped in the database; the log has them until it is emptied."""
+        self._emptying = None
+        if self._writer is not None and not self._closed:
+            self._writer.empty_log()
+
     def _tell(self, batch: Batch) -> None:
         ended = self._context.keep_levels(batch)
         self._followers.wake([(endpoint, None) for endpoint in ended])
         self._watches.wake(batch.wakes)
         if batch.rings:
             self._deliveries.set()
+        if batch.wiped and self._emptying is None:
+            self._emptying = asyncio.get_running_loop().call_later(EMPTY_AFTER, self._empty_log)
         self._claiming.tell(batch)

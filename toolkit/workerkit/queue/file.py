@@ -129,6 +129,9 @@ def open_for_writing(path: Path, migrations: Sequence[str] = MIGRATIONS) -> sqli
         ):
             db.execute(f"PRAGMA {pragma}")
         migrate(db, migrations)
+        db.execute(
+            "PRAGMA wal_checkpoint(TRUNCATE)"
+        ).fetchall()  # a host that was killed may have left secrets there
         db.execute("PRAGMA busy_timeout = 0")
     except sqlite3.Error as error:
         db.close()

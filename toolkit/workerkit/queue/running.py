@@ -42,7 +42,6 @@ def _serve(batch: Batch, context: Context, claimer: Claimer, found: list[rows.Ro
     while found and claimer.wants:
         row = found.pop()
         batch.hand(claimer, rows.record(row, _secrets(batch, context, row)))
-        batch.wakes.append((row[1], None))
     if not claimer.claims and claimer.stays:
         context.claimers.wait(claimer)
     elif not claimer.claims:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from workerkit.job import Status
 from workerkit.queue import Outcome, Record, Submission, Submitted
 from workerkit.queue.batch import Batch
 from workerkit.queue.context import Context
 from workerkit.queue.rows import Row
 from workerkit.queue.waiting import Claimer
+from workerkit.states import Status
 
 
 def submit(batch: Batch, context: Context, submissions: Sequence[Submission]) -> list[Submitted]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import attrs
 
@@ -29,52 +27,51 @@ class Signal:
     async def wait(self, timeout: float) -> bool:
         """Wait until it happened since the last call; False when `timeout` seconds passed."""
         if not self._raised:
-            await self._sleep(timeout)
+            loop = asyncio.get_running_loop()
+            waiter = loop.create_future()
+            self._waiters.append(waiter)
+            timer = loop.call_later(timeout, _wake, waiter)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
         raised, self._raised = self._raised, False
         return raised
 
-    async def _sleep(self, timeout: float) -> None:
-        loop = asyncio.get_running_loop()
-        waiter = loop.create_future()
-        self._waiters.append(waiter)
-        timer = loop.call_later(timeout, _wake, waiter)
-        try:
-            await waiter
-        finally:
-            timer.cancel()
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
 
+class JobWatch(Signal):
+    """One listener of one job, while a `with` block runs. `changed` is that of `queue.base.Watch`."""
 
-class JobWatch:
-    """One listener of one job."""
+    changed = Signal.wait
 
-    def __init__(self) -> None:
+    def __init__(self, listeners: dict[str, list[JobWatch]], id: str) -> None:
+        super().__init__()
         self.body: bytes | None = None
-        self.signal = Signal()
+        self._listeners = listeners
+        self._id = id
 
-    async def changed(self, timeout: float) -> bool:
-        """Wait for the next change; see `queue.base.Watch`."""
-        return await self.signal.wait(timeout)
+    def __enter__(self) -> JobWatch:
+        self._listeners.setdefault(self._id, []).append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        mine = self._listeners[self._id]
+        mine.remove(self)
+        if not mine:
+            del self._listeners[self._id]
 
 
 class Watches:
     """All listeners, by the id of their job."""
 
     def __init__(self) -> None:
-        self._by_id: defaultdict[str, list[JobWatch]] = defaultdict(list)
+        self._by_id: dict[str, list[JobWatch]] = {}
 
-    @contextmanager
-    def watch(self, id: str) -> Iterator[JobWatch]:
-        """Listen while the block runs."""
-        watch = JobWatch()
-        self._by_id[id].append(watch)
-        try:
-            yield watch
-        finally:
-            self._by_id[id].remove(watch)
-            if not self._by_id[id]:
-                del self._by_id[id]
+    def watch(self, id: str) -> JobWatch:
+        """A listener, for a `with` block."""
+        return JobWatch(self._by_id, id)
 
     def wake(self, changes: list[tuple[str, bytes | None]]) -> None:
         """Tell the listeners of these jobs; a body comes with an end, None takes it back."""
@@ -83,7 +80,7 @@ class Watches:
         for id, body in changes:
             for watch in self._by_id.get(id, ()):
                 watch.body = body
-                watch.signal.set()
+                watch.set()
 
     def wake_all(self) -> None:
         """Tell everybody."""

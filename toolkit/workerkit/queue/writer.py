@@ -4,6 +4,9 @@ Statements take microseconds and run on the event loop; only what waits for the 
 BEGIN that another process holds up) runs on the writer's thread. Operations that arrive meanwhile
 gather for the next batch. Nothing of a batch is seen outside before all of it has run, so an
 operation that raises is dropped, the batch is rolled back, and the rest is simply run again.
+
+Patient operations have callers that wait for something else. A batch of nothing else is left open for a
+moment, since that may come in time to share its commit: a short job is begun and ended with one fsync.
 """
 
 from __future__ import annotations
@@ -13,14 +16,12 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
-from enum import IntEnum
 from queue import SimpleQueue
-from typing import Any, TypeVar
-
-import attrs
+from typing import TypeVar
 
 from workerkit.errors import QueueError
-from workerkit.queue.batch import Batch
+from workerkit.queue.batch import Batch, Follow
+from workerkit.queue.operation import Lane, Open, Operation, reject
 
 T = TypeVar("T")
 #: What one transaction may hold: operations, and bytes that they said they bring.
@@ -30,35 +31,8 @@ BATCH_BYTES = 8_000_000
 MOST_PASSED = 8
 #: How long another process may hold the write lock, in milliseconds.
 PATIENCE = 10_000
-
-
-class Lane(IntEnum):
-    """Who goes first."""
-
-    NOW = 0
-    HOUSEKEEPING = 1
-
-
-@attrs.frozen
-class Follow:
-    """What the store does around a batch."""
-
-    #: The last thing in the transaction.
-    before_commit: Callable[[Batch], None]
-    #: All operations have run; the commit is on its way.
-    ran: Callable[[Batch], None]
-    committed: Callable[[Batch], None]
-    #: The transaction was rolled back. Its operations may run again.
-    undone: Callable[[Batch], None]
-
-
-@attrs.define(eq=False)
-class _Entry:
-    op: Callable[[Batch], Any]
-    future: asyncio.Future[Any]
-    size: int
-    early: bool
-    result: Any = None
+#: Seconds that a batch of patient operations is left open, and until the log is tried again that a reader holds.
+LINGER, BLOCKED = 0.001, 1.0
 
 
 class Writer:
@@ -78,10 +52,14 @@ class Writer:
         self._follow = follow
         self._explain = explain
         self._loop = asyncio.get_running_loop()
-        self._lanes: tuple[deque[_Entry], deque[_Entry]] = (deque(), deque())
+        self._lanes: tuple[deque[Operation], deque[Operation]] = (deque(), deque())
         #: Batches since housekeeping had its turn, while some of it waits.
         self._passed = 0
         self._busy = False
+        self._empties = False
+        #: What the connection has changed, up to the last commit.
+        self._changes = db.total_changes
+        self._open: Open | None = None
         self._closing: asyncio.Future[None] | None = None
         self._tasks: SimpleQueue[tuple[Callable[[], None], Callable[[sqlite3.Error | None], None]] | None]
         self._tasks = SimpleQueue()
@@ -89,22 +67,43 @@ class Writer:
         self._thread.start()
 
     def do(
-        self, op: Callable[[Batch], T], *, lane: Lane = Lane.NOW, size: int = 0, early: bool = False
+        self,
+        op: Callable[[Batch], T],
+        *,
+        lane: Lane = Lane.NOW,
+        size: int = 0,
+        early: bool = False,
+        patient: bool = False,
     ) -> asyncio.Future[T]:
-        """Run `op` in the next transaction; its result comes after the commit, or `early`, before it.
+        """Run `op` in the next transaction; its result comes after the commit. See `Operation`.
 
         `op` may run more than once, each time in a fresh transaction, so it leaves its traces in
-        the database and the batch only. `size` is about how many bytes it brings.
+        the database and the batch only.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         if self._closing is not None:
-            _reject(future, QueueError("the queue is closed"))
+            reject(future, QueueError("the queue is closed"))
             return future
-        self._lanes[lane].append(_Entry(op, future, size, early))
+        self._lanes[lane].append(Operation(op, future, size, early, patient))
         if not self._busy:
             self._busy = True
             self._loop.call_soon(self._begin)
+        else:
+            self._hurry()
         return future
+
+    def _hurry(self) -> None:
+        """Wait no longer with a batch that is left open."""
+        if self._open is not None and not self._open.timer.cancelled():
+            self._open.timer.cancel()
+            self._loop.call_soon(self._run)
+
+    def empty_log(self) -> None:
+        """Move what the write-ahead log holds to the database soon, and leave nothing of it behind."""
+        self._empties = True
+        if not self._busy and self._closing is None:
+            self._busy = True
+            self._go_on()
 
     async def close(self) -> None:
         """Commit what has gathered, then close the connection."""
@@ -112,6 +111,7 @@ class Writer:
             self._closing = self._loop.create_future()
             if not self._busy:
                 self._last()
+            self._hurry()
         await asyncio.shield(self._closing)
 
     def _begin(self) -> None:
@@ -139,27 +139,38 @@ class Writer:
             self._give_up(error)
 
     def _run(self) -> None:
-        batch = Batch(self._db, self._clock())
-        before = self._db.total_changes
-        ran: list[_Entry] = []
-        size = 0
-        while (entry := self._next(len(ran), size)) is not None:
+        """Run what has gathered, in a new batch or in the one that was left open."""
+        before, self._open = self._open, None
+        if before is None:
+            batch, ran, size = Batch(self._db, self._clock()), [], 0
+        else:
+            before.timer.cancel()
+            batch, ran, size = before.batch.more(self._clock()), [*before.ran], before.size
+            self._db.execute("SAVEPOINT open")
+        while (operation := self._next(len(ran), size)) is not None:
             try:
-                entry.result = entry.op(batch)
+                operation.result = operation.run(batch)
             except sqlite3.OperationalError as error:
-                return self._fail(batch, [*ran, entry], error)
+                return self._fail(batch, [*ran, operation], error)
             except Exception as error:
-                return self._drop(batch, ran, entry, error)
-            ran.append(entry)
-            size += entry.size
+                return self._drop(batch, ran, operation, error, before)
+            ran.append(operation)
+            size += operation.size
+        if before is None and self._may_linger(ran):
+            self._follow.ran(batch)
+            self._open = Open(batch, ran, size, self._loop.call_later(LINGER, self._run))
+            return None
         try:
             self._follow.before_commit(batch)
         except sqlite3.Error as error:
             return self._fail(batch, ran, error)
-        self._commit(batch, ran, written=self._db.total_changes != before)
+        self._commit(batch, ran)
         return None
 
-    def _next(self, count: int, size: int) -> _Entry | None:
+    def _may_linger(self, ran: list[Operation]) -> bool:
+        return all(operation.patient for operation in ran) and not any(self._lanes) and self._closing is None
+
+    def _next(self, count: int, size: int) -> Operation | None:
         """The next operation of this batch.
 
         Housekeeping comes one at a time, when nothing else waits; under constant load, at the end
@@ -174,11 +185,13 @@ class Writer:
         self._passed += bool(housekeeping)
         return None
 
-    def _commit(self, batch: Batch, ran: list[_Entry], *, written: bool) -> None:
+    def _commit(self, batch: Batch, ran: list[Operation]) -> None:
+        written = self._db.total_changes != self._changes
+        self._changes = self._db.total_changes
         self._follow.ran(batch)
-        for entry in ran:
-            if entry.early:
-                _resolve(entry)
+        for operation in ran:
+            if operation.early:
+                operation.resolve()
 
         def settle(error: sqlite3.Error | None) -> None:
             if error is None:
@@ -195,44 +208,64 @@ class Writer:
             self._db.commit()
             self._loop.call_soon(settle, None)
 
-    def _settle(self, batch: Batch, ran: list[_Entry]) -> None:
+    def _settle(self, batch: Batch, ran: list[Operation]) -> None:
         for promise in batch.promises:
             if not promise.done():
                 promise.set_result(None)
-        for entry in ran:
-            _resolve(entry)
+        for operation in ran:
+            operation.resolve()
         self._follow.committed(batch)
         self._go_on()
 
     def _go_on(self) -> None:
         """Start on what gathered meanwhile, once the callers of this batch have had their turn."""
-        if any(self._lanes):
+        if self._empties:
+            self._empties = False
+            self._tasks.put(
+                (self._empty, lambda error: self._go_on())
+            )  # a reader is in its way: another time
+        elif any(self._lanes):
             self._loop.call_soon(self._begin)
         elif self._closing is not None:
             self._last()
         else:
             self._busy = False
 
-    def _drop(self, batch: Batch, ran: list[_Entry], culprit: _Entry, error: Exception) -> None:
-        """One operation is at fault: it fails alone, the others run again."""
-        self._roll_back(batch)
-        _reject(culprit.future, self._explain(error) if isinstance(error, sqlite3.Error) else error)
-        self._lanes[Lane.NOW].extendleft(reversed(ran))
-        self._go_on()
+    def _empty(self) -> None:
+        [(blocked, *_)] = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if blocked:  # by a reader
+            self._loop.call_soon_threadsafe(self._loop.call_later, BLOCKED, self.empty_log)
 
-    def _fail(self, batch: Batch, entries: list[_Entry], error: sqlite3.Error) -> None:
+    def _drop(
+        self, batch: Batch, ran: list[Operation], culprit: Operation, error: Exception, before: Open | None
+    ) -> None:
+        """One operation is at fault: it fails alone, the others run again."""
+        if before is None:
+            self._roll_back(batch)
+        else:
+            self._db.execute("ROLLBACK TO open")
+            self._follow.undone(batch)
+        culprit.reject(self._explain(error) if isinstance(error, sqlite3.Error) else error)
+        self._lanes[Lane.NOW].extendleft(reversed(ran[len(before.ran) :] if before else ran))
+        if before is None:
+            self._go_on()
+        else:
+            self._open = before
+            self._loop.call_soon(self._run)
+
+    def _fail(self, batch: Batch, operations: list[Operation], error: sqlite3.Error) -> None:
         """The database is at fault (full, unreadable): every operation of the batch fails."""
         self._roll_back(batch)
         sentence = self._explain(error)
         for promise in batch.promises:
-            _reject(promise, sentence)
-        for entry in entries:
-            _reject(entry.future, sentence)
+            reject(promise, sentence)
+        for operation in operations:
+            operation.reject(sentence)
         self._go_on()
 
     def _give_up(self, error: sqlite3.Error) -> None:
         """No transaction could be opened: all that waits for one fails."""
-        waiting = [entry for lane in self._lanes for entry in lane]
+        waiting = [operation for lane in self._lanes for operation in lane]
         for lane in self._lanes:
             lane.clear()
         self._fail(Batch(self._db, self._clock()), waiting, error)
@@ -260,18 +293,6 @@ class Writer:
         self._thread.join()
         assert self._closing is not None
         self._closing.set_result(None)
-
-
-def _resolve(entry: _Entry) -> None:
-    if not entry.future.done():
-        entry.future.set_result(entry.result)
-
-
-def _reject(future: asyncio.Future[Any], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
-        # Not every caller waits for its result; an error nobody asked for is not worth a log line.
-        future.exception()
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
