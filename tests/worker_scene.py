@@ -10,10 +10,11 @@ from workerkit.host.output import WorkerOutput
 from workerkit.host.printed import Logbook
 from workerkit.host.run import Run
 from workerkit.host.worker import Worker
-from workerkit.job import Request, Status
+from workerkit.job import Request
 from workerkit.queue import Record
 from workerkit.redaction import Redactor
 from workerkit.settings import LogsSettings
+from workerkit.states import Status
 
 
 def run(id: str, attempt: int = 1, secret: str | None = None, output: WorkerOutput | None = None) -> Run:
@@ -36,6 +37,10 @@ class Scene:
 
     async def _keep(self, id: str, attempt: int, text: bytes) -> None:
         self.kept[id, attempt] = text.decode().partition("\n")[2]
+
+    def began(self, run: Run, *, alone: bool, only: bool = False) -> None:
+        self.output.expect(run)
+        self.output.began(run, alone=alone, only=only)
 
     def says(self, id: str, text: str, attempt: int = 1) -> None:
         self.prints(f"\x1etag:{id}:{attempt}\x1f{text}\n")

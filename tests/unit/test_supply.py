@@ -35,7 +35,7 @@ def test_jobs_of_a_fast_pace_are_claimed_ahead_and_given_out_in_order(tmp_path: 
         jobs = [submission() for _ in range(200)]
         await store.submit(jobs)
         for _ in range(60):
-            supply.took(0.000_01)
+            supply.took(1.0, 0.000_01)
         for n in range(200):
             supply.offer(slot())
             await begun.wait(n + 1)
@@ -51,7 +51,7 @@ def test_what_no_slot_takes_goes_back_without_counting_as_a_start(tmp_path: Path
         jobs = [submission() for _ in range(30)]
         await store.submit(jobs)
         for _ in range(60):
-            supply.took(0.000_01)
+            supply.took(1.0, 0.000_01)
         supply.offer(slot())
         await begun.wait(1)
         await begun.jobs[0][1].committed

@@ -21,11 +21,13 @@ from workerkit.wire import (
     PluginRef,
     Progress,
     Ready,
+    Recall,
     RunJob,
     Start,
     Stop,
     Unfit,
     Unpacker,
+    Untouched,
     decode_to_host,
     decode_to_worker,
     pack,
@@ -37,6 +39,7 @@ TO_WORKER: list[Frame] = [
     RunJob(0, "j", 1, b'{"a":1}', {"s3Config": b"{}"}),
     Stop("j", 1, "cancelled"),
     Hidden(3),
+    Recall(),
     Drain(),
 ]
 TO_HOST: list[Frame] = [
@@ -47,6 +50,7 @@ TO_HOST: list[Frame] = [
     Progress("j", 1, b"2"),
     Exempt("j", 1, "https://a.example/b?c"),
     Hide("j", 1, 3, "open sesame"),
+    Untouched([("j", 1), ("k", 2)]),
     JobEnd(0, "j", 1, "COMPLETED", b"{}", notes={"a": [1]}, refresh="asked", chunks=3),
 ]
 

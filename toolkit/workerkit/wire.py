@@ -69,7 +69,8 @@ class Assign(Frame, tag="assign", frozen=True):
 
 
 class RunJob(Frame, tag="job", frozen=True):
-    """Run this attempt. `fields` are the declared fields as JSON by name, secret ones included."""
+    """Run this attempt, after those that came for this slot before. `fields` are the declared fields as JSON by
+    name, secret ones included."""
 
     slot: int
     id: str
@@ -90,6 +91,10 @@ class Hidden(Frame, tag="hidden", frozen=True):
     """A secret is masked from now on, also in what is printed, which comes beside the wire."""
 
     number: int
+
+
+class Recall(Frame, tag="recall", frozen=True):
+    """Run nothing that has come so far and has not begun: say `Untouched` of it."""
 
 
 class Drain(Frame, tag="drain", frozen=True):
@@ -141,7 +146,7 @@ class Unfit(Frame, tag="unfit", frozen=True):
 class Refresh(Frame, tag="refresh", frozen=True):
     """The worker asks to be replaced when it is its turn; until its successor is there it goes on.
 
-    `last` says that it takes nothing more from now on.
+    `last` says that it begins nothing more from now on.
     """
 
     reason: str
@@ -187,6 +192,12 @@ class Hide(News, tag="hide", frozen=True):
     secret: str
 
 
+class Untouched(Frame, tag="untouched", frozen=True):
+    """These attempts, each an id and a number, have not begun here, and will not. They stand as they came."""
+
+    runs: list[tuple[str, int]]
+
+
 class JobEnd(Frame, tag="result", frozen=True):
     """The run is over and its slot is free. `output` is JSON; `status` a `Status` value.
 
@@ -214,8 +225,8 @@ class JobEnd(Frame, tag="result", frozen=True):
     cause: str = ""
 
 
-ToWorker = Start | Assign | RunJob | Stop | Hidden | Drain
-ToHost = Hello | Ready | Unfit | Refresh | Resize | Chunk | Progress | Exempt | Hide | JobEnd
+ToWorker = Start | Assign | RunJob | Stop | Hidden | Recall | Drain
+ToHost = Hello | Ready | Unfit | Refresh | Resize | Chunk | Progress | Exempt | Hide | Untouched | JobEnd
 
 _encoder = msgspec.msgpack.Encoder()
 decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode

@@ -130,9 +130,7 @@ class Agency:
             return
         for _ in range(self.plan.standbys - len(self._standbys) - self._launching):
             self._launching += 1
-            task = background(self._make(), "making a standby")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            background(self._make(), "making a standby", self._tasks)
 
     async def close(self) -> None:
         """Let the standbys go."""

@@ -285,7 +285,9 @@ class Host:
     def _runs_here(self, job: str) -> bool:
         """Whether a worker has a run of this job, also one that is told to stop."""
         workers = [worker for pool in self._all_pools() for worker in pool.staff.workers]
-        return any(run.record.id == job for worker in workers for run in worker.busy.values())
+        return any(
+            run.record.id == job for worker in workers for run in (*worker.busy.values(), *worker.before)
+        )
 
     def _all_pools(self) -> list[Pool]:
         return [*self.pools.values(), *self._closing]

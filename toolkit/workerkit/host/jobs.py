@@ -21,9 +21,9 @@ from workerkit.host.host import Host
 from workerkit.host.intake import Admission, Intake, idempotency
 from workerkit.host.outgoing import Outgoing
 from workerkit.host.status import body_of, brief, lasting, stream_body
-from workerkit.job import Status
 from workerkit.queue import DeliveryFilter, Outcome, Record, Submitted, View
 from workerkit.queue.values import SYNC
+from workerkit.states import Status
 
 E = TypeVar("E", bound=Enum)
 #: How often a move is tried again when the job moves at the same time.
@@ -163,7 +163,8 @@ class Jobs:
 
     def _worker_of(self, record: Record) -> str | None:
         pool = self._host.pools.get(record.endpoint)
-        return None if pool is None else pool.runs.worker_of(record.id, record.attempt)
+        run = None if pool is None else pool.runs.find(record.id, record.attempt)
+        return None if run is None else run.worker.id
 
     async def retry(self, endpoint: str, id: str) -> bytes:
         """Put a FAILED or TIMED_OUT job back in the queue."""

@@ -12,9 +12,9 @@ import attrs
 
 from workerkit.failures import readable
 from workerkit.host.lines import Lines
-from workerkit.host.masks import Masks
 from workerkit.host.printed import LATE_OUTPUT, Key, Logbook
 from workerkit.host.run import Run
+from workerkit.masks import Masks
 from workerkit.wire import Hide
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,9 @@ class WorkerOutput:
         #: The run that everything belongs to which is not marked, and the one in which such a line has begun.
         self._only: _Speaker | None = None
         self._began: _Speaker | None = None
+        #: Those that wait behind it. What is not marked may then be the next one's: the news that it has
+        #: begun come beside the output.
+        self._behind: set[_Speaker] = set()
         self._masks = Masks(self._present)
         #: Masks the secrets of the runs that are in this worker, or were.
         self.redactor = self._masks.redactor
@@ -71,24 +74,41 @@ class WorkerOutput:
         if tag:
             self._lines.mark = f"\x1e{tag}:".encode()
 
-    def began(self, run: Run, *, alone: bool, only: bool = False) -> None:
-        """A run has begun: `alone` when no other is there now, `only` when there is no room for another."""
-        if alone:  # what was printed before is another's
-            self._lines.end()
-            self._tail.clear()
+    def expect(self, run: Run) -> None:
+        """A run is about to begin: what it prints may come before anything else says so."""
         self._endpoint = run.record.endpoint
         speaker = _Speaker(run)
         self._speakers[speaker.key] = speaker
+        if self._only is not None and self._only.ended == float("inf"):
+            self._behind.add(speaker)
+        self._masks.add(run.secrets)
+
+    def dropped(self, run: Run) -> None:
+        """An expected run does not begin here after all."""
+        speaker = self._speakers.pop(run.key)
+        self._behind.discard(speaker)
+        if self._only is speaker:
+            self._only = None
+
+    def began(self, run: Run, *, alone: bool, only: bool = False) -> None:
+        """It is its turn: `alone` when no other runs now, `only` when there is no room for another."""
+        speaker = self._speakers[run.record.id, run.record.attempt]
+        if alone:  # what was printed before is another's
+            self._lines.end()
+            mine = {speaker.key, None} if speaker in self._behind else {speaker.key}
+            kept = [(speaker.key, text) for key, text in self._tail if key in mine]
+            self._tail.clear()
+            self._tail.extend(kept)
+        self._behind.discard(speaker)
         # A worker that has become smaller may still run what it began when it was larger.
         self._only = speaker if only and alone else None
         if self._lines.between:
             self._began = self._only
-        self._masks.add(run.secrets)
 
     def hide(self, frame: Hide) -> None:
         """Mask this secret, too, in whatever comes from the worker; the run may be over."""
         if (speaker := self._speakers.get((frame.id, frame.attempt))) is not None:
-            speaker.run.secrets.add(frame.secret)
+            speaker.run.hide(frame.secret)
         self._masks.add([frame.secret])
 
     def ended(self, run: Run) -> None:
@@ -126,17 +146,18 @@ class WorkerOutput:
             speaker, self._began = self._began, self._only
         else:
             speaker = self._speaker(whose)
-        self._printed(speaker if speaker is not None and speaker.heard else None, text)
+        sure = whose is not None or not self._behind
+        self._printed(speaker if speaker is not None and speaker.heard else None, text, sure=sure)
 
     def _speaker(self, whose: str) -> _Speaker | None:
         """The run that a mark names. A handler can forge it, and name no run but this worker's own."""
         id, _, attempt = whose.rpartition(":")
         return self._speakers.get((id, int(attempt))) if attempt.isdecimal() else None
 
-    def _printed(self, speaker: _Speaker | None, text: str) -> None:
+    def _printed(self, speaker: _Speaker | None, text: str, *, sure: bool) -> None:
         text = text.rstrip("\r").rpartition("\r")[2]  # what a terminal shows in the end
         text = self.clean(text)
-        self._tail.append((None if speaker is None else speaker.key, text))
+        self._tail.append((speaker.key if speaker is not None and sure else None, text))
         if speaker is not None:
             self._book.add(speaker.key, text, late=speaker.ended != float("inf"))
         if self._book.logged:

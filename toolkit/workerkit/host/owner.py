@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from workerkit.host.worker import Worker
-    from workerkit.wire import Descriptor, JobEnd, News, Refresh, Resize
+    from workerkit.wire import Descriptor, JobEnd, News, Refresh, Resize, Untouched
 
 
 class Owner:
@@ -36,3 +36,6 @@ class Listener(Protocol):
 
     def on_end(self, worker: Worker, frame: JobEnd) -> None:
         """A run is over, and its slot is free."""
+
+    def on_untouched(self, worker: Worker, frame: Untouched) -> None:
+        """Runs have not begun, and will not."""

@@ -58,7 +58,7 @@ class Pool(Owner):
         self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
-        runs.work_for(self)
+        runs.employer = self
 
     @property
     def coming(self) -> int:

@@ -158,9 +158,7 @@ class Logbook:
             printed.add(printed.last)
             printed.last = ""
             self._wake(key[0])
-        task = background(self._write(key, printed), f"storing what job {key[0]} printed")
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
+        background(self._write(key, printed), f"storing what job {key[0]} printed", self._writes)
 
     async def _write(self, key: Key, printed: Printed) -> None:
         _, size, _ = printed.after(0)

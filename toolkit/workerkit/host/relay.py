@@ -11,8 +11,8 @@ from workerkit.host.events import Events
 from workerkit.host.run import Run
 from workerkit.host.status import joined
 from workerkit.host.stubborn import stubbornly
-from workerkit.job import Status
 from workerkit.queue import Feed
+from workerkit.states import STATUS, Status
 from workerkit.wire import Chunk, Exempt, JobEnd, News, Progress
 
 #: Bytes of one run's chunks on their way to the disk, above which its worker waits; and what each
@@ -92,7 +92,7 @@ class Relay:
     ) -> tuple[Status, bytes | None, str | None]:
         """Status, output and error of a generator: the list of what was stored, unless not the `whole`
         is wanted."""
-        status, error = Status(frame.status), frame.error
+        status, error = STATUS[frame.status], frame.error
         if run.writes:
             await asyncio.wait(run.writes)
         if run.unwritten is not None and status is Status.COMPLETED:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from workerkit.host.meter import Meter
-from workerkit.job import Request, Result, Status
-from workerkit.queue import Record
+from workerkit.job import Request, Result
+from workerkit.masks import OthersSecrets
+from workerkit.queue import Claim, Record
 from workerkit.redaction import Redactor
+from workerkit.states import Status
 from workerkit.stream_redaction import StreamRedactor
 
 if TYPE_CHECKING:
@@ -31,14 +33,14 @@ class Run:
     record: Record
     request: Request
     worker: Worker
+    #: When it was its turn, in seconds of the monotonic clock.
     started: float
-    #: Masks the secrets of all runs of its worker in what is logged of it; and those that are its own.
+    #: Masks the secrets of all runs of its worker, in what is logged of it; and those that are its own.
     redactor: Redactor = attrs.field(factory=lambda: Redactor(()))
     secrets: set[str] = attrs.field(factory=set)
     meter: Meter = attrs.field(factory=Meter)
-    #: Masks the same in what its client gets, where URLs may be exempt; and how many it has masked.
-    outgoing: StreamRedactor = attrs.field(init=False)
     masked: int = 0
+    _outgoing: StreamRedactor | None = None
     timer: asyncio.TimerHandle | None = None
     #: Chunks on their way to the disk, and why one of them did not get there.
     writes: set[asyncio.Task[Any]] = attrs.field(factory=set)
@@ -57,10 +59,27 @@ class Run:
     over: bool = False
     #: It was told to stop.
     stopped: bool = False
+    #: By which it was given out, in case that it does not begin.
+    claim: Claim | None = None
 
-    @outgoing.default
-    def _outgoing(self) -> StreamRedactor:
-        return StreamRedactor(self.redactor.twin())
+    @property
+    def key(self) -> tuple[str, int]:
+        """By which it is known: the id and the attempt."""
+        return self.record.id, self.record.attempt
+
+    @property
+    def outgoing(self) -> StreamRedactor:
+        """Masks its own in what its client gets, where URLs may be exempt; and others' where that tells nothing."""
+        if self._outgoing is None:  # as for nearly every job
+            request = self.record.input, self.record.fields or b""
+            others = OthersSecrets(self.redactor.forms, request)
+            self._outgoing = StreamRedactor(Redactor(self.secrets, others))
+        return self._outgoing
+
+    @property
+    def open(self) -> bool:
+        """Whether its worker has never had a secret: there is nothing to mask."""
+        return not self.redactor.secrets and self._outgoing is None
 
     def clean(self, value: T) -> T:
         """What came out of the run, without secrets, for the log."""
@@ -69,25 +88,37 @@ class Run:
 
     def shown(self, value: T, place: str) -> T:
         """What came out of the run, for its client: without secrets, but for what is exempt."""
+        if self.open:
+            return value
         cleaned: T = self.outgoing.redactor.tree(value)
         self._count(place)
         return cleaned
 
     def chunks(self, number: int, value: bytes) -> Sequence[tuple[int, bytes]]:
         """The chunks that may be shown, now that there is one more."""
+        if self.open:
+            return [(number, value)]
         ready = self.outgoing.add(number, value)
         self._count("chunk")
         return ready
 
     def last_chunks(self) -> Sequence[tuple[int, bytes]]:
         """The chunks that were held back, now that there will be no more."""
+        if self.open:
+            return ()
         ready = self.outgoing.end()
         self._count("chunk")
         return ready
 
     def waiting_chunks(self) -> Sequence[tuple[int, bytes]]:
         """The chunks that are held back now."""
-        return self.outgoing.held
+        return () if self.open else self.outgoing.held
+
+    def hide(self, secret: str) -> None:
+        """Mask this one, too, as one of its own."""
+        self.secrets.add(secret)
+        if self._outgoing is not None:
+            self._outgoing.redactor.hide(secret)
 
     def exempt(self, url: str) -> None:
         """Do not mask this URL in what the client gets."""
@@ -114,11 +145,13 @@ class Run:
         """The end of this run, with its times."""
         record = self.record
         seconds = time.monotonic() - self.started if self.seconds is None else self.seconds
+        if not self.open:
+            known = {name: self.shown(value, name) for name, value in known.items()}
         return Result(
             status=status,
             attempt=record.attempt,
             delay_time=(record.started_at or record.submitted_at) - record.submitted_at,
             execution_time=int(seconds * 1000),
             worker_id=self.worker.id,
-            **{name: self.shown(value, name) for name, value in known.items()},
+            **known,
         )

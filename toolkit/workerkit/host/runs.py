@@ -10,24 +10,24 @@ from typing import Any
 
 from workerkit.errors import WorkerkitError
 from workerkit.host import telling
-from workerkit.host.crash import worker_died
 from workerkit.host.employer import Employer
 from workerkit.host.ends import Ends, timed_out
 from workerkit.host.events import Events
 from workerkit.host.meter import Meter
 from workerkit.host.relay import Relay
+from workerkit.host.returns import Returns
 from workerkit.host.run import Run
-from workerkit.host.stopping import INTERRUPTED, can_be_told, tell
-from workerkit.host.stubborn import stubbornly
+from workerkit.host.stopping import INTERRUPTED, stop
 from workerkit.host.supply import Slot, Supply
 from workerkit.host.tasks import background
 from workerkit.host.vault import Vault
-from workerkit.host.verdict import allowed, crashed_too_often, may_begin, next_run, too_large
+from workerkit.host.verdict import may_begin, next_run, too_large
 from workerkit.host.worker import Worker
-from workerkit.job import Result, Status
+from workerkit.job import Result
 from workerkit.queue import Blame, Claim, Feed
 from workerkit.settings import Settings
-from workerkit.wire import Chunk, Descriptor, JobEnd, News, RunJob
+from workerkit.states import STATUS, Status
+from workerkit.wire import Chunk, Descriptor, JobEnd, News, RunJob, Untouched
 
 #: Seconds that the last writes have when the host stops.
 LAST_WRITES = 10.0
@@ -49,14 +49,14 @@ class Runs:
         meter: Meter,
     ) -> None:
         self._meter = meter
-        self._employer: Employer
+        self.employer: Employer
         self._function = function
         self._feed = feed
         self._ends = ends
         self._vault = vault
         self._settings = settings
         self._clock = clock
-        self.supply = Supply(function.name, feed, holder, self._begin, lambda: self._employer.needs_fresh())
+        self.supply = Supply(function.name, feed, holder, self._begin, lambda: self.employer.needs_fresh())
         self._active: dict[str, Run] = {}
         #: Over in the worker, and their ends not stored yet.
         self._finishing: set[Run] = set()
@@ -64,17 +64,15 @@ class Runs:
         self._cut_short: set[Run] = set()
         self._closing = False
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._step = f"a step of a job of {function.name}"
         self._relay = Relay(feed, events, self._later)
+        self._returns = Returns(feed, ends, meter)
         self._idle = asyncio.Event()
         self._idle.set()
 
     def renew(self, function: Descriptor, settings: Settings) -> None:
         """Run by a new descriptor and new settings from now on."""
         self._function, self._settings = function, settings
-
-    def work_for(self, employer: Employer) -> None:
-        """Give runs to the workers of `employer` from now on."""
-        self._employer = employer
 
     @property
     def held(self) -> list[tuple[str, int]]:
@@ -94,17 +92,30 @@ class Runs:
             return False
         request, redactor = self._ends.request(record), slot.worker.output.redactor
         run = Run(record, request, slot.worker, time.monotonic(), redactor, secrets, self._meter)
-        slot.worker.take(slot.number, run)
+        run.claim = claim
+        its_turn = slot.worker.take(slot.number, run)
+        if not self._active:
+            self._idle.clear()
         self._active[record.id] = run
-        self._relay.begin(run)
-        self._idle.clear()
         slot.worker.send(RunJob(slot.number, record.id, record.attempt, record.input, fields))
-        now = self._clock()
+        claim.committed.add_done_callback(lambda settled: self._claim_settled(run, settled))
+        if its_turn:
+            self._turn(run)
+        return True
+
+    def _turn(self, run: Run) -> None:
+        """The worker begins a run, which may have been sent to it before."""
+        record, now = run.record, self._clock()
+        run.started = time.monotonic()
+        if run.over:  # its job has ended meanwhile: it is over as it begins, or goes on and is killed
+            stop(run, "its job has ended", self._function, self._settings.workers)
+            return
+        self._relay.begin(run)
         left = min(record.policy.execution_timeout, record.expires_at - now) / 1000
         run.timer = asyncio.get_running_loop().call_later(max(left, 0), self._overtime, run)
-        claim.committed.add_done_callback(lambda settled: self._claim_settled(run, settled))
         self._meter.job_began(record.endpoint, now - record.submitted_at)
-        return True
+        if run.claim is not None and run.claim.committed.done():
+            self._relay.claimed(run)
 
     def _claim_settled(self, run: Run, settled: asyncio.Future[None]) -> None:
         """A claim that could not be stored never was: its run is stopped."""
@@ -116,7 +127,7 @@ class Runs:
 
     def on_news(self, frame: News) -> None:
         """A run says something before its end."""
-        run = self._find(frame.id, frame.attempt)
+        run = self.find(frame.id, frame.attempt)
         if run is None or run.over:
             return  # its job has ended without it
         if isinstance(frame, Chunk):
@@ -140,17 +151,38 @@ class Runs:
         del worker.busy[frame.slot]
         self._forget(run)
         run.seconds = frame.seconds
-        self.supply.took(frame.seconds)
+        self.supply.took(frame.seconds, time.monotonic() - run.started)
         worker.unsettled += 1
-        if frame.refresh is not None or frame.interrupted:
-            self._employer.replace(worker, run.clean(frame.refresh) or INTERRUPTED)
-        elif not worker.leaving:
-            self.supply.over(worker)
-            if frame.slot < worker.opened:
-                self.supply.offer(Slot(worker, frame.slot))
+        if frame.refresh is not None or frame.interrupted:  # it begins nothing more
+            self.employer.replace(worker, run.clean(frame.refresh) or INTERRUPTED)
+        elif not worker.retiring:
+            self._go_on(worker, frame.slot)
         if frame.error is not None:
             worker.output.failed(run, frame.error)
         self._later(self._finish(run, frame))
+
+    def _go_on(self, worker: Worker, number: int) -> None:
+        """A slot has ended a run: it is the next one's turn, or the slot is free."""
+        if (following := worker.next_turn(number)) is not None:
+            self._turn(following)
+            self.supply.goes_on()
+        elif not worker.leaving:
+            self.supply.over(worker)
+            if number < worker.opened:
+                self.supply.offer(Slot(worker, number))
+
+    def on_untouched(self, worker: Worker, frame: Untouched) -> None:
+        """Runs have not begun, and will not: their jobs may run elsewhere."""
+        runs, numbers = worker.drop({*frame.runs})
+        self._not_begun(runs)
+        for number in numbers:
+            self._go_on(worker, number)
+        self.employer.settled(worker)
+
+    def _not_begun(self, runs: list[Run]) -> None:
+        for run in runs:
+            self._forget(run)
+        self.supply.back([run.claim for run in runs if run.claim is not None and not run.over])
 
     async def _finish(self, run: Run, frame: JobEnd) -> None:
         self._finishing.add(run)
@@ -161,7 +193,7 @@ class Runs:
         finally:
             self._finishing.discard(run)
             run.worker.unsettled -= 1
-            self._employer.settled(run.worker)
+            self.employer.settled(run.worker)
 
     async def _conclude(self, run: Run, frame: JobEnd) -> bool:
         """End the job, or have it run again; False when it has moved on without this run."""
@@ -169,24 +201,10 @@ class Runs:
         wait = next_run(self._function, record, frame, self._clock())
         if wait is None:
             return await self._store(run, frame)
-        stored = await self._give_back(run, Blame.FAILURE, wait)
-        if stored:
-            telling.runs_again(run, run.clean(frame.cause), wait / 1000, allowed(self._function, frame))
-        return stored
-
-    async def _give_back(self, run: Run, blame: Blame, after: int = 0) -> bool:
-        """Put a job back in the queue; False when it has moved on."""
-        record = run.record
-        stored = await stubbornly(
-            f"the return of job {record.id}",
-            lambda: self._feed.release(record.id, record.attempt, blame, after),
-        )
-        if stored:
-            self._meter.job_returned(record.endpoint, blame.value)
-        return stored
+        return await self._returns.after_failure(run, frame, self._function, wait)
 
     async def _store(self, run: Run, frame: JobEnd) -> bool:
-        status, output, error = Status(frame.status), frame.output, frame.error
+        status, output, error = STATUS[frame.status], frame.output, frame.error
         if frame.chunks is not None:
             status, output, error = await self._relay.output(run, frame, whole=self._function.aggregate)
         result = run.result(status, output=output, error=error, notes=frame.notes, refresh=frame.refresh)
@@ -207,62 +225,46 @@ class Runs:
         storing = self._later(self._ends.end_stubbornly(run.record, result, run.request, cause=cause))
         storing.add_done_callback(lambda _: self._cut_short.discard(run))
 
-    def worker_of(self, id: str, attempt: int) -> str | None:
-        """Which worker runs a job; None when none does."""
-        run = self._find(id, attempt)
-        return None if run is None else run.worker.id
-
     async def settle(self, id: str, attempt: int) -> None:
         """Store what a run has yielded so far, since its job may end now without it."""
-        if (run := self._find(id, attempt)) is not None:
+        if (run := self.find(id, attempt)) is not None:
             await self._relay.settle(run)
 
     def stop(self, id: str, attempt: int, reason: str) -> None:
         """Stop a run whose job has ended already: cancelled, timed out or taken away."""
         self.supply.forget(id, attempt)
-        if (run := self._find(id, attempt)) is not None:
+        if (run := self.find(id, attempt)) is not None:
             self._stop(run, reason)
 
-    def _find(self, id: str, attempt: int) -> Run | None:
+    def find(self, id: str, attempt: int) -> Run | None:
+        """The run that a worker has; None when none does."""
         run = self._active.get(id)
         return run if run is not None and run.record.attempt == attempt else None
 
     def _stop(self, run: Run, reason: str) -> None:
         run.over = True
         self._relay.end(run)
-        if run.stopped or run not in run.worker.busy.values():
-            return
-        workers = self._settings.workers
-        tell(run, reason, workers.stop_grace)
-        if not can_be_told(run, self._function, workers):
-            self._employer.replace(run.worker, INTERRUPTED)
+        if stop(run, reason, self._function, self._settings.workers):
+            self.employer.replace(run.worker, INTERRUPTED)
 
     def lost(self, worker: Worker) -> None:
         """A worker is gone: what it ran goes back to the queue, or ends when it went back too often."""
-        runs, worker.busy = list(worker.busy.values()), {}
+        # Whoever stops the host may have killed more than that.
+        innocent = bool(worker.killed_for) or self._closing
+        waiting, _ = worker.drop({run.key for run in worker.before})
+        runs, worker.busy = [*worker.busy.values()], {}
+        self._not_begun(waiting)
         for run in runs:
             self._forget(run)
             if not run.over:
                 run.over = True
-                self._later(self._return(run))
-
-    async def _return(self, run: Run) -> None:
-        record, worker, settings = run.record, run.worker, self._settings.workers
-        if worker.killed_for or self._closing:  # whoever stops the host may have killed more than that
-            if await self._give_back(run, Blame.NONE):
-                telling.goes_back(run, None)
-        elif crashed_too_often(self._function, record, settings.max_starts):
-            last_words = await worker.last_words(run) if settings.tracebacks else None
-            error = worker_died(worker, last_words, record)
-            result = run.result(Status.FAILED, error=error)
-            cause = f"its worker {worker.how_it_ended}, for the last time that it may"
-            await self._ends.end_stubbornly(record, result, run.request, cause=cause)
-        elif await self._give_back(run, Blame.CRASH):
-            telling.goes_back(run, self._function.max_starts or settings.max_starts)
+                self._later(self._returns.after_death(run, self._function, self._settings, innocent=innocent))
 
     async def wait_idle(self, seconds: float) -> None:
         """Wait until no job runs, at most `seconds`: this is the end, and workers that die are not to blame."""
         self._closing = True
+        for worker in {run.worker for run in self._active.values()}:
+            worker.recall()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._idle.wait(), seconds)
         if self._active:
@@ -273,8 +275,9 @@ class Runs:
         for run in list(self._active.values()):
             if not run.over:
                 run.over = True
+                blame = Blame.UNUSED if run in run.worker.before else Blame.NONE
                 run.worker.kill("the host is stopping")
-                self._later(self._give_back(run, Blame.NONE))
+                self._later(self._returns.give_back(run, blame))
         await self.supply.drained()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LAST_WRITES)
@@ -292,7 +295,4 @@ class Runs:
             self._idle.set()
 
     def _later(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = background(work, f"a step of a job of {self._function.name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return background(work, self._step, self._tasks)

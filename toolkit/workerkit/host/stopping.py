@@ -23,11 +23,21 @@ def can_be_told(run: Run, function: Descriptor, settings: WorkersSettings) -> bo
     return run.worker.slots == 1 and not function.elastic and bool(settings.stop_signal.strip())
 
 
-def tell(run: Run, reason: str, grace: float) -> None:
-    """Have a run stop; its worker is killed when it still runs after `grace` seconds."""
-    run.stopped = True
+def stop(run: Run, reason: str, function: Descriptor, settings: WorkersSettings) -> bool:
+    """Have a run stop; whether its worker must be replaced for that.
+
+    The worker is killed when it still runs after the grace. One whose turn has not come is over at once
+    when it comes, without having run.
+    """
+    waits = run in run.worker.before
+    if run.stopped or not (waits or run in run.worker.busy.values()):
+        return False
     run.worker.send(Stop(run.record.id, run.record.attempt, reason))
-    asyncio.get_running_loop().call_later(grace, _kill_if_still_there, run, reason)
+    if waits:
+        return False
+    run.stopped = True
+    asyncio.get_running_loop().call_later(settings.stop_grace, _kill_if_still_there, run, reason)
+    return not can_be_told(run, function, settings)
 
 
 def _kill_if_still_there(run: Run, reason: str) -> None:

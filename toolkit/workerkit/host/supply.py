@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
 import attrs
 
 from workerkit.errors import QueueError
+from workerkit.host.ahead import Ahead
 from workerkit.host.lonely import Lonely
+from workerkit.host.prefetch import PATIENCE, Prefetch
 from workerkit.host.worker import Worker
 from workerkit.queue import Blame, Claim, Feed
 
@@ -56,9 +56,9 @@ class Supply:
         self._begin = begin
         #: The last one that became free is used first, so that workers that are not needed stay idle.
         self._free: list[Slot] = []
-        #: Claimed jobs that no slot has taken yet, each with the time when it came.
-        self._ahead: deque[tuple[float, Claim]] = deque()
+        self._ahead = Ahead()
         self._lonely = Lonely(needs_fresh)
+        self._prefetch = Prefetch()
         self._room = asyncio.Event()
         self._claiming: asyncio.Future[list[Claim]] | None = None
         self._returning: asyncio.TimerHandle | None = None
@@ -66,6 +66,8 @@ class Supply:
         #: Seconds that a job takes, as of late; long until something is known.
         self._pace = 1.0
         self._pause = 0.0
+        #: Set when nothing more is given out.
+        self._closed = False
 
     @property
     def lonely(self) -> int:
@@ -84,9 +86,28 @@ class Supply:
 
     def offer(self, slot: Slot) -> None:
         """A slot is free."""
+        self._prefetch.free(slot.worker)
         if not self._lonely.keeps(slot):
             self._free.append(slot)
             self._match()
+
+    def took(self, run: float, turn: float) -> None:
+        """A job took this long: the handler, and until its slot was free again."""
+        self._prefetch.took(run)
+        self._pace += LATEST * (turn - self._pace)
+
+    def goes_on(self) -> None:
+        """A worker has begun what was sent to it before, so there is room for more."""
+        self._match()
+
+    def back(self, claims: Iterable[Claim]) -> None:
+        """Jobs that were given out have not begun, and go first."""
+        if self._closed:
+            self._give_back(claims)
+            return
+        for claim in claims:
+            self._put(claim, again=True)
+        self._match()
 
     def over(self, worker: Worker) -> None:
         """A run in a worker is over. If it had the worker for itself, the other slots are free again."""
@@ -96,6 +117,7 @@ class Supply:
 
     def withdraw(self, worker: Worker, least: int = 0) -> None:
         """A worker's free slots are gone, from number `least` on."""
+        self._prefetch.free(worker)
         self._free = [slot for slot in self._free if slot.worker is not worker or slot.number < least]
         self._lonely.withdraw(worker, least)
         if self._wanted() <= 0:
@@ -104,10 +126,7 @@ class Supply:
     def forget(self, id: str, attempt: int) -> None:
         """A job that was claimed has ended, or is not ours any more; it may wait here."""
         self._lonely.forget(id, attempt)
-
-    def took(self, seconds: float) -> None:
-        """A job took this long."""
-        self._pace += LATEST * (seconds - self._pace)
+        self._ahead.forget(id, attempt)
 
     def refused(self) -> None:
         """A claim that was given out could not be stored: the next one waits a while."""
@@ -123,7 +142,8 @@ class Supply:
                     log.exception("taking jobs of %s has failed, and goes on", self._endpoint)
                     self.refused()
         finally:
-            self._give_back([*self._lonely.leave(), *self._unused()])
+            self._closed = True
+            self._give_back([*self._lonely.leave(), *self._ahead.leave()])
 
     async def _take(self) -> None:
         """Claim once there is a use for jobs."""
@@ -162,13 +182,15 @@ class Supply:
             log.error("no job can be taken from the queue, trying again: %s", error)
             self.refused()
         else:
-            now = time.monotonic()
             for claim in claims:
-                if claim.record.crashes:
-                    self._lonely.add(claim)
-                    claim.committed.add_done_callback(partial(self._settled, claim))
-                else:
-                    self._ahead.append((now, claim))
+                self._put(claim)
+
+    def _put(self, claim: Claim, *, again: bool = False) -> None:
+        if claim.record.crashes:
+            self._lonely.add(claim)
+            claim.committed.add_done_callback(partial(self._settled, claim))
+        else:
+            self._ahead.add(claim, again=again)
 
     def _settled(self, claim: Claim, settled: asyncio.Future[None]) -> None:
         """A claim that could not be stored never was."""
@@ -192,12 +214,17 @@ class Supply:
         while self._lonely and (fresh := self._fresh_slot()) is not None:
             self._begin_alone(fresh)
         while self._ahead and (slot := self._next_slot()) is not None:
-            if not self._begins(slot, self._ahead.popleft()[1]):
+            if self._begins(slot, self._ahead.next()):
+                self._prefetch.take(slot)
+            else:
                 self._free.append(slot)
+        sent = False
+        while self._ahead and (slot := self._prefetch.room(self._ahead.first)) is not None:
+            sent = self._begins(slot, self._ahead.next()) or sent
         if self._wanted() > 0:
             self._room.set()
-        if self._ahead and self._returning is None:
-            self._look_again_after(UNUSED_AFTER)
+        if self._ahead or sent:
+            self._look_again_after(PATIENCE)
 
     def _begins(self, slot: Slot, claim: Claim) -> bool:
         """`begin`; a job that nobody can make sense of goes back, which a job may only so often."""
@@ -206,7 +233,7 @@ class Supply:
         except Exception:
             log.exception("job %s of %s could not be begun", claim.record.id, self._endpoint)
             self.refused()
-            if slot.number in slot.worker.busy:  # it has, and its end will be told
+            if slot.worker.has(claim.record):  # it has, and its end will be told
                 return True
             self._give_back([claim], Blame.NONE)
             return False
@@ -233,26 +260,18 @@ class Supply:
             self._lonely.runs_in(slot.worker, (free for free in mine if free is not slot))
 
     def _look_again_after(self, seconds: float) -> None:
-        self._returning = asyncio.get_running_loop().call_later(seconds, self._return_unused)
+        if self._returning is None:
+            self._returning = asyncio.get_running_loop().call_later(seconds, self._return_unused)
 
     def _return_unused(self) -> None:
         """Give back what was claimed ahead for a pace that is no longer kept; others may run it."""
         self._returning = None
-        if not self._ahead:
-            return
-        left = self._ahead[0][0] + UNUSED_AFTER - time.monotonic()
-        if left > 0:
-            self._look_again_after(left)
-        else:
+        if self._ahead and self._ahead.waited >= UNUSED_AFTER:
             self._pace = max(self._pace, UNUSED_AFTER)
             self._call_off()
-            self._give_back(self._unused())
-
-    def _unused(self) -> list[Claim]:
-        """What was claimed ahead; it no longer is."""
-        claims = [claim for _, claim in self._ahead]
-        self._ahead.clear()
-        return claims
+            self._give_back(self._ahead.leave())
+        if self._prefetch.recall() or self._ahead:
+            self._look_again_after(PATIENCE)
 
     def _give_back(self, claims: Iterable[Claim], blame: Blame = Blame.UNUSED) -> None:
         for claim in claims:

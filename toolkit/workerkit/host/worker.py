@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import msgspec
 
-from workerkit.host.output import WorkerOutput
-from workerkit.host.owner import Listener, Owner
+from workerkit.host.owner import Owner
 from workerkit.host.printed import Logbook
 from workerkit.host.process import WorkerProcess
 from workerkit.host.run import Run
+from workerkit.host.standing import Standing
 from workerkit.wire import (
     PROTOCOL,
     Assign,
-    Descriptor,
     Drain,
     Frame,
     Hello,
@@ -27,114 +27,50 @@ from workerkit.wire import (
     JobEnd,
     News,
     Ready,
+    Recall,
     Refresh,
     Resize,
     Start,
     Unfit,
     Unpacker,
+    Untouched,
     decode_to_host,
     pack,
 )
-
-if TYPE_CHECKING:
-    from workerkit.host.agency import Plan
 
 log = logging.getLogger(__name__)
 
 #: Seconds to wait for the end of a dead worker's wire; a stray grandchild may hold it open.
 WIRE_END_WAIT = 0.5
+#: Bytes that are read at a time of what a dead worker has left on its wire.
+RECEIVED = 65_536
 #: Seconds that a worker has to end before it is killed: for `worker_stop`, and for its exit functions
 #: when it cannot serve. One of those may wait for a child for ever.
 LEAVE_GRACE, UNFIT_GRACE = 10.0, 1.0
 
 
-class Worker(asyncio.Protocol):
+class Worker(Standing, asyncio.Protocol):
     """One worker process and what is known of it."""
 
     def __init__(self, id: str, owner: Owner, book: Logbook) -> None:
-        self.id = id
+        super().__init__(id, book)
         self.owner = owner
-        self.listener: Listener | None = None
-        self.endpoint = ""
-        self.ready = False
-        self.was_ready = False
-        #: It was asked to end in good order.
-        self.drained = False
-        #: Set when it takes nothing more: it is being refreshed, drained or killed.
-        self.leaving = False
-        #: Set when it takes nothing more, and goes when it is its turn to be refreshed.
-        self.retiring = False
-        #: Why the host killed it; empty when it was not the host.
-        self.killed_for = ""
-        #: What it did wrong that it had to be killed for.
-        self.fault = ""
-        #: Why it cannot serve, in its own words; and whether another try may do.
-        self.unfit = ""
-        self.passing = False
-        #: By what it was told what to load, and what it found there; in which round of starts that was.
-        self.plan: Plan | None = None
-        self.round = 0
-        self.functions: list[Descriptor] | None = None
-        #: The GPU that it has, and the worker that it takes over from.
-        self.device: str | None = None
-        self.predecessor: Worker | None = None
-        #: How many jobs it takes at a time, how many of its slots have been opened, and how many runs
-        #: have begun in it.
-        self.slots = 0
-        self.opened = 0
-        self.begun = 0
-        #: Runs that are over, and whose ends are not stored yet.
-        self.unsettled = 0
-        #: When it last had nothing to do, in seconds of the monotonic clock.
-        self.idle_since = 0.0
-        #: Slots in use, by number.
-        self.busy: dict[int, Run] = {}
         self.process: WorkerProcess
         self._transport: asyncio.Transport | None = None
+        #: What frames are answered with that came together: it goes out at one go, as each write may wake the worker.
+        self._unsent: list[bytes] | None = None
         self._paused = False
-        self.output = WorkerOutput(id, book)
         #: Kills it when it is not ready in time.
         self.starting: asyncio.TimerHandle | None = None
         self._unpacker = Unpacker()
-        #: Its death has been reported to whoever owned it then.
-        self.gone = False
-
-    @property
-    def idle(self) -> bool:
-        """Whether it is ready, and has nothing to do or to say."""
-        return self.ready and not self.busy and not self.unsettled
-
-    @property
-    def understudy(self) -> bool:
-        """Whether it gets ready to take over from one that still goes on."""
-        before = self.predecessor
-        return before is not None and not before.leaving and not before.gone
-
-    @property
-    def fresh(self) -> bool:
-        """Whether it can take jobs and none has run in it."""
-        return self.ready and not self.begun and not self.retiring
-
-    @property
-    def serves(self) -> bool:
-        """Whether it can take jobs, or has some."""
-        return self.ready and (bool(self.busy) or not (self.retiring or self.leaving))
-
-    @property
-    def full(self) -> bool:
-        """Whether it has a job in every slot."""
-        return len(self.busy) >= self.slots > 0
-
-    @property
-    def waits(self) -> bool:
-        """Whether it has loaded, and cannot start before a job is over in the one that it takes over from."""
-        before = self.predecessor
-        loaded = self.functions is not None and not self.slots
-        return loaded and before is not None and before.leaving and bool(before.busy)
 
     async def launch(self, environment: Mapping[str, str]) -> None:
         """Start the process; it waits to be told what to load. Death is reported to the owner, once."""
-        self.process = await WorkerProcess.start(environment, self.output.read)
+        await self.watch(await WorkerProcess.start(environment, self.output.read))
+
+    async def watch(self, process: WorkerProcess) -> None:
+        """Hear what a process says, and of its end."""
+        self.process = process
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self, sock=self.process.wire)
         self.process.ended.add_done_callback(self._died)
@@ -144,26 +80,22 @@ class Worker(asyncio.Protocol):
         self.output.marked_by(start.tag)
         self.send(start)
 
-    def take(self, number: int, run: Run) -> None:
-        """Let a slot run a job."""
-        self.output.began(run, alone=not self.busy, only=self.slots == 1)
-        self.begun += 1
-        self.busy[number] = run
-
-    def left(self, run: Run) -> None:
-        """A run is over; what it printed may still be on its way."""
-        self.output.ended(run)
-        if not self.busy:
-            self.idle_since = time.monotonic()
+    def recall(self) -> None:
+        """Have it give back what has not begun."""
+        if self.before:
+            self.send(Recall())
 
     def assign(self, endpoint: str, slots: int) -> None:
         """Have it serve a function."""
         self.endpoint, self.slots = endpoint, slots
+        self.elastic = any(known.elastic for known in self.functions or () if known.name == endpoint)
         self.send(Assign(endpoint, slots))
 
     def send(self, frame: Frame) -> None:
         """Write a frame; a worker that is gone does not read it, and its death says the rest."""
-        if self._transport is not None and not self._transport.is_closing():
+        if self._unsent is not None:
+            self._unsent.append(pack(frame))
+        elif self._transport is not None and not self._transport.is_closing():
             self._transport.write(pack(frame))
 
     def pause(self) -> None:
@@ -228,6 +160,8 @@ class Worker(asyncio.Protocol):
 
     def _report(self) -> None:
         if not self.gone:
+            if self._transport is not None:
+                self._read_rest()
             self.gone = True
             if self.drained and not self.killed_for and self.process.ended.result():
                 log.warning("%s %s as it left", self.id, self.how_it_ended, extra=self.about)
@@ -254,23 +188,42 @@ class Worker(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The wire is closed: the process is gone, or it must go."""
         self._transport = None
+        if not self.gone:
+            self.leaving = True
+            self._read_rest()
         if self.process.ended.done():
             self._report()
         else:
             asyncio.get_running_loop().call_later(WIRE_END_WAIT, self._wire_without_end)
 
+    def _read_rest(self) -> None:
+        """Hear what it has said last, or jobs that it has ended would run again.
+
+        A transport that cannot write reads nothing more, nor does one that has been paused.
+        """
+        with contextlib.suppress(OSError):  # there is nothing more, though another may hold the other end
+            while data := self.process.wire.recv(RECEIVED):
+                self.data_received(data)
+
     def data_received(self, data: bytes) -> None:
         """Frames, in order. A worker that speaks nonsense is killed; its jobs are not lost."""
+        self._unsent = []
         try:
             for body in self._unpacker.feed(data):
                 self._received(decode_to_host(body))
         except (ValueError, msgspec.MsgspecError) as error:
             self.misbehaved(f"sent what is no frame ({error})")
+        finally:
+            answers, self._unsent = b"".join(self._unsent), None
+        if answers and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(answers)
 
     def _received(self, frame: Frame) -> None:
         match frame:
             case JobEnd() if self.listener is not None:
                 self.listener.on_end(self, frame)
+            case Untouched() if self.listener is not None:
+                self.listener.on_untouched(self, frame)
             case Hide():
                 self.output.hide(frame)
                 self.send(Hidden(frame.number))

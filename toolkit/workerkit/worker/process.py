@@ -19,7 +19,7 @@ from workerkit.hooks import Hooks
 from workerkit.loading import load_refs
 from workerkit.runner import Limits, Runner
 from workerkit.target import load_target
-from workerkit.wire import PROTOCOL, Assign, Drain, Hello, Hidden, Ready, RunJob, Start, Stop
+from workerkit.wire import PROTOCOL, Assign, Drain, Hello, Hidden, Ready, Recall, RunJob, Start, Stop
 from workerkit.worker.connection import Connection
 from workerkit.worker.interrupt import Interrupt
 from workerkit.worker.printing import Printing
@@ -61,7 +61,7 @@ def _serve(connection: Connection, bridge: Bridge) -> int:
     interrupt = Interrupt(start.stop_signal) if start.stop_signal else None
     printing = Printing(start.tag)
     printing.install()
-    runners = _load(start, bridge)
+    runners = _load(start, bridge, printing)
     functions = [runner.function.descriptor() for runner in runners.values()]
     connection.send(Hello(PROTOCOL, functions))
     assign = connection.receive()
@@ -103,7 +103,7 @@ def import_ahead() -> None:
             import_module(module.name)
 
 
-def _load(start: Start, bridge: Bridge) -> dict[str, Runner]:
+def _load(start: Start, bridge: Bridge, printing: Printing) -> dict[str, Runner]:
     """Import plugins and target. Raises `WorkerkitError` for whatever is wrong with them."""
     if start.protocol != PROTOCOL:
         raise WorkerkitError(
@@ -122,6 +122,7 @@ def _load(start: Start, bridge: Bridge) -> dict[str, Runner]:
             worker_id=start.worker_id,
             tracebacks=start.tracebacks,
             scratch=scratch,
+            clean=printing.clean,
         )
         for name, function in load_target(start.target).functions.items()
     }
@@ -142,6 +143,8 @@ def _read(connection: Connection, slots: Slots) -> None:
                 slots.stop(frame)
             elif isinstance(frame, Hidden):
                 slots.hidden(frame)
+            elif isinstance(frame, Recall):
+                slots.return_untouched()
             elif isinstance(frame, Drain):
                 slots.close()
     except OSError:

@@ -12,17 +12,32 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count as counting
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import attrs
 
 from workerkit.bridge import Cancel
 from workerkit.errors import JobCancelled, WorkerkitError
 from workerkit.failures import sendable
-from workerkit.job import Job, Status
+from workerkit.job import Job
 from workerkit.runner import NO_RETRY, Emit, Run, Runner
-from workerkit.wire import Chunk, Exempt, Frame, Hidden, Hide, JobEnd, Progress, Refresh, Resize, RunJob, Stop
+from workerkit.states import Status
+from workerkit.wire import (
+    Chunk,
+    Exempt,
+    Frame,
+    Hidden,
+    Hide,
+    JobEnd,
+    Progress,
+    Refresh,
+    Resize,
+    RunJob,
+    Stop,
+    Untouched,
+)
 from workerkit.worker.interrupt import Interrupt
 from workerkit.worker.printing import Printer, Printing
 from workerkit.worker.sizing import Sizing
@@ -56,6 +71,8 @@ class Slots:
         self._pid = os.getpid()
         self._waiting: SimpleQueue[tuple[RunJob, Cancel] | None] = SimpleQueue()
         self._cancels: dict[tuple[str, int], Cancel] = {}
+        #: Nothing more begins here: this process is about to be replaced.
+        self._leaving = False
         #: Secrets that the host was told of and does not mask yet, by number.
         self._hiding: dict[int, threading.Event] = {}
         self._numbers = counting()
@@ -83,7 +100,24 @@ class Slots:
 
     def ask_for_refresh(self, reason: str, last: bool) -> None:
         """Have this worker replaced when it is its turn."""
-        self._tell(Refresh(sendable(reason), last))
+        self._leaving = self._leaving or last
+        self._tell(Refresh(sendable(reason), last))  # the host recalls what waits here
+
+    def return_untouched(self) -> None:
+        """Run nothing of what waits here: others may."""
+        frames: list[RunJob] = []
+        with suppress(Empty):
+            while (taken := self._waiting.get_nowait()) is not None:
+                frames.append(taken[0])
+            self.close()  # which it was before
+        if frames:
+            self._return(*frames)
+
+    def _return(self, *frames: RunJob) -> None:
+        runs = [(frame.id, frame.attempt) for frame in frames]
+        for run in runs:
+            del self._cancels[run]
+        self._tell(Untouched(runs))
 
     def close(self) -> None:
         """Let `serve` return once every job that was added has ended. May be called twice."""
@@ -119,7 +153,10 @@ class Slots:
         """
         try:
             while (taken := self._waiting.get()) is not None:
-                self._serve_job(*taken)
+                if self._leaving:
+                    self._return(taken[0])
+                else:
+                    self._serve_job(*taken)
             self._waiting.put(None)  # for the next slot
         except BaseException:
             if os.getpid() == self._pid:
@@ -140,6 +177,7 @@ class Slots:
             run = attrs.evolve(
                 run, status=Status.CANCELLED, output=None, error=None, retry=NO_RETRY, cause=""
             )
+        self._leaving = self._leaving or cancel.interrupted or run.refresh is not None
         self._report(frame, run, seconds, cancel.interrupted)
         if self._sizing is not None:
             self._sizing.job_ended()
