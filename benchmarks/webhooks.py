@@ -33,11 +33,11 @@ from workerkit.delivery import Delivery
 from workerkit.guard import Guard, parse
 from workerkit.hooks import Hooks, LoadedPlugin
 from workerkit.host.deliveries import Deliveries
-from workerkit.job import Status
-from workerkit.queue import End, Submission
+from workerkit.queue import DeliveryFilter, DeliveryState, End, Submission
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.secret import Secret
 from workerkit.signing import new_secret
+from workerkit.states import Status
 from workerkit.testing import Server
 from workerkit_plugins.webhook import Webhook
 from workerkit_plugins.webhook.settings import WebhookSettings
@@ -170,7 +170,7 @@ class Outbox:
         )
 
     async def send(self, lanes: Sequence[str]) -> float:
-        """Send what is due; seconds until nothing waits for one of these receivers."""
+        """Send what is due; seconds until nothing waits for one of these receivers, nor is on its way there."""
         began = time.perf_counter()
         sending = asyncio.create_task(self._engine.run())
         while await self._waits(lanes):  # noqa: ASYNC110  # a wake-up would be taken from the engine
@@ -182,7 +182,10 @@ class Outbox:
         return took
 
     async def _waits(self, lanes: Sequence[str]) -> bool:
-        return await self._store.next_delivery(dict.fromkeys(lanes, 1), 0) is not None
+        if await self._store.next_delivery(dict.fromkeys(lanes, 1), 0) is not None:
+            return True
+        wanted = [DeliveryFilter(state=DeliveryState.SENDING, lane=lane) for lane in lanes]
+        return any([await self._store.deliveries(each, after=None, limit=1) for each in wanted])
 
 
 def stored(urls: Sequence[str], count: int, hanging: Sequence[str] = ()) -> float:

@@ -32,7 +32,7 @@ OPERATIONS = (
     "release",
     "retry",
     "take_chunks",
-    "settle_delivery",
+    "settle_deliveries",
     "register",
     "recover",
     "hold_deliveries",

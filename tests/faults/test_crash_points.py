@@ -76,7 +76,7 @@ STEPS = {
         "before claim",
         "after claim, while it is committed",
         "after claim, once it is committed",
-        *both("submit", "finish", "claim_deliveries", "deliver", "settle_delivery"),
+        *both("submit", "finish", "claim_deliveries", "deliver", "settle_deliveries"),
         *either("pre_job", "run_job", "the handler's return", "on_output"),
     ],
     "slow": both("heartbeat"),

@@ -11,7 +11,7 @@ import pytest
 
 from delivery_stage import PATIENCE, Sender, ended, play, settled, to
 from workerkit.host.deliveries import MOST_LARGE
-from workerkit.host.lanes import MOST_FAILURES, MOST_IN_LANE, MOST_UNPROVEN
+from workerkit.host.lanes import MOST_FAILURES, MOST_IN_LANE, MOST_IN_ROW, MOST_PROMPT, MOST_UNPROVEN
 from workerkit.queue import DeliveryFilter, DeliveryState
 from workerkit.queue.sqlite import SQLiteStore
 
@@ -21,14 +21,17 @@ def test_a_receiver_that_hangs_delays_its_own_lane_only(tmp_path: Path) -> None:
         await ended(store, [to("arrives", "slow") for _ in range(MOST_IN_LANE)])
         await settled(store, MOST_IN_LANE, DeliveryState.DELIVERED)
         await ended(store, [to("hangs", "slow") for _ in range(20)])
-        await settled(store, MOST_IN_LANE, DeliveryState.SENDING)
+        await settled(store, 1, DeliveryState.SENDING)
         await ended(store, [to("arrives", "quick") for _ in range(10)])
 
         await settled(store, MOST_IN_LANE + 10, DeliveryState.DELIVERED)
 
-        states = [row.state for row in await store.deliveries(DeliveryFilter(), after=None, limit=100)]
-        assert states.count(DeliveryState.SENDING) == MOST_IN_LANE
-        assert states.count(DeliveryState.PENDING) == 20 - MOST_IN_LANE
+        # What waits in a row behind those that hang is taken back.
+        await settled(store, 20 - MOST_PROMPT, DeliveryState.PENDING)
+        hanging = [id for id, _ in sender.tried].count
+        rows = await store.deliveries(DeliveryFilter(lane="slow"), after=None, limit=100)
+        assert sum(row.state is DeliveryState.SENDING for row in rows) == MOST_PROMPT
+        assert all(hanging(row.id) == row.number for row in rows)
         sender.release.set()
         await settled(store, MOST_IN_LANE + 30, DeliveryState.DELIVERED)
 
@@ -69,6 +72,21 @@ def test_five_failures_close_a_lane_without_using_up_tries_and_are_said_once(
 
     said = "down has failed 5 times in a row: nothing is sent there for 30 s, and no try is used up"
     assert caplog.messages.count(said) == 1
+
+
+def test_a_prompt_receiver_that_goes_down_uses_up_no_tries_but_those_made(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        await ended(store, [to("arrives", "down") for _ in range(MOST_IN_ROW)])
+        await settled(store, MOST_IN_ROW, DeliveryState.DELIVERED)
+        await ended(store, [to("refuses", "down") for _ in range(2 * MOST_IN_ROW)])
+        await asyncio.to_thread(sender.begun[MOST_IN_ROW + MOST_FAILURES].wait, PATIENCE)
+
+        over = (DeliveryState.DELIVERED, DeliveryState.PENDING, DeliveryState.DEAD)
+        await settled(store, 3 * MOST_IN_ROW, *over)
+        rows = await store.deliveries(DeliveryFilter(lane="down"), after=None, limit=100)
+        assert sum(row.number for row in rows) == len(sender.tried) == MOST_IN_ROW + MOST_FAILURES
+
+    play(tmp_path, scenario)
 
 
 def test_a_receiver_that_refuses_is_one_that_answers_and_its_lane_stays_open(tmp_path: Path) -> None:

@@ -10,14 +10,20 @@ from workerkit.host.lanes import (
     CLOSED_FOR,
     MOST_FAILURES,
     MOST_IN_LANE,
+    MOST_IN_ROW,
+    MOST_PROMPT,
     MOST_SLOW,
     MOST_SLOW_KEPT,
     MOST_TRIES,
     MOST_UNPROVEN,
+    PROMPT,
     QUICK,
     Lanes,
     Share,
 )
+
+#: Seconds of a try that is not prompt, however many are on their way.
+LONG = PROMPT * (MOST_IN_LANE + 1)
 
 
 @attrs.define
@@ -48,18 +54,57 @@ def take(lanes: Lanes, count: int, name: str = "x{}") -> None:
         lanes.begin(name.format(number))
 
 
-def test_a_lane_is_trusted_with_more_as_it_answers_and_with_one_when_it_does_not(lanes: Lanes) -> None:
-    rooms = []
-    for _ in range(5):
-        turn = lanes.begin("a")
+def trusted(lanes: Lanes, name: str, took: float) -> list[tuple[int, int]]:
+    """How many at a time and in a row a lane is trusted with before each of some tries."""
+    found = []
+    for _ in range(6):
+        turn = lanes.begin(name)
         [share] = [share for share in lanes.shares() if share.others]
-        rooms.append(share.rooms["a"] + 1)
-        lanes.over(turn, 0.0, well=True)
+        row = lanes.row(name)
+        found.append((share.rooms[name] // row + 1, row))
+        lanes.over(turn, took, well=True)
+    return found
 
-    assert rooms == [1, 2, 4, 8, MOST_IN_LANE]
+
+def test_a_lane_that_takes_long_is_trusted_with_more_at_a_time_as_it_answers(lanes: Lanes) -> None:
+    most = (MOST_IN_LANE, 1)
+
+    assert trusted(lanes, "a", LONG) == [(1, 1), (2, 1), (4, 1), most, most, most]
+
+
+def test_a_prompt_lane_is_trusted_with_more_in_a_row_as_it_answers(lanes: Lanes) -> None:
+    expected = [(1, 1), *[(MOST_PROMPT, row) for row in (2, 4, 8, MOST_IN_ROW, MOST_IN_ROW)]]
+
+    assert trusted(lanes, "a", 0.0) == expected
+    assert trusted(lanes, "a", LONG)[:3] == [(MOST_PROMPT, MOST_IN_ROW), (4, 8), (8, 4)]
+
+
+@pytest.mark.parametrize("took", [0.0, LONG])
+def test_a_lane_that_does_not_answer_is_trusted_with_one(lanes: Lanes, took: float) -> None:
+    trusted(lanes, "a", took)
     tries(lanes, "a", False)
+    assert lanes.row("a") == 1
+
     lanes.begin("a")
+
     assert not lanes.admits("a")
+
+
+def test_what_was_taken_back_from_a_row_leaves_its_places(lanes: Lanes) -> None:
+    turn = lanes.begin("a", MOST_IN_ROW)
+    assert lanes.free == MOST_TRIES - MOST_IN_ROW
+
+    lanes.less(turn, MOST_IN_ROW - 1)
+    assert lanes.free == MOST_TRIES - 1
+
+    lanes.over(turn, 0.0, well=True)
+    assert lanes.free == MOST_TRIES
+
+
+def test_a_row_that_began_with_answers_has_no_failure_in_a_row_but_its_last(lanes: Lanes) -> None:
+    tries(lanes, "a", *[False] * (MOST_FAILURES - 1))
+
+    assert not lanes.over(lanes.begin("a", 2), 0.0, well=False, tries=2)
 
 
 def test_five_failures_in_a_row_close_a_lane_and_once_open_it_has_five_more(
@@ -108,7 +153,7 @@ def test_slow_ones_whether_they_answer_or_not_have_half_of_the_places(lanes: Lan
 
 
 def test_new_ones_leave_room_for_those_that_answer_quickly(lanes: Lanes) -> None:
-    tries(lanes, "quick", True, True, True)
+    tries(lanes, "quick", True, True, True, took=LONG)
     take(lanes, MOST_UNPROVEN)
 
     expected = Share(MOST_TRIES - MOST_UNPROVEN, {"quick": MOST_IN_LANE})
@@ -138,7 +183,7 @@ def test_a_slow_lane_that_answers_quickly_is_quick_again(lanes: Lanes) -> None:
     tries(lanes, "a", False, True)
 
     first, second = lanes.shares()
-    assert "a" not in first.rooms
+    assert first.rooms["a"]
     assert second.rooms == {}
 
 

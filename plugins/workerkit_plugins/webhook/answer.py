@@ -10,7 +10,7 @@ from email.errors import (
     MissingHeaderBodySeparatorDefect,
 )
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 
 #: Of the status line and the headers. `http.client` takes up to 100 headers, of 64 KiB each.
 MOST_HEAD = 64 * 1024
@@ -50,9 +50,16 @@ class Answer(HTTPResponse):
             raise HTTPException(
                 f"its transfer encoding is {', '.join(codings)!r}, and chunked alone can be read"
             )
-        # urllib3 would log them together with the whole URL, whose query may hold a secret.
-        self.msg.defects.clear()
-        self.msg.set_payload("")
+        lengths = self.msg.get_all("Content-Length", [])
+        if len(set(lengths)) > 1:
+            raise HTTPException(f"its Content-Length has unmatching values, {', '.join(lengths)!r}")
+
+    def read(self, amt: int | None = None) -> bytes:
+        """The next bytes of the body. `http.client` takes one that is cut for one that is over."""
+        data = super().read(amt)
+        if not data and amt and not self.chunked and self.length:
+            raise IncompleteRead(data, self.length)
+        return data
 
     def _get_chunk_left(self) -> int | None:
         """What is left of this chunk, or the size of the next one. `http.client` skips any two bytes between."""

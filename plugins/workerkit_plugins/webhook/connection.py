@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from http.client import HTTPException
 from typing import Any
@@ -17,6 +18,9 @@ from workerkit_plugins.webhook.deadline import Deadline, TimedSocket, tls_contex
 from workerkit_plugins.webhook.failed import Try, said, shown_text
 from workerkit_plugins.webhook.proxy import proxy_url
 
+#: Bytes of a body that are copied, so as to go with the headers.
+_SHORT = 64 * 1024
+_NAME, _BREAK = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\r\n\0]")
 #: What a connection may be used for again: the same scheme, host, port and checked address.
 Key = tuple[str, str, int, tuple[Any, ...]]
 
@@ -36,7 +40,6 @@ class Connection(HTTPConnection):
     """A connection that is open when it is made. Closed, it stays closed: it never connects by itself."""
 
     auto_open = 0
-    response_class = Answer
 
     def __init__(self, url: Url, address: Address, sock: TimedSocket) -> None:
         super().__init__(url.host, url.port)
@@ -48,6 +51,36 @@ class Connection(HTTPConnection):
         """Bound the exchange that follows."""
         if self.sock is not None:
             self.sock.deadline = deadline
+
+    def post(self, target: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Send a request whole; raises ValueError for a header that cannot be sent.
+
+        What is short goes with one call: of two, a receiver might read twice.
+        """
+        if not all(map(_NAME.fullmatch, headers)):
+            raise ValueError("a header has no name that can be sent")
+        lines = [f"POST {target} HTTP/1.1", *map(": ".join, headers.items()), f"Content-Length: {len(body)}"]
+        if any(map(_BREAK.search, lines)):
+            raise ValueError("a header has more than one line")
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        if len(body) <= _SHORT:
+            self.send(head + body)
+        else:
+            self.send(head)
+            self.send(body)
+
+    def answer(self) -> Answer:
+        """The answer to what was sent, its status and headers read."""
+        assert self.sock is not None
+        answer = Answer(self.sock, method="POST")
+        try:
+            answer.begin()
+        except BaseException:
+            answer.close()
+            raise
+        if answer.will_close:
+            self.close()  # the answer has the socket as long as it is read
+        return answer
 
     @property
     def is_alive(self) -> bool:

@@ -1,6 +1,6 @@
 """A deadline for a whole exchange, which no peer can stretch by sending a little at a time.
 
-A socket's time-out bounds one call, not their sum. So these sockets set it before each call to what is
+A socket's time-out bounds one call, not their sum. So before each call these sockets see that it is what is
 left; one call to send all is bounded as a whole, with TLS too. When nothing is left they raise, so that an answer which was cut can never pass for a complete one.
 """
 
@@ -41,14 +41,23 @@ class TimedSocket(socket.socket):
 
     deadline: Deadline
 
+    def bound(self) -> None:
+        """Have the next call end when time is up, or at most a hundredth of what is left later.
+
+        To set a time-out is a system call; one that is nearly right was set by the call before.
+        """
+        left = self.deadline.left
+        if not left <= (self.gettimeout() or 0.0) <= 1.01 * left:
+            self.settimeout(left)
+
     def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
         """Receive what has come, waiting for no longer than is left."""
-        self.settimeout(self.deadline.left)
+        self.bound()
         return super().recv_into(buffer, nbytes or memoryview(buffer).nbytes, flags)
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
         """Send all, within what is left."""
-        self.settimeout(self.deadline.left)
+        self.bound()
         super().sendall(data, flags)
 
 
@@ -57,7 +66,7 @@ class TimedTlsSocket(TimedSocket, ssl.SSLSocket):
 
     def do_handshake(self, block: bool = False) -> None:
         """Shake hands, within what is left."""
-        self.settimeout(self.deadline.left)
+        self.bound()
         super().do_handshake(block)
 
 

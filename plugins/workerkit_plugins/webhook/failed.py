@@ -8,7 +8,6 @@ from http.client import IncompleteRead
 from typing import Literal
 
 import attrs
-from urllib3.exceptions import HTTPError
 
 from workerkit.guard import Url
 from workerkit_plugins.webhook.deadline import Deadline
@@ -56,8 +55,6 @@ class Try:
 
 def explained(exc: Exception, mask: Callable[[str], str] = str) -> tuple[Kind, str]:
     """What an error while sending or receiving means."""
-    if isinstance(exc, HTTPError) and isinstance(exc.__cause__, Exception):
-        exc = exc.__cause__  # urllib3 wraps what went wrong while it reads a body
     if isinstance(exc, TimeoutError):
         return "timeout", said(exc)
     if isinstance(exc, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):

@@ -11,10 +11,9 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 
 import attrs
-from urllib3.exceptions import HTTPError
-from urllib3.response import BaseHTTPResponse
 
 from workerkit.guard import Address, Busy, Url
+from workerkit_plugins.webhook.answer import Answer
 from workerkit_plugins.webhook.connection import Connection, Connector, key
 from workerkit_plugins.webhook.deadline import Deadline
 from workerkit_plugins.webhook.failed import PostFailed, Try, explained, shown_text, tls_said
@@ -81,7 +80,7 @@ class Poster:
             return self._exchange(connection, tried, body, headers)
         except TimeoutError as exc:
             raise tried.out_of_time(self._timeout) from exc
-        except (OSError, HTTPException, HTTPError) as exc:
+        except (OSError, HTTPException) as exc:
             kind, why = explained(exc, mask)
             error = tried.out_of_time(self._timeout) if kind == "timeout" else tried.failed(kind, why)
             raise error from exc
@@ -119,9 +118,9 @@ class Poster:
         kept = False
         try:
             sent = _sent(connection, tried, body, headers)
-            with closing(connection.getresponse()) as response:
+            with closing(connection.answer()) as response:
                 answer = _read(response)
-                kept = sent and response.closed and not connection.is_closed
+                kept = sent and response.isclosed() and not connection.is_closed
             return Reply(
                 response.status,
                 _retry_after(response.headers.get("Retry-After")),
@@ -139,6 +138,8 @@ class Poster:
 
 def _shown(tried: Try, answer: bytes) -> str:
     """The beginning of an answer. What was cut off with its end may be a part of a secret, and is left out."""
+    if not answer:
+        return ""
     told = tried.mask(answer.decode(errors="replace"))
     return shown_text((told[:-_TAIL] if len(answer) >= MOST_READ else told)[:_SHOWN])
 
@@ -148,7 +149,7 @@ def _sent(connection: Connection, tried: Try, body: bytes, headers: Mapping[str,
     given = {name: value for name, value in headers.items() if name.lower() not in FRAMING}
     fixed = {"Host": tried.url.authority, "Accept-Encoding": "identity"}
     try:
-        connection.request("POST", tried.url.target, body, {**fixed, **given}, preload_content=False)
+        connection.post(tried.url.target, {**fixed, **given}, body)
     except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
         return False
     except ValueError:
@@ -159,15 +160,14 @@ def _sent(connection: Connection, tried: Try, body: bytes, headers: Mapping[str,
     return True
 
 
-def _read(response: BaseHTTPResponse) -> bytes:
+def _read(response: Answer) -> bytes:
     """The body, up to so many bytes."""
-    data = bytearray()
-    while len(data) < MOST_READ:
-        part = response.read(min(_STEP, MOST_READ - len(data)), decode_content=False)
-        if not part:
+    data = b""
+    while len(data) < MOST_READ and not response.isclosed():
+        if not (part := response.read(min(_STEP, MOST_READ - len(data)))):
             break
         data += part
-    return bytes(data)
+    return data
 
 
 def _retry_after(text: str | None) -> float | None:

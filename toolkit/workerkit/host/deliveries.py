@@ -1,4 +1,4 @@
-"""The delivery engine: due deliveries, each tried in a thread, each try counted before it is made."""
+"""The delivery engine: due deliveries, tried in threads, each try counted before it is made."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,9 +20,10 @@ from workerkit.hooks.patience import Patience
 from workerkit.host.journal import Journal
 from workerkit.host.lanes import CLOSED_FOR, MOST_FAILURES, MOST_QUICK_KEPT, Lanes, Share, Turn
 from workerkit.host.meter import Meter
+from workerkit.host.row import LONGEST, TAKEN_BACK, Row, Try, in_rows, unsent
 from workerkit.host.stubborn import stubbornly
 from workerkit.host.tasks import background
-from workerkit.queue import DeliveryState, Store, Tried
+from workerkit.queue import DeliveryState, Settled, Store, Tried
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,9 @@ LONGEST_WAIT, REFUSED_PAUSE = 60.0, 1.0
 TRY_DEADLINE = 300.0
 #: Large bodies that are sent at a time.
 MOST_LARGE = 4
+#: Steps of the event loop from a place that is free to the claim for it. Outcomes are stored as late as that,
+#: so that both have one transaction.
+STEPS_TO_CLAIM = 4
 #: How much the delay before another try varies.
 JITTER = 0.2
 #: Why one is dead that nobody tries any more.
@@ -61,6 +66,7 @@ class Deliveries:
         self._tell = tell
         self._lanes = Lanes(time.monotonic)
         self._tries: set[asyncio.Task[Any]] = set()
+        self._rows: dict[Row, Turn] = {}
         self._one_done = asyncio.Event()
         #: A place for each large body that is in memory.
         self._large = asyncio.Semaphore(MOST_LARGE)
@@ -96,6 +102,8 @@ class Deliveries:
 
     async def close(self, grace: float) -> None:
         """Wait for the tries under way. One that takes longer was counted, and counts as made."""
+        for row, turn in self._rows.items():
+            self._take_back(row, turn)
         if self._tries:
             await asyncio.wait(self._tries, timeout=grace)
 
@@ -109,14 +117,14 @@ class Deliveries:
         if not self._lanes.admits(delivery.lane):
             self._meter.delivered(delivery.plugin, "dropped")
             return False
-        turn, began = self._lanes.begin(delivery.lane), time.monotonic()
+        turn = self._lanes.begin(delivery.lane)
         try:
-            receipt = await self._receipt(delivery)
+            [tried] = await self._sent(delivery.plugin, Row([delivery], self._store.now))
         except asyncio.CancelledError:
             self._lanes.over(turn, 0.0, well=None)
             raise
-        self._over(turn, receipt, time.monotonic() - began)
-        arrived = receipt.verdict is Verdict.DELIVERED
+        self._over(turn, [tried])
+        arrived = tried.receipt.verdict is Verdict.DELIVERED
         self._meter.delivered(delivery.plugin, "sent" if arrived else "dropped")
         return arrived
 
@@ -137,45 +145,62 @@ class Deliveries:
             due = await asyncio.shield(claiming)
         except asyncio.CancelledError:
             with suppress(QueueError):  # then nothing was claimed, or it is given back at the next start
-                for delivery in await claiming:
-                    await self._settle(delivery, Receipt.postpone("the host is stopping", 0.0), 0, 0)
+                await self._settle(unsent(await claiming))
             raise
-        for delivery in due:
-            if delivery.expires_at and delivery.expires_at <= self._store.now():
-                step = self._settle(delivery, None, 0, 0)
-            else:
-                step = self._try(self._lanes.begin(delivery.lane), delivery)
-            task = background(step, f"delivery {delivery.id}")
-            self._tries.add(task)
-            task.add_done_callback(self._tries.discard)
+        now = self._store.now()
+        late = [Try(one, EXPIRED, 0, 0.0) for one in due if one.expires_at and one.expires_at <= now]
+        if late:
+            background(self._settle(late), f"delivery {late[0].delivery.id}", self._tries)
+        in_time = [one for one in due if not one.expires_at or one.expires_at > now]
+        for several in in_rows(in_time, self._lanes.row):
+            turn = self._lanes.begin(several[0].lane, len(several))
+            background(self._try(turn, several), f"delivery {several[0].id}", self._tries)
         return len(due)
 
-    async def _try(self, turn: Turn, delivery: Delivery) -> None:
-        if delivery.body is None:
+    async def _try(self, turn: Turn, several: list[Delivery]) -> None:
+        if several[0].body is None:
             async with self._large:
-                await self._try(turn, await self._whole(delivery))
+                await self._try(turn, [await self._whole(several[0])])
             return
-        at, began = self._store.now(), time.monotonic()
-        receipt = await self._receipt(delivery)
-        took = time.monotonic() - began
-        self._over(turn, receipt, took)
-        await self._settle(delivery, receipt, at, int(1000 * took))
+        row = Row(several, self._store.now)
+        self._rows[row] = turn
+        watch = asyncio.get_running_loop().call_later(LONGEST, self._take_back, row, turn)
+        try:
+            tried = await self._sent(several[0].plugin, row)
+        finally:
+            watch.cancel()
+            del self._rows[row]
+        left = row.take_back()
+        self._over(turn, tried)
+        for _ in range(STEPS_TO_CLAIM):
+            await asyncio.sleep(0)
+        await self._settle([*tried, *unsent(left)])
+
+    async def _sent(self, plugin: str, row: Row) -> list[Try]:
+        """What has become of a row."""
+        try:
+            await self._patience[plugin].run(row.send, self._hooks.deliver)
+        except TimeoutError as error:
+            return row.given_up(Receipt.retry(f"plugin {plugin!r} failed in deliver: {error}"))
+        return row.tried()
+
+    def _take_back(self, row: Row, turn: Turn) -> None:
+        """Keep nothing waiting behind a try that takes long: neither those before it nor those after it."""
+        over = [*row.tried(), *unsent(row.take_back())]
+        self._lanes.less(turn, len(over))
+        if over:
+            background(self._settle(over), f"delivery {over[0].delivery.id}", self._tries)
 
     async def _whole(self, delivery: Delivery) -> Delivery:
         """The same with its body, which was too large to be read with the claim."""
         found = await stubbornly(f"the body of {delivery.id}", lambda: self._store.delivery(delivery.id))
         return attrs.evolve(delivery, body=b"" if found is None else found[1])
 
-    async def _receipt(self, delivery: Delivery) -> Receipt:
-        try:
-            receipt: Receipt = await self._patience[delivery.plugin].run(self._hooks.deliver, delivery)
-        except TimeoutError as error:
-            return Receipt.retry(f"plugin {delivery.plugin!r} failed in deliver: {error}")
-        return receipt
-
-    def _over(self, turn: Turn, receipt: Receipt, took: float) -> None:
-        """Make room, before the outcome is stored: what is due next joins its transaction."""
-        if self._lanes.over(turn, took, well=_is_well(receipt)):
+    def _over(self, turn: Turn, tried: Sequence[Try]) -> None:
+        """Make room, before the outcomes are stored."""
+        took = sum([one.took for one in tried])
+        well = _is_well(tried[-1].receipt) if tried else None
+        if self._lanes.over(turn, took, well=well, tries=len(tried)):
             log.warning(
                 "%s has failed %d times in a row: nothing is sent there for %g s, and no try is used up",
                 turn.lane.name or "a receiver",
@@ -184,13 +209,26 @@ class Deliveries:
             )
         self._one_done.set()
 
-    async def _settle(self, delivery: Delivery, receipt: Receipt | None, at: int, took: int) -> None:
-        """Store how a try went; without a receipt there was none, because it is too late for one."""
-        receipt, outcome = (EXPIRED, "expired") if receipt is None else (receipt, receipt.verdict.value)
-        state, next_at = self._settled(delivery, receipt)
-        self._meter.delivered(delivery.plugin, state.value)
+    async def _settle(self, tries: Sequence[Try]) -> None:
+        """Store how tries went."""
+        if not tries:
+            return
+        several = [self._settled(each) for each in tries]
+        await stubbornly(
+            f"the outcome of delivery {several[0].id}", lambda: self._store.settle_deliveries(several)
+        )
+        for each, settled in zip(tries, several, strict=True):
+            if each.receipt is TAKEN_BACK:
+                continue
+            self._journal.add(each.delivery, settled.state, settled.tried, settled.next_at)
+
+    def _settled(self, each: Try) -> Settled:
+        delivery, receipt = each.delivery, each.receipt
+        state, next_at = self._next(delivery, receipt)
+        if receipt is not TAKEN_BACK:
+            self._meter.delivered(delivery.plugin, state.value)
         good = state is DeliveryState.DELIVERED
-        if self._tell or not good:
+        if receipt is not TAKEN_BACK and (self._tell or not good):
             log.log(
                 logging.INFO if good else logging.WARNING,
                 "delivery %s, try %d of %d: %s%s",
@@ -202,21 +240,17 @@ class Deliveries:
             )
         tried = Tried(
             number=delivery.number,
-            at=at,
-            took=took,
-            outcome=outcome,
+            at=each.at,
+            took=int(1000 * each.took),
+            outcome="expired" if receipt is EXPIRED else receipt.verdict.value,
             detail=receipt.detail,
             status=receipt.status,
             address=receipt.address,
             answer=receipt.answer,
         )
-        await stubbornly(
-            f"the outcome of delivery {delivery.id}",
-            lambda: self._store.settle_delivery(delivery.id, delivery.number, state, tried, next_at),
-        )
-        self._journal.add(delivery, state, tried, next_at)
+        return Settled(delivery.id, delivery.number, state, tried, next_at)
 
-    def _settled(self, delivery: Delivery, receipt: Receipt) -> tuple[DeliveryState, int | None]:
+    def _next(self, delivery: Delivery, receipt: Receipt) -> tuple[DeliveryState, int | None]:
         match receipt.verdict:
             case Verdict.DELIVERED:
                 return DeliveryState.DELIVERED, None

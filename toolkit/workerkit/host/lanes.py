@@ -1,5 +1,8 @@
 """How much each receiver is sent at a time, so that one that hangs or fails costs the others nothing.
 
+A lane that answers is trusted with more: with more at a time when it takes long over each, and with more in
+a row when it is *prompt*. More at a time would gain nothing there, since threads take turns.
+
 A lane is *quick* when its last try was answered soon, *slow* when it took long or failed, and else new.
 Slow ones share half of the places and leave some to new ones, and both leave some to quick ones.
 """
@@ -12,8 +15,14 @@ from enum import Enum
 
 import attrs
 
-#: Tries at a time: in all, in one lane, in all slow lanes, and in all that are slow or new.
-MOST_TRIES, MOST_IN_LANE, MOST_SLOW, MOST_UNPROVEN = 64, 8, 32, 48
+#: Places, one for each delivery that was claimed: in all, in all slow lanes, and in all that are slow or new.
+MOST_TRIES, MOST_SLOW, MOST_UNPROVEN = 128, 32, 48
+#: In one lane: tries at a time, the same while it is prompt, and one after the other. Two keep it busy while
+#: the outcomes of a third are stored.
+MOST_IN_LANE, MOST_PROMPT, MOST_IN_ROW = 8, 2, 16
+#: Seconds that a prompt lane takes for a try, multiplied by how many threads send to quick ones at the time, up to
+#: 8: they take turns.
+PROMPT = 0.001
 #: Seconds within which an answer is quick.
 QUICK = 2.0
 #: So many failures in a row close a lane for so many seconds. Nothing is sent there meanwhile.
@@ -32,29 +41,34 @@ class Kind(Enum):
 
 @attrs.define(eq=False)
 class Lane:
-    """One receiver: it is trusted with more at a time as it answers, and with one when it does not."""
+    """One receiver: it is trusted with more as it answers, and with one at a time when it does not."""
 
     name: str
     kind: Kind = Kind.NEW
+    #: How many at a time, and each followed by how many more in a row.
     window: int = 1
-    active: int = 0
+    row: int = 1
+    turns: int = 0
     failures: int = 0
     closed_until: float = 0.0
 
     @property
     def room(self) -> int:
         """How many more it may be sent, if it is not closed."""
-        return max(self.window - self.active, 0)
+        return max(self.window - self.turns, 0) * self.row
 
-    def answered(self, took: float) -> None:
-        """A try was answered after so many seconds."""
+    def answered(self, took: float, tries: int, beside: int) -> None:
+        """Tries in a row were answered, within so many seconds in all; so many quick ones were sent to at the time."""
         self.kind = Kind.QUICK if took < QUICK else Kind.SLOW
         self.failures = 0
-        self.window = min(2 * self.window, MOST_IN_LANE)
+        if took < PROMPT * max(beside, MOST_PROMPT) * tries:
+            self.window, self.row = max(self.window // 2, MOST_PROMPT), min(2 * self.row, MOST_IN_ROW)
+        else:
+            self.window, self.row = min(2 * self.window, MOST_IN_LANE), max(self.row // 2, 1)
 
     def failed(self, now: float) -> bool:
         """A try was not answered, or says that the receiver is not well; True when that closes the lane."""
-        self.kind, self.window = Kind.SLOW, 1
+        self.kind, self.window, self.row = Kind.SLOW, 1, 1
         if self.closed_until > now:
             return False
         self.failures += 1
@@ -65,12 +79,13 @@ class Lane:
         return True
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Turn:
-    """One try of a lane, and of which kind that was as the try began."""
+    """Tries of a lane in a row, of which kind it was as they began, and how many places they take."""
 
     lane: Lane
     kind: Kind
+    places: int
 
 
 @attrs.frozen
@@ -91,6 +106,7 @@ class Lanes:
         self._quick: OrderedDict[str, Lane] = OrderedDict()
         self._slow: OrderedDict[str, Lane] = OrderedDict()
         self._active = dict.fromkeys(Kind, 0)
+        self._turns = dict.fromkeys(Kind, 0)
 
     @property
     def free(self) -> int:
@@ -108,7 +124,8 @@ class Lanes:
         First whatever is not slow; when new lanes have all their places, quick ones by name; then slow ones.
         """
         if (limit := self._free_for_new) > 0:
-            yield Share(limit, {**dict.fromkeys(self._slow, 0), **self._busy_rooms()}, 1)
+            known = {lane.name: lane.room for lane in self._quick.values()}
+            yield Share(limit, {**dict.fromkeys(self._slow, 0), **known, **self._busy_rooms()}, 1)
         elif (limit := self.free) > 0:
             yield Share(limit, self._rooms(self._quick.values()))
         if (limit := min(self._free_for_new, MOST_SLOW - self._active[Kind.SLOW])) > 0:
@@ -134,30 +151,46 @@ class Lanes:
         now = self._clock()
         return {lane.name: lane.closed_until - now for lane in self._slow.values() if lane.closed_until > now}
 
-    def begin(self, name: str) -> Turn:
-        """A try begins."""
+    def row(self, name: str) -> int:
+        """How many a lane may be sent in a row."""
+        lane = self._known(name)
+        return 1 if lane is None else lane.row
+
+    def begin(self, name: str, places: int = 1) -> Turn:
+        """Tries in a row begin, so many."""
         lane = self._known(name) or Lane(name)
         self._busy[name] = lane
-        lane.active += 1
-        self._active[lane.kind] += 1
-        return Turn(lane, lane.kind)
+        lane.turns += 1
+        self._turns[lane.kind] += 1
+        self._active[lane.kind] += places
+        return Turn(lane, lane.kind, places)
 
-    def over(self, turn: Turn, took: float, *, well: bool | None) -> bool:
-        """A try is over after so many seconds; `well` says whether the receiver answered as one that works
-        does, None when nothing was sent. True when its lane is closed by it."""
+    def less(self, turn: Turn, places: int) -> None:
+        """So many of a turn were taken back, or are over before the last one."""
+        turn.places -= places
+        self._active[turn.kind] -= places
+
+    def over(self, turn: Turn, took: float, *, well: bool | None, tries: int = 1) -> bool:
+        """Tries in a row are over, which took so many seconds in all. All but the last one have arrived.
+
+        `well` says whether the receiver answered that one as one that works does, None when it was not sent.
+        True when its lane is closed by it.
+        """
         lane = turn.lane
-        lane.active -= 1
-        self._active[turn.kind] -= 1
-        if not lane.active:
-            del self._busy[lane.name]
-        if well is None:
-            return False
+        if tries > 1:
+            lane.failures = 0
         closed = False
         if well:
-            lane.answered(took)
-        else:
+            lane.answered(took, tries, min(self._turns[Kind.QUICK], MOST_IN_LANE))
+        elif well is not None:
             closed = lane.failed(self._clock())
-        self._remember(lane)
+        self.less(turn, turn.places)
+        lane.turns -= 1
+        self._turns[turn.kind] -= 1
+        if not lane.turns:
+            del self._busy[lane.name]
+        if well is not None:
+            self._remember(lane)
         return closed
 
     @property

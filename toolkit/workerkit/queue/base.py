@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from workerkit.delivery import Delivery
-from workerkit.job import Status
 from workerkit.queue.values import (
     Blame,
     Claim,
@@ -26,11 +25,13 @@ from workerkit.queue.values import (
     EndLine,
     JobLine,
     Record,
+    Settled,
     Submission,
     Submitted,
     Tried,
     View,
 )
+from workerkit.states import Status
 
 
 class Watch(Protocol):
@@ -226,6 +227,10 @@ class Store(Feed, Protocol):
         HELD, and the outcomes "postpone" and "expired", give the try back: nothing was sent, so the log
         has nothing of it. PENDING becomes CANCELLED when the job was retried meanwhile.
         """
+        ...
+
+    async def settle_deliveries(self, several: Sequence[Settled]) -> list[bool]:
+        """The same for several, in one transaction."""
         ...
 
     async def next_delivery(self, rooms: Mapping[str, int], others: int) -> int | None:

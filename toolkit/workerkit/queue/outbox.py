@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from workerkit.delivery import Delivery
-from workerkit.queue import DeliveryState, End, Tried, rows
+from workerkit.queue import DeliveryState, End, Settled, Tried, rows
 from workerkit.queue.batch import Batch
 from workerkit.queue.context import Context
 
@@ -93,16 +93,13 @@ def claim(
     return [rows.delivery(row) for row in found]
 
 
-def settle(
-    batch: Batch,
-    context: Context,
-    id: str,
-    number: int,
-    state: DeliveryState,
-    tried: Tried,
-    next_at: int | None,
-) -> bool:
-    """See `Store.settle_delivery`."""
+def settle(batch: Batch, context: Context, several: Iterable[Settled]) -> list[bool]:
+    """See `Store.settle_deliveries`."""
+    return [_settle(batch, context, one) for one in several]
+
+
+def _settle(batch: Batch, context: Context, settled: Settled) -> bool:
+    id, number, state, tried, next_at = settled
     due = None
     sent = state is not DeliveryState.HELD and tried.outcome not in UNSENT
     if state in (DeliveryState.PENDING, DeliveryState.HELD):

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 import attrs
 
 from workerkit.delivery import Delivery
-from workerkit.job import Status
 from workerkit.queue import (
     Blame,
     Claim,
@@ -21,6 +20,7 @@ from workerkit.queue import (
     EndLine,
     JobLine,
     Record,
+    Settled,
     Submission,
     Submitted,
     Tried,
@@ -32,8 +32,10 @@ from workerkit.queue import (
     submitting,
 )
 from workerkit.queue.engine import Engine
+from workerkit.queue.operation import Lane
 from workerkit.queue.reading import Reader
-from workerkit.queue.writer import Lane
+from workerkit.queue.values import SYNC
+from workerkit.states import Status
 
 #: What one transaction of housekeeping is about, so that nothing waits long behind it.
 SLICE = 50
@@ -85,9 +87,10 @@ class SQLiteStore(Engine):
         return self._reader.endpoints()
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Submitted]:
-        """See `Store.submit`."""
+        """See `Store.submit`. Who submits through /runsync waits for the end of the job."""
         size = sum([len(s.input) for s in submissions])
-        return await self._write(submitting.submit, submissions, size=size)
+        patient = all(s.idempotency is None and s.id.startswith(SYNC) for s in submissions)
+        return await self._write(submitting.submit, submissions, size=size, patient=patient)
 
     async def keyed(self, endpoint: str, key: str) -> tuple[str, bytes] | None:
         """See `Store.keyed`."""
@@ -180,7 +183,12 @@ class SQLiteStore(Engine):
         self, id: str, number: int, state: DeliveryState, tried: Tried, next_at: int | None
     ) -> bool:
         """See `Store.settle_delivery`."""
-        return await self._write(outbox.settle, id, number, state, tried, next_at)
+        [stored] = await self.settle_deliveries([Settled(id, number, state, tried, next_at)])
+        return stored
+
+    async def settle_deliveries(self, several: Sequence[Settled]) -> list[bool]:
+        """See `Store.settle_deliveries`."""
+        return await self._write(outbox.settle, several)
 
     async def next_delivery(self, rooms: Mapping[str, int], others: int) -> int | None:
         """See `Store.next_delivery`."""

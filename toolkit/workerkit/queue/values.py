@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from typing import NamedTuple
 
 import attrs
 
 from workerkit.delivery import Delivery
-from workerkit.job import EMPTY, Policy, Status
+from workerkit.job import EMPTY, Policy
+from workerkit.states import Status
 
 #: How the ids of jobs begin that were submitted through /runsync.
 SYNC = "sync-"
@@ -222,6 +224,16 @@ class Tried:
     status: int | None = None
     address: str = ""
     answer: str = attrs.field(default="", repr=False)
+
+
+class Settled(NamedTuple):
+    """What `Store.settle_delivery` takes."""
+
+    id: str
+    number: int
+    state: DeliveryState
+    tried: Tried
+    next_at: int | None
 
 
 @attrs.frozen(kw_only=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from workerkit.delivery import Delivery
-from workerkit.job import Status
-from workerkit.queue import DeliveryFilter, DeliveryState, Store, Tried
+from workerkit.queue import DeliveryFilter, DeliveryState, Settled, Store, Tried
+from workerkit.states import Status
 from workerkit.testing.clock import ManualClock
 from workerkit.testing.ends_contract import EndsContract
 from workerkit.testing.feed_contract import end
@@ -179,6 +179,27 @@ class DeliveryContract(EndsContract):
             assert await self.state(store, one.id) == (DeliveryState.HELD, 0, 2)
             (line,) = await store.deliveries(held_of(id), after=None, limit=9)
             assert (line.detail, line.job) == ("plugin is gone", id)
+
+        self.play(tmp_path, scenario)
+
+    def test_several_tries_are_settled_each_by_its_own_number(self, tmp_path: Path) -> None:
+        """`settle_deliveries` answers for each."""
+
+        async def scenario(store: Store, clock: ManualClock) -> None:
+            await self.ended(store, *(delivery(lane) for lane in "abc"))
+            a, b, c = (one.id for one in await store.claim_deliveries(9, {}, 9))
+            stored = await store.settle_deliveries(
+                [
+                    Settled(a, 1, DeliveryState.DELIVERED, tried(1, "200"), None),
+                    Settled(b, 2, DeliveryState.DELIVERED, tried(2, "200"), None),
+                    Settled(c, 1, DeliveryState.PENDING, tried(1, "500"), clock.time + 3),
+                ]
+            )
+            assert stored == [True, False, True]
+            assert await self.state(store, a) == (DeliveryState.DELIVERED, 1, 2)
+            assert await self.state(store, b) == (DeliveryState.SENDING, 1, 2)
+            assert await self.state(store, c) == (DeliveryState.PENDING, 1, 2)
+            assert await store.next_delivery({}, 9) == clock.time + 3
 
         self.play(tmp_path, scenario)
 
