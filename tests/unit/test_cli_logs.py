@@ -6,11 +6,10 @@ import re
 import subprocess
 import sys
 from datetime import datetime
-from queue import Queue
 from time import time as clock
 from typing import Any
 
-from workerkit.cli.logs_aside import Dropping, Records
+from workerkit.cli.logs_aside import Aside
 
 
 def record(text: str) -> logging.LogRecord:
@@ -22,37 +21,28 @@ def dropped(count: int) -> str:
 
 
 def test_what_does_not_fit_is_dropped_and_counted_once_there_is_room() -> None:
-    waiting: Records = Queue(2)
-    handler = Dropping(waiting)
+    handler = Aside(2)
 
     for text in ("a", "b", "c", "d"):
         handler.handle(record(text))
-    first = [waiting.get(), waiting.get()]
+    first = handler.taken()
     handler.handle(record("e"))
-    second = [waiting.get(), waiting.get()]
 
-    said = [line.getMessage() for line in (*first, *second) if line is not None]
-    assert said == ["a", "b", dropped(2), "e"]
+    assert [*first, *handler.taken()] == ["a", "b", dropped(2), "e"]
 
 
 def test_in_a_flood_what_was_dropped_is_told_once_a_second_and_at_the_end() -> None:
-    waiting: Records = Queue(2)
     now = 0.0
-    handler = Dropping(waiting, lambda: now)
+    handler = Aside(2, lambda: now)
     said: list[str] = []
-
-    def read() -> None:
-        while not waiting.empty():
-            line = waiting.get()
-            assert line is not None
-            said.append(line.getMessage())
 
     for tenth in range(25):  # of a second
         now = tenth / 10
         for _ in range(10):
             handler.handle(record("flood"))
-        read()
-    said += [line.getMessage() for line in handler.rest()]
+        said += handler.taken()
+    handler.end()
+    said += handler.taken()
 
     told = [line for line in said if line != "flood"]
     assert len(told) == 4
@@ -110,16 +100,20 @@ def test_in_json_an_exception_is_a_field_of_its_own() -> None:
 
 
 def test_for_people_an_exception_stands_below_its_message() -> None:
-    waiting: Records = Queue()
+    handler = Aside(1)
     try:
         raise KeyError("gone")
     except KeyError:
         failed = logging.LogRecord("workerkit", logging.ERROR, __file__, 1, "failed", None, sys.exc_info())
 
-    Dropping(waiting).handle(failed)
-    printed = waiting.get()
+    handler.handle(failed)
 
-    assert printed is not None
-    text = logging.Formatter("%(message)s").format(printed)
+    [text] = handler.taken()
     assert text.startswith("failed\nTraceback")
     assert text.endswith("KeyError: 'gone'")
+
+
+def test_lines_that_come_while_others_are_printed_are_neither_lost_nor_out_of_order() -> None:
+    lines = written("workerkit", "[log.info('%d', n) for n in range(900)]")
+
+    assert [line["message"] for line in lines] == [str(n) for n in range(900)]

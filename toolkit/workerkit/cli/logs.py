@@ -41,11 +41,23 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+class Lines(logging.Formatter):
+    """One line for people; the time of day is made once a second."""
+
+    _second, _time = -1, ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """When it was."""
+        if (second := int(record.created)) != self._second:
+            self._second, self._time = second, super().formatTime(record, datefmt)
+        return self._time
+
+
 def form_of(format: str) -> logging.Formatter:
     """How a record is written in a format of `[logs]`."""
     if format == "json":
         return JsonLines()
-    return logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+    return Lines("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
 
 @contextmanager

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from logging.handlers import QueueHandler
-from queue import Full, Queue
 
 from workerkit.cli.logs import form_of, handled_by
 
 #: Lines that wait for a slow reader of stderr; seconds that they have when the command ends.
 MOST_WAITING, LAST_WAIT = 1_000, 1.0
-#: Seconds between two lines that say how many were dropped.
-TOLD_EVERY = 1.0
-
-Records = Queue["logging.LogRecord | None"]
+#: Seconds between two lines that say how many were dropped; and that lines wait for others after some were printed.
+TOLD_EVERY, GATHER = 1.0, 0.02
 
 
 @contextmanager
@@ -27,73 +25,91 @@ def logs_aside(format: str = "human", most: int = MOST_WAITING) -> Iterator[None
 
     When more than `most` lines wait, new ones are dropped; how many is told once there is room.
     """
-    records: Records = Queue(most)
-    printer = threading.Thread(
-        target=_print, args=(records, form_of(format)), name="workerkit-log", daemon=True
-    )
+    handler = Aside(most)
+    handler.setFormatter(form_of(format))
+    # What no line of ours shows is not looked up for each: https://docs.python.org/3/howto/logging.html#optimization
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
+    printer = threading.Thread(target=handler.print, name="workerkit-log", daemon=True)
     printer.start()
-    handler = Dropping(records)
     try:
         with handled_by(handler):
             yield
     finally:
-        try:
-            for rest in handler.rest():
-                records.put(rest, timeout=LAST_WAIT)
-            records.put(None, timeout=LAST_WAIT)
-            printer.join(LAST_WAIT)
-        except Full:
-            pass  # nobody reads, so nobody misses the rest
+        handler.end()
+        printer.join(LAST_WAIT)
 
 
-class Dropping(QueueHandler):
-    """Puts records into a bounded queue and never waits for room."""
+class Aside(logging.Handler):
+    """Keeps lines for a thread that prints them, and never waits for room."""
 
-    def __init__(self, records: Records, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(records)
-        self._records = records
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._most = most
         self._clock = clock
+        self._lines: deque[str] = deque()
         self._dropped = 0
         self._told = float("-inf")
+        #: Set when the printer has something to do; not for each line, since waking a thread costs more than one.
+        self._woken = threading.Event()
+        #: Set when lines wait no longer for others: so many wait, or there will be no more.
+        self._hurry = threading.Event()
+        self._ended = False
 
-    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """The record as it is now: what it names may change before it is printed."""
-        said, record = record.getMessage(), _clone(record)
-        record.msg, record.args = said, None
-        if record.exc_info:
-            record.exc_text, record.exc_info = form_of("human").formatException(record.exc_info), None
-        return record
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        """Queue a record; before it, now and then, how many there was no room for."""
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record as it is now; before it, now and then, how many there was no room for."""
         try:
-            if self._dropped and self._clock() - self._told >= TOLD_EVERY:
-                self._records.put_nowait(_told(self._dropped))
-                self._dropped, self._told = 0, self._clock()
-            self._records.put_nowait(record)
-        except Full:
+            line = self.format(record)
+        except Exception:
+            self.handleError(record)
+            return
+        if self._dropped and self._clock() - self._told >= TOLD_EVERY and self._put(self._loss()):
+            self._dropped, self._told = 0, self._clock()
+        if not self._put(line):
             self._dropped += 1
+        if not self._woken.is_set():
+            self._woken.set()
 
-    def rest(self) -> Iterator[logging.LogRecord]:
-        """What is still to be said when no record comes any more."""
+    def _put(self, line: str) -> bool:
+        if len(self._lines) >= self._most:
+            return False
+        self._lines.append(line)
+        if len(self._lines) == self._most // 2:
+            self._hurry.set()
+        return True
+
+    def _loss(self) -> str:
+        sentence = f"log lines dropped, because they came faster than stderr took them: {self._dropped:,}"
+        return self.format(logging.LogRecord(__name__, logging.WARNING, __file__, 0, sentence, None, None))
+
+    def taken(self) -> list[str]:
+        """The lines that wait, which do not any more."""
+        return [self._lines.popleft() for _ in range(len(self._lines))]
+
+    def print(self) -> None:
+        """Print until the end. Neither a handler nor sys.stderr: the exit would wait for their locks."""
+        while not self._ended:
+            self._woken.wait()
+            self._woken.clear()
+            _print(self.taken())
+            self._hurry.wait(GATHER)  # what comes meanwhile is printed at one go
+            self._hurry.clear()
+        _print(self.taken())
+
+    def end(self) -> None:
+        """No record comes any more: say what is still to be said."""
         if self._dropped:
-            yield _told(self._dropped)
+            self._lines.append(self._loss())
+        self._ended = True
+        self._hurry.set()
+        self._woken.set()
 
 
-def _clone(record: logging.LogRecord) -> logging.LogRecord:
-    """What `copy.copy` does, in a third of the time: there is a record for each job."""
-    clone = logging.LogRecord.__new__(type(record))
-    clone.__dict__.update(record.__dict__)
-    return clone
-
-
-def _told(dropped: int) -> logging.LogRecord:
-    sentence = f"log lines dropped, because they came faster than stderr took them: {dropped:,}"
-    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, sentence, None, None)
-
-
-def _print(records: Records, form: logging.Formatter) -> None:
-    """Print until there is None. Neither a handler nor sys.stderr: the exit would wait for their locks."""
-    while (record := records.get()) is not None:
-        with suppress(OSError):  # the reader has gone
-            os.write(2, (form.format(record) + "\n").encode(errors="backslashreplace"))
+def _print(lines: Iterable[str]) -> None:
+    data = "".join([line + "\n" for line in lines]).encode(errors="backslashreplace")
+    with suppress(OSError):  # the reader has gone
+        while data:
+            try:
+                data = data[os.write(2, data) :]
+            except BlockingIOError:  # somebody who shares it has made it so
+                select.select((), (2,), ())

@@ -16,11 +16,11 @@ from workerkit.host import outgoing
 from workerkit.host.filters import check_endpoint, check_many, check_plugin, filter_of, no_job
 from workerkit.host.following import page_of
 from workerkit.host.status import body_of
-from workerkit.job import Status
 from workerkit.queue import DeliveryFilter, DeliveryState
 from workerkit.queue import View as JobView
 from workerkit.queue.reading import Reader
 from workerkit.settings import Settings
+from workerkit.states import Status
 
 #: Deliveries of one job that are shown with it.
 MOST_OF_JOB = 1000

@@ -11,9 +11,11 @@ import msgspec
 from workerkit.errors import ApiError
 
 if TYPE_CHECKING:
-    from starlette.types import Send
+    from starlette.types import Scope, Send
 
 JSON = (b"content-type", b"application/json")
+#: The scope of a request may have this: a function that sends a head and a body in one write, if it can.
+WHOLE = "workerkit.whole"
 #: What fits in a header that every client takes.
 IGNORED_SHOWN = 20
 IGNORED_LENGTH = 60
@@ -26,6 +28,16 @@ async def send_json(
     start = [JSON, (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})
+
+
+def sent_whole(scope: Scope, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> bool:
+    """Send `body`, which is JSON, at one go; False when `send_json` must do it."""
+    if (send := scope.get(WHOLE)) is None:
+        return False
+    more = b"".join([b"%s: %s\r\n" % header for header in headers])
+    start = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%s\r\n"
+    done: bool = send(start % (len(body), more), body)
+    return done
 
 
 async def send_error(send: Send, error: ApiError) -> None:

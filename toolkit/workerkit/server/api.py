@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import attrs
 
 from workerkit.errors import ApiError, QueueError, suggest
-from workerkit.server.answers import ignored_header, send_error, send_json
+from workerkit.server.answers import ignored_header, send_error, send_json, sent_whole
 from workerkit.server.auth import CLIENT, Gate
 from workerkit.server.body import ClientGone, read_body
 from workerkit.server.errors import no_path, wrong_method
@@ -120,7 +120,9 @@ class Api:
             raise wrong_method(scope, route.methods)
         call = Call(endpoint, parts[4] if route.has_id else "", scope["query_string"], headers, receive)
         body = await route.answer(call)
-        await send_json(send, body, headers=[ignored_header(call.ignored)] if call.ignored else ())
+        more = [ignored_header(call.ignored)] if call.ignored else ()
+        if not sent_whole(scope, body, more):
+            await send_json(send, body, headers=more)
 
     async def _run(self, call: Call) -> bytes:
         id = await self._submit(call, self._limits.run_body, sync=False)

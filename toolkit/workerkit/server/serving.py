@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from workerkit.server.answers import error_body
+from workerkit.server.answers import WHOLE, error_body
 
 if TYPE_CHECKING:
     from workerkit.server.api import Api
@@ -152,23 +153,36 @@ class Connection(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """A piece of its path is here."""
-        self._count(len(url))
+        self._field_bytes += len(url)
+        if self._field_bytes > MOST_HEADER_BYTES:
+            raise ValueError("the path is too long")
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of its header is here."""
-        self._count(len(name) + len(value) + 4)
-        super().on_header(name, value)
-
-    def _count(self, length: int) -> None:
-        self._field_bytes += length
+        self._field_bytes += len(name) + len(value) + 4
         if self._field_bytes > MOST_HEADER_BYTES:
             raise ValueError("the header is too long")  # ends the parser, which has us send an answer
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Its header is here."""
         self._awaited = BODY
         super().on_headers_complete()
+        if self.cycle is not None and self.cycle.scope is self.scope:
+            cast("dict[str, Any]", self.scope)[WHOLE] = partial(self._answer, self.cycle)
+
+    def _answer(self, cycle: RequestResponseCycle, head: bytes, body: bytes) -> bool:
+        """Send an answer in one write, where ASGI's two messages are two; False when it is not that simple."""
+        plain = cycle.keep_alive and cycle.scope["method"] != "HEAD"
+        if not plain or cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.transport.write(head + body)
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def on_message_complete(self) -> None:
         """It is here whole."""
