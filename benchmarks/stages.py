@@ -1,6 +1,7 @@
 """The path of one job, in microseconds of CPU for each stage, in the host and in the worker.
 
     make bench-profile
+    python benchmarks/stages.py --publish now       show it in docs/performance.md, beside what was `before`
 
 py-spy looks at both processes of a server under load, a thousand times a second and from outside, so that what is
 measured runs as ever. A sample belongs to the stage of its innermost function that the table below knows. A stage's
@@ -15,12 +16,15 @@ import re
 import subprocess
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import served
+from suite import report
 from suite.environments import KEPT, make, require
 from suite.http import offer
 from suite.sides import OURS_HTTP
 
+PUBLISHED = KEPT.parent / "docs" / "performance" / "stages.json"
 SECONDS, PER_SECOND = 10, 1000
 LOADS = (1, 8, 64)  # connections
 OTHER = "event loop, system"
@@ -67,19 +71,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--connections", type=int, nargs="+", default=LOADS)
-    parser.add_argument("--output", type=Path, default=KEPT / "stages.json", help="where the figures go")
+    parser.add_argument("--publish", metavar="NAME", help="show the results in docs/performance.md under it")
     arguments = parser.parse_args()
     require(["wrk"])
-    figures = {}
+    figures: dict[str, Any] = {}
     with served.place() as folder, served.serving(folder, 1) as server:
         url = f"{server.url}/runsync"
         offer(OURS_HTTP, url, 8, 0, 2)  # warm
         for connections in arguments.connections:
-            figures[connections] = profile(server, url, connections, folder)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(figures, indent=1))
-    for process in ("host", "worker"):
-        print(table(process, {connections: found[process] for connections, found in figures.items()}))
+            figures[str(connections)] = profile(server, url, connections, folder)
+    print(report.stages({"": figures}))
+    if arguments.publish:
+        known = json.loads(PUBLISHED.read_text()) if PUBLISHED.exists() else {}
+        PUBLISHED.write_text(json.dumps({**known, arguments.publish: figures}, indent=1) + "\n")
 
 
 def profile(server: served.Server, url: str, connections: int, folder: Path) -> dict[str, dict[str, float]]:
@@ -98,7 +102,16 @@ def profile(server: served.Server, url: str, connections: int, folder: Path) -> 
 
 
 def watch(pid: int, output: Path) -> subprocess.Popen[bytes]:
-    spy = [str(make("py-spy") / "py-spy"), "record", "--pid", str(pid), "--format", "raw", "--output", str(output)]
+    spy = [
+        str(make("py-spy") / "py-spy"),
+        "record",
+        "--pid",
+        str(pid),
+        "--format",
+        "raw",
+        "--output",
+        str(output),
+    ]
     timing = ["--duration", str(SECONDS), "--rate", str(PER_SECOND)]
     return subprocess.Popen([*spy, *timing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -109,7 +122,9 @@ def shared(samples: str, stages: dict[str, str]) -> dict[str, float]:
     counts: Counter[str] = Counter()
     for line in samples.splitlines():
         stack, _, count = line.rpartition(" ")
-        frames = [f"{frame['file']} {frame['function']}" for frame in map(FRAME.match, stack.split(";")) if frame]
+        frames = [
+            f"{frame['file']} {frame['function']}" for frame in map(FRAME.match, stack.split(";")) if frame
+        ]
         if frames and not WAITING.search(frames[-1]):
             counts[stage_of(frames, patterns)] += int(count)
     whole = counts.total() or 1
@@ -122,17 +137,6 @@ def stage_of(frames: list[str], patterns: dict[str, re.Pattern[str]]) -> str:
             if pattern.search(frame):
                 return stage
     return OTHER
-
-
-def table(process: str, figures: dict[int, dict[str, float]]) -> str:
-    """Markdown: stages down, numbers of connections across."""
-    columns = list(figures)
-    head = [f"| {process}, µs a job | " + " | ".join(f"{n} connections" for n in columns) + " |"]
-    rows = [
-        f"| {stage} | " + " | ".join(f"{figures[n][stage]:.1f}" for n in columns) + " |" for stage in figures[columns[0]]
-    ]
-    sums = "| **together** | " + " | ".join(f"**{sum(figures[n].values()):.0f}**" for n in columns) + " |"
-    return "\n".join([*head, "|---|" + "---:|" * len(columns), *rows, sums, ""])
 
 
 if __name__ == "__main__":

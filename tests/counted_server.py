@@ -18,6 +18,7 @@ import uvloop
 
 from counting import Counting
 from workerkit.app import App, Started
+from workerkit.queue import writer
 from workerkit.settings import load_settings
 
 HANDLER = """
@@ -56,6 +57,8 @@ class Client:
 def counted(folder: Path, jobs: int) -> dict[str, list[Any]]:
     """What the host and the worker did for each job, as pairs of what and how often."""
     (folder / "handler.py").write_text(HANDLER)
+    # With all that counting no job is short, and whether its end came in time would be left to chance.
+    writer.LINGER = 60.0
     found: dict[str, list[Any]] = {"host": []}
 
     def send(url: str) -> None:

@@ -94,3 +94,19 @@ def growth(results: Mapping[str, Any]) -> str:
         values = row["values"]
         lines.append((row["what"], row["figure"], spread(values) if len(values) > 1 else number(values[0])))
     return "\n\n".join([conditions(results), "\n".join(f"| {' | '.join(cells)} |" for cells in lines)])
+
+
+def stages(runs: Mapping[str, Any]) -> str:
+    """What `stages.py` has measured: a table for each process, stages down, numbers of connections across."""
+    loads = list(next(iter(runs.values())))
+    columns = [(name, load) for load in loads for name in runs]
+    tables = []
+    for process in ("host", "worker"):
+        head = [f"{process}, µs a job", *(f"{load} connections {name}".strip() for name, load in columns)]
+        figures = [runs[name][load][process] for name, load in columns]
+        known = dict.fromkeys(stage for found in figures for stage in found)
+        rows = [[stage, *(f"{found.get(stage, 0):.1f}" for found in figures)] for stage in known]
+        together = ["**together**", *(f"**{sum(found.values()):.0f}**" for found in figures)]
+        lines = [head, ["---", *["---:"] * len(columns)], *rows, together]
+        tables.append("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
+    return "\n\n".join(tables)

@@ -31,6 +31,7 @@ MAKERS: Mapping[str, Callable[..., str]] = MappingProxyType(
         "plugin-settings": settings.of_plugin,
         "profile": settings.of_profile,
         "settings": settings.of_core,
+        "stages": benchmarks.stages,
         "versions": hooks.versions,
     }
 )

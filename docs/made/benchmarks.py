@@ -21,6 +21,11 @@ def growth() -> str:
     return _made("growth", "growth")
 
 
+def stages() -> str:
+    """What each stage of a job's path costs."""
+    return _made("stages", "stages")
+
+
 def _made(what: str, name: str) -> str:
     if str(SUITE) not in sys.path:
         sys.path.append(str(SUITE))
