@@ -23,7 +23,7 @@ import attrs
 import urllib3
 
 from waiting import alive, until
-from workerkit.job import Status
+from workerkit.states import Status
 from workerkit.testing import Receiver, Server
 
 #: Stands before a handler that says `note("start", job)`.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from workerkit.hooks import hookimpl
-from workerkit.job import Job, Output, Request, Result, Status
+from workerkit.job import Job, Output, Request, Result
+from workerkit.states import Status
 from workerkit.worker_info import WorkerInfo
 
 REQUEST = Request(id="j", endpoint="e", raw_input=b"{}")

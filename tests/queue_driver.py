@@ -21,10 +21,10 @@ from queue_comparison import (
 )
 from queue_model import Job, Model, Run
 from workerkit.delivery import Delivery
-from workerkit.job import Status
 from workerkit.queue import Blame, Claim, DeliveryState, End
 from workerkit.queue.batch import Batch
 from workerkit.queue.sqlite import SQLiteStore
+from workerkit.states import Status
 from workerkit.testing import ManualClock
 
 LEASE, KEEP, KEEP_DEAD, LENGTH = 30_000, 600_000, 900_000, 5

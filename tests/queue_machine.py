@@ -30,8 +30,9 @@ from queue_strategies import (
     settlements,
     ttls,
 )
-from workerkit.job import Policy, Status
+from workerkit.job import Policy
 from workerkit.queue import DeliveryFilter, DeliveryState, Submission, Tried
+from workerkit.states import Status
 
 
 class QueueMachine(Driver):

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from outbox_model import Outbox
-from workerkit.job import MOVES, Status
 from workerkit.queue import Blame, Counts, End, EndLine, Outcome, Submission
+from workerkit.states import MOVES, Status
 
 IN_QUEUE, IN_PROGRESS = Status.IN_QUEUE, Status.IN_PROGRESS
 Run = tuple[str, int]

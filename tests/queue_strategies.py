@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from queue_comparison import ENDPOINTS
 from queue_driver import KEEP
 from workerkit.delivery import Delivery
-from workerkit.job import Status
 from workerkit.queue import Blame, DeliveryFilter, DeliveryState
+from workerkit.states import Status
 
 DELAY, TTL = 5_000, 60_000
 

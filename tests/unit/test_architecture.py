@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from workerkit.job import MOVES, Status
+from workerkit.states import MOVES, Status
 
 ROOT = Path(__file__).parents[2]
 DIAGRAM = (

@@ -16,8 +16,9 @@ from workerkit.event import JobEvent
 from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
 from workerkit.host.events import INTERVAL, MOST_WAITING, Events
 from workerkit.host.run import Run
-from workerkit.job import Field, Request, Status
+from workerkit.job import Field, Request
 from workerkit.queue import Record
+from workerkit.states import Status
 
 PATIENCE = 10.0
 

@@ -17,7 +17,8 @@ from workerkit.delivery import Delivery, Receipt, Verdict
 from workerkit.errors import PluginFailed
 from workerkit.hooks import Hooks, hookimpl
 from workerkit.hooks.patience import Patience
-from workerkit.job import Job, Output, Status
+from workerkit.job import Job, Output
+from workerkit.states import Status
 from workerkit.worker_info import WorkerInfo
 
 Build = Callable[..., Hooks]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from workerkit.host.status import body_of, ended_body, joined, lasting, stream_body
-from workerkit.job import Result, Status
+from workerkit.job import Result
 from workerkit.queue import Record, View
+from workerkit.states import Status
 
 RECORD = Record(id="1-u1", endpoint="render", status=Status.IN_PROGRESS, attempt=1, input=b"1")
 

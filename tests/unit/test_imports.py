@@ -40,14 +40,14 @@ VALUES = (
     | parts("errors failures folders job resource secret worker_info")
 )
 HOOKS = {"html", "json", "pluggy", "queue"} | parts(
-    "delivery event files hooks hookspecs redaction secret_forms"
+    "delivery event files hooks hookspecs redaction secret_forms spans spelling"
 )
 HELP = EVERYWHERE | {"bz2", "click", "json", "logging", "lzma", "shutil", "uuid"} | parts("cli errors")
 WORKER = {
     *(FUNCTION | VALUES | HOOKS),
     *("ctypes", "socket"),
     *parts("bridge building deathpipe environment guard handlers hints installed loading payload runner"),
-    *parts("target wire worker"),
+    *parts("masks target wire worker"),
 }
 PLUGINS = {
     *("random", "workerkit.resources", "workerkit.signing", "workerkit_plugins"),

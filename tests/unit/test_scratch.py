@@ -14,10 +14,10 @@ from waiting import until
 from workerkit.errors import WorkerkitError
 from workerkit.folders import RunFolder
 from workerkit.host.scratch import AGAIN, MOST_BYTES, MOST_FILES, Scratch
-from workerkit.job import Status
 from workerkit.opening import identity
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.settings import QueueSettings
+from workerkit.states import Status
 from workerkit.testing.queue_contracts import end, submission
 
 NOBODY = 65534

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from workerkit.delivery import Delivery
-from workerkit.job import Status
 from workerkit.queue import DeliveryFilter, DeliveryState, Tried, outbox
 from workerkit.queue.sqlite import SQLiteStore
+from workerkit.states import Status
 from workerkit.testing.queue_contracts import KEEP, KEEP_DEAD, LEASE, LENGTH, ManualClock, end, submission
 
 Scenario = Callable[[SQLiteStore, ManualClock], Awaitable[None]]

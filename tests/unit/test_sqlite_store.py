@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from workerkit.errors import QueueError, QueueOwned
-from workerkit.job import Status
 from workerkit.queue import Blame, Outcome
 from workerkit.queue.owner import find_owner
 from workerkit.queue.reading import Reader
 from workerkit.queue.sqlite import SQLiteStore
+from workerkit.states import Status
 from workerkit.testing.queue_contracts import ManualClock, end, submission
 
 

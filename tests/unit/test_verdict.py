@@ -8,8 +8,8 @@ import pytest
 
 from workerkit.errors import WorkerkitError
 from workerkit.host.verdict import LONGEST_WAIT, MOST_STARTS, crashed_too_often, may_begin, next_run
-from workerkit.job import Status
 from workerkit.queue import Record
+from workerkit.states import Status
 from workerkit.wire import Descriptor, JobEnd
 
 NOW = 1_000_000

@@ -33,18 +33,11 @@ if TYPE_CHECKING:
     from workerkit.function import WorkerFunction, start, worker_function
     from workerkit.hooks.implementations import hookimpl
     from workerkit.hookspecs import HOOKS_VERSION
-    from workerkit.job import (
-        Field,
-        Job,
-        Output,
-        Policy,
-        Request,
-        Result,
-        Status,
-    )
+    from workerkit.job import Field, Job, Output, Policy, Request, Result
     from workerkit.resource import Resource
     from workerkit.resources import Bucket, InputFiles, StoredObject
     from workerkit.secret import Secret
+    from workerkit.states import Status
     from workerkit.worker_info import WorkerInfo
 
 __version__ = "0.1.0"
@@ -99,14 +92,12 @@ _HOMES = {
     "function": ("WorkerFunction", "start", "worker_function"),
     "hooks.implementations": ("hookimpl",),
     "hookspecs": ("HOOKS_VERSION",),
-    "job": (
-        *("Field", "Job", "Output", "Policy", "Request"),
-        *("Result", "Status"),
-    ),
+    "job": ("Field", "Job", "Output", "Policy", "Request", "Result"),
     "files": ("InputFile", "OutputFile", "content_type_of"),
     "resource": ("Resource",),
     "resources": ("Bucket", "InputFiles", "StoredObject"),
     "secret": ("Secret",),
+    "states": ("Status",),
     "worker_info": ("WorkerInfo",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

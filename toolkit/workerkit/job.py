@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
-from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from workerkit.errors import JobFailed
 from workerkit.folders import RunFolder
 from workerkit.resource import Provided, Resource
 from workerkit.secret import LONGEST, Secret, secrets_of
+from workerkit.states import Status
 
 T = TypeVar("T")
 EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -26,37 +26,6 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 EXEMPT, LONGEST_EXEMPT, MOST_EXEMPT = re.compile(r"https?://[!#-\[\]-~]+"), 8192, 64_000_000
 #: How many secrets a run may hide: all that comes from it is searched for each.
 MOST_HIDDEN = 100
-
-
-class Status(str, Enum):
-    """Where a job is in its life."""
-
-    IN_QUEUE = "IN_QUEUE"
-    IN_PROGRESS = "IN_PROGRESS"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    TIMED_OUT = "TIMED_OUT"
-
-    @property
-    def ended(self) -> bool:
-        """Whether the job is over (a FAILED or TIMED_OUT one may still be retried)."""
-        return self not in (Status.IN_QUEUE, Status.IN_PROGRESS)
-
-
-#: Every move a job may make. `finish`, `claim`, `release` and `retry` make no other.
-MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
-    {
-        Status.IN_QUEUE: frozenset({Status.IN_PROGRESS, Status.CANCELLED, Status.TIMED_OUT}),
-        Status.IN_PROGRESS: frozenset(
-            {Status.IN_QUEUE, Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.TIMED_OUT}
-        ),
-        Status.COMPLETED: frozenset(),
-        Status.FAILED: frozenset({Status.IN_QUEUE}),
-        Status.CANCELLED: frozenset(),
-        Status.TIMED_OUT: frozenset({Status.IN_QUEUE}),
-    }
-)
 
 
 @attrs.frozen

@@ -14,9 +14,10 @@ from workerkit.hooks import Hooks
 from workerkit.host.meter import Meter
 from workerkit.host.status import ended_body
 from workerkit.host.stubborn import stubbornly
-from workerkit.job import EMPTY, Request, Result, Status
+from workerkit.job import EMPTY, Request, Result
 from workerkit.payload import convert_field
 from workerkit.queue import End, Record
+from workerkit.states import Status
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Ends:
     async def _finish(self, record: Record, result: Result, end: End, cause: str = "") -> bool:
         stored = await self._feed.finish(end)
         if stored and self._is_news(end):
-            self._meter.job_ended(record.endpoint, result.status.value, result.execution_time)
+            self._meter.job_ended(record.endpoint, result.status, result.execution_time)
             bad = result.status in (Status.FAILED, Status.TIMED_OUT)
             if bad or self._tell:
                 _say(record, result, cause, logging.WARNING if bad else logging.INFO)
@@ -126,7 +127,7 @@ def _say(record: Record, result: Result, cause: str, level: int) -> None:
         "job %s of %s is %s%s (attempt %d, %s ms, %s)",
         record.id,
         record.endpoint,
-        result.status.value,
+        result.status,
         cause and f": {cause}",
         result.attempt,
         "-" if result.execution_time is None else result.execution_time,

@@ -10,8 +10,8 @@ import attrs
 
 from workerkit.errors import ApiError
 from workerkit.host.printed import Logbook, Printed
-from workerkit.job import Status
 from workerkit.queue import Store, View, Watch
+from workerkit.states import Status
 
 #: Seconds in which lines are gathered before a caller who waits is told.
 GATHER = 0.1

@@ -93,12 +93,12 @@ class Intake:
             id=id,
             endpoint=endpoint,
             input=request.raw_input,
-            fields=self._public(raw, typed),
-            sealed=self._sealed(id, raw, typed),
+            fields=self._public(raw, typed) if typed else None,
+            sealed=self._sealed(id, raw, typed) if typed else EMPTY,
             policy=policy,
             idempotency=None if idempotency_key is None else idempotency(idempotency_key, body),
         )
-        return Admission(submission, self._ignored(values, typed))
+        return Admission(submission, self._ignored(values, typed) if len(values) > 1 else ())
 
     def _policy(self, value: Any, timeout: int | None) -> Policy:
         default = self._defaults.get(timeout)
@@ -144,8 +144,6 @@ class Intake:
             raise ApiError(503, "cannot_seal", f"{', '.join(secret)} cannot be kept: {error}") from error
 
     def _ignored(self, values: Mapping[str, Any], typed: Mapping[str, Any]) -> tuple[str, ...]:
-        if len(values) == 1:
-            return ()
         declared = self._hooks.fields
         keys = tuple(key for key in values if key not in ("input", "policy") and key not in declared)
         members = [

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from workerkit.host.meter import Meter
-from workerkit.job import Status
 from workerkit.queue import Blame
+from workerkit.states import Status
 
 if TYPE_CHECKING:
     from workerkit.host.host import Host

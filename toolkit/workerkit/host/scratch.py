@@ -22,8 +22,8 @@ from pathlib import Path
 
 from workerkit.errors import WorkerkitError
 from workerkit.folders import job_of, own, remove
-from workerkit.job import MOVES
 from workerkit.queue import Store
+from workerkit.states import MOVES
 
 log = logging.getLogger(__name__)
 

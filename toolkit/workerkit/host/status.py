@@ -7,8 +7,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from workerkit.job import Result, Status
+from workerkit.job import Result
 from workerkit.queue import Record, View
+from workerkit.states import Status
 
 
 class StatusObject(msgspec.Struct, omit_defaults=True, rename="camel"):
@@ -32,7 +33,7 @@ def ended_body(record: Record, result: Result) -> bytes:
             delay_time=_or_unset(result.delay_time),
             execution_time=_or_unset(result.execution_time),
             id=record.id,
-            status=result.status.value,
+            status=result.status,
             worker_id=_or_unset(result.worker_id),
             output=UNSET if result.output is None else msgspec.Raw(result.output),
             error=_or_unset(result.error),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 from workerkit.errors import WorkerkitError
-from workerkit.job import Status
 from workerkit.queue import Record
+from workerkit.states import Status
 from workerkit.wire import Descriptor, JobEnd
 
 #: A job whose runs were cut off this often goes back no more, whoever was to blame.

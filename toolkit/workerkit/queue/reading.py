@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from workerkit.errors import QueueError
-from workerkit.job import EMPTY, Status
+from workerkit.job import EMPTY
 from workerkit.queue import (
     Counts,
     DeliveryFilter,
@@ -26,6 +26,7 @@ from workerkit.queue import (
 from workerkit.queue.file import MIGRATIONS, check_version, connect, explain
 from workerkit.queue.rows import Row
 from workerkit.queue.sql import SQLITE, load, parse
+from workerkit.states import Status
 
 T = TypeVar("T")
 #: States of which there are few, with an index of their own.

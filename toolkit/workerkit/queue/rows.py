@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from workerkit.delivery import Delivery, shown
-from workerkit.job import EMPTY, Policy, Status
+from workerkit.job import EMPTY, Policy
 from workerkit.queue import DeliveryFilter, DeliveryLine, DeliveryState, EndLine, JobLine, Record, Tried, View
+from workerkit.states import Status
 
 #: A status is stored as its place in the enumeration; counters stand in the same order.
 STATUSES = tuple(Status)

@@ -6,7 +6,7 @@ CREATE TABLE job (
     seq               {serial},
     id                TEXT NOT NULL UNIQUE,
     endpoint          TEXT NOT NULL,
-    status            SMALLINT NOT NULL,           -- place in job.Status: 0 IN_QUEUE, 1 IN_PROGRESS
+    status            SMALLINT NOT NULL,           -- place in states.Status: 0 IN_QUEUE, 1 IN_PROGRESS
     low_priority      SMALLINT NOT NULL,
     attempt           INTEGER NOT NULL,            -- the fence: only ever grows
     crashes           INTEGER NOT NULL DEFAULT 0,

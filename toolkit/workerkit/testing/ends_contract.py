@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from workerkit.job import Status
 from workerkit.queue import EndLine, Store
+from workerkit.states import Status
 from workerkit.testing.clock import ManualClock
 from workerkit.testing.feed_contract import KEEP, end
 from workerkit.testing.upkeep_contract import UpkeepContract

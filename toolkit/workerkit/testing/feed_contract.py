@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from workerkit.job import Policy, Status
+from workerkit.job import Policy
 from workerkit.queue import Blame, Claim, End, Feed, Submission
+from workerkit.states import Status
 from workerkit.testing.clock import ManualClock
 
 S = TypeVar("S", bound=Feed)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import attrs
 
-from workerkit.job import Status
 from workerkit.queue import Blame, Outcome, Store, Submission
+from workerkit.states import Status
 from workerkit.testing.clock import ManualClock
 from workerkit.testing.feed_contract import LENGTH, FeedContract, end, submission
 
@@ -121,7 +121,7 @@ class JobContract(FeedContract):
         self.play(tmp_path, scenario)
 
     def test_a_watch_wakes_for_every_change_and_has_the_body(self, tmp_path: Path) -> None:
-        """`watch`: claim, chunk, progress, end; not for other jobs."""
+        """`watch`: chunk, progress, end; not for other jobs."""
 
         async def scenario(store: Store, clock: ManualClock) -> None:
             claim = await self.running(store)

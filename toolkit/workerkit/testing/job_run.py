@@ -15,10 +15,11 @@ from workerkit.errors import ApiError, PluginError, PluginFailed, Refused, sugge
 from workerkit.failures import readable
 from workerkit.function import NAME, WorkerFunction, worker_function
 from workerkit.hooks import Hooks, LoadedPlugin
-from workerkit.job import EMPTY, Request, Result, Status
+from workerkit.job import EMPTY, Request, Result
 from workerkit.local import Local, Ran
 from workerkit.payload import encode
 from workerkit.queue import End
+from workerkit.states import Status
 from workerkit.testing.given import loaded, settings_for
 
 #: Keys of a request that are the core's; all others are plugins' fields.

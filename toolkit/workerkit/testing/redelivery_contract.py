@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 from workerkit.delivery import Delivery
-from workerkit.job import Status
 from workerkit.queue import DeliveryFilter, DeliveryState, Store
+from workerkit.states import Status
 from workerkit.testing.clock import ManualClock
 from workerkit.testing.delivery_contract import delivery, full, tried
 from workerkit.testing.feed_contract import KEEP, KEEP_DEAD, end

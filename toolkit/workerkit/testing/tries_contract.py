@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workerkit.job import Status
 from workerkit.queue import DeliveryFilter, DeliveryState, Store
+from workerkit.states import Status
 from workerkit.testing.clock import ManualClock
 from workerkit.testing.delivery_contract import DeliveryContract, delivery, full, tried
 from workerkit.testing.feed_contract import end

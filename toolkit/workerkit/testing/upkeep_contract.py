@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workerkit.job import Policy, Status
+from workerkit.job import Policy
 from workerkit.queue import Blame, End, Outcome, Store
+from workerkit.states import Status
 from workerkit.testing.clock import ManualClock
 from workerkit.testing.feed_contract import KEEP, LEASE, end, submission
 from workerkit.testing.waiting_contract import WaitingContract

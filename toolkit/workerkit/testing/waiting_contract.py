@@ -7,8 +7,9 @@ from pathlib import Path
 
 import attrs
 
-from workerkit.job import Policy, Status
+from workerkit.job import Policy
 from workerkit.queue import Blame, End, Record, Store
+from workerkit.states import Status
 from workerkit.testing.clock import ManualClock
 from workerkit.testing.feed_contract import end, submission
 from workerkit.testing.job_contract import JobContract

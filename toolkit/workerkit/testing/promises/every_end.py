@@ -11,11 +11,12 @@ import msgspec
 
 from workerkit.delivery import Delivery, Receipt, Verdict
 from workerkit.host.ends import Ends, cancelled, timed_out
-from workerkit.job import Result, Status
+from workerkit.job import Result
 from workerkit.local import Local
 from workerkit.opening import store_of
 from workerkit.queue import DeliveryState, Record, Store, Tried
 from workerkit.settings import QueueSettings, Settings
+from workerkit.states import Status
 
 TRACEBACK = {"error_type": "ValueError", "error_message": "too wet", "error_traceback": "Traceback …"}
 DIED = {"error_type": "WorkerDied", "error_message": "the worker was killed while it ran this job"}
