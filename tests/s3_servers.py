@@ -142,6 +142,8 @@ def weed(folder: Path) -> Iterator[S3Service]:
     options = {
         **ports,
         "dir": folder / "data",
+        # Each bucket takes volumes of its own, which are files that grow; else there are as many as fit on the disk.
+        "volume.max": 1_000,
         "ip": "127.0.0.1",
         "ip.bind": "127.0.0.1",
         "master.telemetry": "false",

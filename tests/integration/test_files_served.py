@@ -63,10 +63,10 @@ def test_what_may_pass_is_tried_again_where_the_handler_has_retries_and_what_may
 KEPT_BACK = {
     "/etc/passwd": "which is in none of the folders that it may be in",
     "/proc/self/environ": "which is in none of the folders that it may be in",
-    "jobs.db": "which belongs to a queue",
-    "jobs.db-wal": "which belongs to a queue",
+    "jobs.db": "which may belong to a queue",
+    "jobs.db-wal": "which may belong to a queue",
     "jobs.db.lock": "which belongs to a queue",
-    "jobs.db.key": "which belongs to a queue",
+    "jobs.db.key": "which may be a key",
     "workerkit.toml": "which may be settings, with secrets",
 }
 
