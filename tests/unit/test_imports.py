@@ -37,7 +37,7 @@ FUNCTION = {"attrs"} | parts("errors function signature")
 VALUES = (
     EVERYWHERE
     | {"logging", "msgspec", "uuid"}
-    | parts("errors failures folders job resource secret worker_info")
+    | parts("errors failures folders job resource secret states worker_info")
 )
 HOOKS = {"html", "json", "pluggy", "queue"} | parts(
     "delivery event files hooks hookspecs redaction secret_forms spans spelling"
