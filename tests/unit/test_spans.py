@@ -6,7 +6,7 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workerkit.spans import replaced_in_json
@@ -65,6 +65,7 @@ JSON = st.recursive(
 )
 
 
+@example([None, True], [(9, 1)])
 @given(JSON, st.lists(st.tuples(st.integers(0, 60), st.integers(1, 9)), max_size=5))
 def test_whatever_is_masked_json_stays_json_of_the_same_shape(
     value: object, places: list[tuple[int, int]]

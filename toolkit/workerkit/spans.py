@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 MASK = b"***"
-#: Of JSON, what numbers are of.
+#: Of JSON, what numbers are of, and with what they begin.
 NUMERIC = b"0123456789+-.eE"
+DIGITS = b"-0123456789"
 NUMBER = re.compile(rb"[0-9+.eE-]*")
 
 #: Where something begins and ends in bytes.
@@ -73,6 +74,7 @@ def replaced_in_json(data: bytes, spans: Iterable[Span]) -> tuple[bytes, int, bo
             continue  # the same number
         elif fits := not plain[start:end].strip(NUMERIC):
             start, end, mask = _number_start(plain, start), _number_end(plain, end), b'"%b"' % MASK
+            fits = plain[start : start + 1] in DIGITS  # else it is the end of a `true`
         if not fits:
             left = True
             continue
