@@ -241,7 +241,8 @@ class Job(Mapping[str, Any]):
     def shared_directory(self) -> Path:
         """A folder that the job's runs share, in which `directory` is; removed once the job has ended.
 
-        What a run leaves in it, also one that is killed, the next one finds when the same server runs it.
+        What a run leaves in it, also one that is killed, the next one finds when the same server runs it; of a
+        job that has failed only folders called `NAME.notes` stay, small ones, while it may be retried.
         """
         return self._folder.path.parent
 
