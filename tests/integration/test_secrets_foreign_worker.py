@@ -55,6 +55,8 @@ def told(server: Server, endpoint: str, how: str, **fields: Any) -> dict[str, An
         ("raises", {"status": "FAILED"}),
         ("yields", {"status": "COMPLETED", "output": ["text: ", "***", *[""] * 15, {"***": "***"}]}),
         ("dies", {"status": "FAILED"}),
+        ("by RunPod's SDK: returns", {"status": "COMPLETED", "output": {"told": "***"}}),
+        ("by RunPod's SDK: raises", {"status": "FAILED"}),
     ],
 )
 def test_no_secret_comes_out_of_a_worker_that_masks_nothing(
@@ -82,6 +84,13 @@ def test_no_secret_comes_out_of_a_worker_that_masks_nothing(
             }
         if how == "dies":
             assert "last words ***" in json.loads(end["error"])["error_traceback"]
+        if how == "by RunPod's SDK: raises":
+            error = json.loads(end["error"])
+            assert (error["error_type"], error["error_message"]) == ("<class 'ValueError'>", "***")
+            assert "ValueError: ***" in error["error_traceback"]
+            assert error["runpod_version"]
+    if how == "by RunPod's SDK: returns":  # it logs that at DEBUG
+        assert "Handler output: {'told': '***'}" in server.log()
     assert "printed ***" in server.log()
     assert SECRET not in server.log()
     for file in (tmp_path / ".workerkit").iterdir():
