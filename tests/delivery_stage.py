@@ -69,12 +69,19 @@ class Mute:
     def post_job(self) -> None: ...
 
 
-def play(folder: Path, scenario: Scenario, left: Sequence[Delivery] = ()) -> None:
+def play(
+    folder: Path,
+    scenario: Scenario,
+    left: Sequence[Delivery] = (),
+    on_commit: Callable[[int], None] = lambda operations: None,
+) -> None:
     """Send deliveries while a scenario runs; those that are `left` are there when the host starts."""
 
     async def run() -> None:
         path = folder / "queue.db"
-        store = SQLiteStore(path, lease_ms=LEASE, keep_ms=KEEP, queue_length=LENGTH, holder="host")
+        store = SQLiteStore(
+            path, lease_ms=LEASE, keep_ms=KEEP, queue_length=LENGTH, holder="host", on_commit=on_commit
+        )
         await store.open()
         sender, bridge = Sender(), Bridge()
         plugins = {"sender": sender, "mute": Mute()}
@@ -104,7 +111,7 @@ def to(kind: str, lane: str = "a", *, plugin: str = "sender", maker: str = "") -
 async def ended(store: SQLiteStore, deliveries: Iterable[Delivery]) -> None:
     await store.submit([submission()])
     [claim] = await store.claim("render", 1, "host", 1)
-    assert await store.finish(end(claim, deliveries=list(deliveries)))
+    assert await store.finish([end(claim, deliveries=list(deliveries))]) == [True]
 
 
 async def settled(store: SQLiteStore, count: int, *states: DeliveryState) -> list[tuple[str, int, str]]:

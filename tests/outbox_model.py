@@ -95,7 +95,7 @@ class Outbox:
         return min((s.next_at for s in waiting if s.next_at is not None), default=None)
 
     def settle(self, name: str, tried: Tried, state: DeliveryState, next_at: int | None) -> bool:
-        """See `Store.settle_delivery`."""
+        """See `Store.settle_deliveries`."""
         sent = self.sent.get(name)
         if sent is None or (sent.state, sent.number) != (SENDING, tried.number):
             return False

@@ -168,7 +168,7 @@ class Driver(RuleBasedStateMachine):
             body=f"{id} {status.value} {attempt}".encode(),
             deliveries=deliveries,
         )
-        return self.store.finish(end), lambda: self.model.finish(end)
+        return self.store.finish([end]), lambda: [self.model.finish(end)]
 
     def release(self, place: int, blame: Blame, after: int) -> Call:
         return self.returned(self.run(place), blame, after)

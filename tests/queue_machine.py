@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import attrs
+import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
@@ -33,6 +33,7 @@ from queue_strategies import (
 from workerkit.job import Policy
 from workerkit.queue import DeliveryFilter, DeliveryState, Submission, Tried
 from workerkit.states import Status
+from workerkit.testing.delivery_contract import settle
 
 
 class QueueMachine(Driver):
@@ -58,7 +59,7 @@ class QueueMachine(Driver):
     @rule(endpoint=endpoints, low=lows, sealed=st.booleans(), ttl=ttls, key=keys)
     def submit(self, endpoint: str, low: bool, sealed: bool, ttl: int, key: tuple[str, bytes] | None) -> None:
         asked = self.new(endpoint, sealed=sealed, policy=Policy(ttl=ttl, low_priority=low))
-        self.submitted(attrs.evolve(asked, idempotency=key))
+        self.submitted(msgspec.structs.replace(asked, idempotency=key))
 
     @rule(endpoint=endpoints, lows=st.lists(lows, max_size=3), place=places, key=keys)
     def submit_again(
@@ -67,7 +68,7 @@ class QueueMachine(Driver):
         """One that is there already, alone or with some that are new."""
         job = self.job(place)
         if not lows and job:
-            self.submitted(attrs.evolve(job.asked, idempotency=key))
+            self.submitted(msgspec.structs.replace(job.asked, idempotency=key))
         elif lows and not self.is_waited_for(endpoint):
             new = [self.new(endpoint, policy=Policy(ttl=TTL, low_priority=low)) for low in lows]
             self.submitted(*new, *([job.asked] if job else []))
@@ -239,7 +240,7 @@ class QueueMachine(Driver):
         now = self.clock.time
         at = None if after is None else now + after
         tried = Tried(number=number, at=now - 1, took=1, outcome="retry", answer=f"{name} {number} {now}")
-        settled = self.store.settle_delivery(name, number, state, tried, at)
+        settled = settle(self.store, name, number, state, tried, at)
         return settled, lambda: self.model.outbox.settle(name, tried, state, at)
 
     @precondition(lambda self: self.model.outbox.sent)
@@ -272,7 +273,7 @@ class QueueMachine(Driver):
     def send_many_again(self, chosen: DeliveryFilter, of_job: bool, place: int, limit: int) -> None:
         outbox = self.model.outbox
         if of_job:
-            chosen = attrs.evolve(chosen, job=outbox.sent[self.sent(place)].job)
+            chosen = msgspec.structs.replace(chosen, job=outbox.sent[self.sent(place)].job)
         self.check((self.store.redeliver_many(chosen, limit), lambda: outbox.redeliver_many(chosen, limit)))
 
     # What holds after each of them

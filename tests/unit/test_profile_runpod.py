@@ -38,7 +38,7 @@ def test_it_keeps_results_for_30_minutes_after_run_and_for_1_after_runsync(tmp_p
         await store.open()
         await store.submit([submission(id="async"), submission(id="sync-1")])
         for claim in await store.claim("render", 2, "host", 0):
-            assert await store.finish(end(claim))
+            assert await store.finish([end(claim)]) == [True]
 
         clock.advance(1 * MINUTE - 1)
         assert await left() == ["sync-1", "async"]

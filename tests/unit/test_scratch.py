@@ -129,7 +129,7 @@ def test_only_folders_of_jobs_that_are_over_go(tmp_path: Path) -> None:
             (stopping, Status.CANCELLED),
             (failed, Status.FAILED),
         ):
-            assert await store.finish(end(claim, status))
+            assert await store.finish([end(claim, status)])
         waiting = jobs[3].id
         for job in [*(job.id for job in jobs), "nobodys/job"]:
             (RunFolder(scratch.path, job, 1).path / "file").touch()
@@ -154,7 +154,7 @@ def test_of_a_job_that_may_be_retried_small_notes_stay_and_nothing_else(tmp_path
         await store.submit([submission() for _ in ends])
         ids = []
         for claim, status in zip(await store.claim("render", len(ends), "host", 5), ends, strict=True):
-            await store.finish(end(claim, status))
+            await store.finish([end(claim, status)])
             ids.append(claim.record.id)
             fill(scratch.path, claim.record.id)
         failed, timed_out, *_, large = ids

@@ -11,6 +11,7 @@ from workerkit.delivery import Delivery
 from workerkit.queue import DeliveryFilter, DeliveryState, Tried, outbox
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.states import Status
+from workerkit.testing.delivery_contract import settle
 from workerkit.testing.queue_contracts import KEEP, KEEP_DEAD, LEASE, LENGTH, ManualClock, end, submission
 
 Scenario = Callable[[SQLiteStore, ManualClock], Awaitable[None]]
@@ -42,10 +43,10 @@ async def sent(store: SQLiteStore, state: DeliveryState, body: bytes = b"{}") ->
     await store.submit([submission()])
     [claim] = await store.claim("render", 1, "host", 0)
     asked = Delivery(target="http://a/", plugin="webhook", lane="a", attempts=1)
-    assert await store.finish(end(claim, Status.FAILED, body, deliveries=[asked]))
+    assert await store.finish([end(claim, Status.FAILED, body, deliveries=[asked])]) == [True]
     [one] = await store.claim_deliveries(1, {}, 1)
     tried = Tried(number=1, at=1, took=2, outcome="stop", detail="answered 410", status=410)
-    assert await store.settle_delivery(one.id, 1, state, tried, None)
+    assert await settle(store, one.id, 1, state, tried, None)
     return one.id
 
 
@@ -81,7 +82,7 @@ def test_what_was_sent_meanwhile_is_not_sent_again_with_many(tmp_path: Path) -> 
         assert await store.redeliver(id)
         [again] = await store.claim_deliveries(1, {}, 1)
         tried = Tried(number=2, at=1, took=2, outcome="delivered")
-        assert await store.settle_delivery(again.id, 2, DeliveryState.DELIVERED, tried, None)
+        assert await settle(store, again.id, 2, DeliveryState.DELIVERED, tried, None)
 
         assert await store._write(outbox.redeliver_seen, seen) == 0
 

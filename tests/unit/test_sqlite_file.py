@@ -7,13 +7,8 @@ from pathlib import Path
 import pytest
 
 from workerkit.errors import QueueError
-from workerkit.queue.file import (
-    MIGRATIONS,
-    Location,
-    open_for_writing,
-    prepare_folder,
-    sqlite_path,
-)
+from workerkit.location import Location, sqlite_path
+from workerkit.queue.file import MIGRATIONS, open_for_writing, prepare_folder
 from workerkit.queue.owner import check_filesystem, filesystem_of
 from workerkit.queue.reading import Reader
 

@@ -178,15 +178,15 @@ def test_a_result_of_runsync_may_be_kept_for_a_time_of_its_own(tmp_path: Path) -
         await store.open()
         await store.submit([submission(id="sync-1"), submission(id="2")])
         [sync, plain] = await store.claim("render", 2, "host", 0)
-        assert await store.finish(end(sync, Status.FAILED))
-        assert await store.finish(end(plain))
+        assert await store.finish([end(sync, Status.FAILED)]) == [True]
+        assert await store.finish([end(plain)]) == [True]
         clock.advance(999)
         assert await store.sweep(9) == 0
         assert await store.retry("sync-1")
         clock.advance(1_001)
         assert await store.sweep(9) == 0
         [again] = await store.claim("render", 1, "host", 0)
-        assert await store.finish(end(again, Status.FAILED))
+        assert await store.finish([end(again, Status.FAILED)]) == [True]
         clock.advance(1_000)
         assert await store.sweep(9) == 1
         assert not await store.retry("sync-1")
@@ -247,7 +247,7 @@ def test_no_deleted_secret_stays_in_the_file(tmp_path: Path) -> None:
     async def scenario(store: SQLiteStore) -> None:
         await store.submit([submission(sealed={"s3Config": secret})])
         (claim,) = await store.claim("render", 1, "host", 0)
-        assert await store.finish(end(claim))
+        assert await store.finish([end(claim)]) == [True]
 
     play(tmp_path, scenario)
     assert [p.name for p in tmp_path.glob("q.db*") if secret in p.read_bytes()] == []

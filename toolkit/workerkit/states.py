@@ -27,9 +27,6 @@ class Status(str, Enum):
         return self not in (Status.IN_QUEUE, Status.IN_PROGRESS)
 
 
-#: Each by its name.
-STATUS: Mapping[str, Status] = MappingProxyType({status.value: status for status in Status})
-
 #: Every move a job may make. `finish`, `claim`, `release` and `retry` make no other.
 MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {

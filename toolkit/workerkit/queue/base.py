@@ -74,10 +74,10 @@ class Feed(Protocol):
         """All chunks of a run in order, those still being committed included."""
         ...
 
-    async def finish(self, end: End) -> bool:
-        """End a job. False when the row is no longer as it was seen; then nothing is stored.
+    async def finish(self, ends: Sequence[End]) -> list[bool]:
+        """End jobs. False for each that is no longer as it was seen; then nothing of it is stored.
 
-        A repeated call for an end that is already stored, same attempt and status, answers True.
+        An end that is already stored, same attempt and status, is answered with True when it is repeated.
         """
         ...
 
@@ -219,18 +219,13 @@ class Store(Feed, Protocol):
         """
         ...
 
-    async def settle_delivery(
-        self, id: str, number: int, state: DeliveryState, tried: Tried, next_at: int | None
-    ) -> bool:
-        """Store how try `number` went, and a row of the delivery's log; its detail becomes the delivery's.
-
-        HELD, and the outcomes "postpone" and "expired", give the try back: nothing was sent, so the log
-        has nothing of it. PENDING becomes CANCELLED when the job was retried meanwhile.
-        """
-        ...
-
     async def settle_deliveries(self, several: Sequence[Settled]) -> list[bool]:
-        """The same for several, in one transaction."""
+        """Store how tries went, each with a row of its delivery's log, in one transaction.
+
+        The try's detail becomes the delivery's. HELD, and the outcomes "postpone" and "expired", give the
+        try back: nothing was sent, so the log has nothing of it. PENDING becomes CANCELLED when the job was
+        retried meanwhile. False for a delivery that is not being sent, or of which it is another try.
+        """
         ...
 
     async def next_delivery(self, rooms: Mapping[str, int], others: int) -> int | None:

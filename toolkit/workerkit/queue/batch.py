@@ -17,7 +17,7 @@ class Batch:
     """The connection, the time, and what is to follow when the operations have run."""
 
     __slots__ = (
-        *("counts", "db", "delays", "filled", "handed", "lookers", "now", "promises", "rings", "wakes"),
+        *("committed", "counts", "db", "delays", "filled", "handed", "lookers", "now", "rings", "wakes"),
         "wiped",
     )
 
@@ -34,8 +34,8 @@ class Batch:
         self.handed: list[tuple[Claimer, Claim]] = []
         #: Claimers whose look into the database is part of this batch.
         self.lookers: list[Claimer] = []
-        #: Resolved after the commit, failed with it.
-        self.promises: list[asyncio.Future[None]] = []
+        #: Resolved after the commit, failed with it, when somebody wants to know.
+        self.committed: asyncio.Future[None] | None = None
         #: Watched jobs that changed, with the body when they ended; and whether a delivery came.
         self.wakes: list[tuple[str, bytes | None]] = []
         self.rings = False
@@ -47,7 +47,7 @@ class Batch:
         other = Batch(self.db, now)
         other.counts = {endpoint: [*counts] for endpoint, counts in self.counts.items()}
         other.filled, other.delays = {*self.filled}, {**self.delays}
-        other.handed, other.promises, other.wakes = [*self.handed], [*self.promises], [*self.wakes]
+        other.handed, other.committed, other.wakes = [*self.handed], self.committed, [*self.wakes]
         other.lookers, other.rings, other.wiped = [*self.lookers], self.rings, self.wiped
         return other
 
@@ -59,12 +59,12 @@ class Batch:
         counts[column] += by
 
     def hand(self, claimer: Claimer, record: Record) -> None:
-        """Give a job to a claimer, with a promise about this commit."""
-        promise: asyncio.Future[None] = claimer.future.get_loop().create_future()
-        claim = Claim(record, promise)
+        """Give a job to a claimer, with the promise about this commit."""
+        if self.committed is None:
+            self.committed = claimer.future.get_loop().create_future()
+        claim = Claim(record, self.committed)
         claimer.claims.append(claim)
         self.handed.append((claimer, claim))
-        self.promises.append(promise)
 
     def one(self, statement: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """The only row of a statement, drained, or None."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from workerkit.queue import End, outbox
 from workerkit.queue.batch import Batch
 from workerkit.queue.context import Context
@@ -26,8 +28,12 @@ BELONGINGS = (
 )
 
 
-def finish(batch: Batch, context: Context, end: End) -> bool:
+def finish(batch: Batch, context: Context, ends: Sequence[End]) -> list[bool]:
     """See `Feed.finish`."""
+    return [_finish(batch, context, end) for end in ends]
+
+
+def _finish(batch: Batch, context: Context, end: End) -> bool:
     seen, status = STATUS_CODE[end.seen_status], STATUS_CODE[end.status]
     if not end.status.ended or end.status not in MOVES[end.seen_status]:
         return False

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from workerkit.errors import QueueError
+from workerkit.location import Location
 from workerkit.queue import delays
 from workerkit.queue.batch import Batch, Follow
 from workerkit.queue.claiming import Claiming
 from workerkit.queue.context import Context
-from workerkit.queue.file import Location, explain, open_for_writing, prepare_folder
+from workerkit.queue.file import explain, open_for_writing, prepare_folder
 from workerkit.queue.operation import Lane
 from workerkit.queue.owner import Owner
 from workerkit.queue.reading import Reader

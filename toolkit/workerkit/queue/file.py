@@ -6,11 +6,9 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote
 
-import attrs
-
-from workerkit.errors import QueueError, suggest
+from workerkit.errors import QueueError
+from workerkit.location import Location
 from workerkit.queue.owner import check_filesystem
 from workerkit.queue.sql import SQLITE, load
 
@@ -20,40 +18,7 @@ APPLICATION = 0x776B6974
 MIGRATIONS: tuple[str, ...] = ("schema.sql",)
 #: Pages of the write-ahead log between checkpoints, and kilobytes of page cache.
 CHECKPOINT_PAGES = 4_000
-CACHE_KB = 16_384
-
-
-@attrs.frozen
-class Location:
-    """Where a SQLite queue is."""
-
-    path: Path
-    unsafe_filesystem: bool = False
-
-
-def sqlite_path(url: str) -> Location:
-    """Take `sqlite:///relative.db` or `sqlite:////absolute.db` apart; a sentence for anything else."""
-    scheme, _, rest = url.partition("://")
-    place, _, query = rest.partition("?")
-    host, slash, name = place.partition("/")
-    if scheme != "sqlite":
-        file = "queue.db" if "://" in url else url  # a path alone is what was meant
-        raise QueueError(
-            f"the queue url {url!r} is not one that SQLite serves; write sqlite:///{file}, "
-            "or install the plugin that opens such a queue"
-        )
-    if host or not slash or not name or name.endswith("/"):
-        raise QueueError(
-            f"the queue url {url!r} names no file; write sqlite:///queue.db for a file in the working "
-            "directory (three slashes) or sqlite:////var/lib/queue.db for an absolute path (four)"
-        )
-    options = dict(parse_qsl(query, keep_blank_values=True))
-    for option in options:
-        if option != "unsafe_filesystem":
-            raise QueueError(
-                f"the queue url {url!r} has an unknown option{suggest(option, ['unsafe_filesystem'])}"
-            )
-    return Location(Path(unquote(name)), options.get("unsafe_filesystem", "0") not in ("", "0"))
+CACHE_KB = 8_192
 
 
 def prepare_folder(location: Location) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
-import attrs
+import msgspec
 
 from workerkit.queue.batch import Batch
 
@@ -19,8 +19,7 @@ class Lane(IntEnum):
     HOUSEKEEPING = 1
 
 
-@attrs.define(eq=False)
-class Operation:
+class Operation(msgspec.Struct, eq=False):
     """What `run` does in a batch. `size` is about how many bytes it brings.
 
     The result of an `early` one comes before the commit. Nobody waits for that of a `patient` one alone.
@@ -43,8 +42,7 @@ class Operation:
         reject(self.future, error)
 
 
-@attrs.frozen
-class Open:
+class Open(msgspec.Struct, frozen=True):
     """A batch that waits for more operations. Who got jobs from it has them already."""
 
     batch: Batch

@@ -108,22 +108,21 @@ def _settle(batch: Batch, context: Context, settled: Settled) -> bool:
         elif state is DeliveryState.PENDING:
             due = batch.now if next_at is None else next_at
     values = (id, number, rows.STATE_CODE[state], tried.detail, due, batch.now, not sent)
-    row = batch.one(context.sql["settle_delivery"], values)
-    if row is None:
+    if not batch.db.execute(context.sql["settle_delivery"], values).rowcount:
         return False
-    seq, lane = row
     if sent:
-        _log(batch, context, seq, number, tried)
+        _log(batch, context, id, number, tried)
     if due is not None:
+        ((lane,),) = batch.db.execute(context.sql["lane_of"], (id,)).fetchall()
         _pending(batch, context, lane, due)
     return True
 
 
-def _log(batch: Batch, context: Context, seq: int, number: int, tried: Tried) -> None:
+def _log(batch: Batch, context: Context, id: str, number: int, tried: Tried) -> None:
     what = (tried.outcome, tried.detail, tried.status, tried.address, tried.answer)
-    batch.db.execute(context.sql["add_try"], (seq, number, tried.at, tried.took, *what))
+    batch.db.execute(context.sql["add_try"], (id, number, tried.at, tried.took, *what))
     if number > KEPT_TRIES:
-        batch.db.execute(context.sql["trim_tries"], (seq, number - KEPT_TRIES))
+        batch.db.execute(context.sql["trim_tries"], (id, number - KEPT_TRIES))
 
 
 def redeliver(batch: Batch, context: Context, id: str, state: int | None = None) -> bool:

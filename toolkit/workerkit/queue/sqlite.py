@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-import attrs
+import msgspec
 
 from workerkit.delivery import Delivery
 from workerkit.queue import (
@@ -65,9 +65,9 @@ class SQLiteStore(Engine):
         context = self._context
         return await self._do(lambda batch: running.chunks(batch, context, id, attempt), early=True)
 
-    async def finish(self, end: End) -> bool:
+    async def finish(self, ends: Sequence[End]) -> list[bool]:
         """See `Feed.finish`."""
-        return await self._write(ending.finish, end, size=len(end.body))
+        return await self._write(ending.finish, ends, size=sum([len(end.body) for end in ends]))
 
     async def release(self, id: str, attempt: int, blame: Blame, after: int = 0) -> bool:
         """See `Feed.release`."""
@@ -179,13 +179,6 @@ class SQLiteStore(Engine):
         """See `Store.claim_deliveries`."""
         return await self._write(outbox.claim, limit, dict(rooms), others)
 
-    async def settle_delivery(
-        self, id: str, number: int, state: DeliveryState, tried: Tried, next_at: int | None
-    ) -> bool:
-        """See `Store.settle_delivery`."""
-        [stored] = await self.settle_deliveries([Settled(id, number, state, tried, next_at)])
-        return stored
-
     async def settle_deliveries(self, several: Sequence[Settled]) -> list[bool]:
         """See `Store.settle_deliveries`."""
         return await self._write(outbox.settle, several)
@@ -231,7 +224,9 @@ class SQLiteStore(Engine):
     async def redeliver_many(self, filter: DeliveryFilter, limit: int) -> int:
         """See `Store.redeliver_many`. Looked for aside, and made pending in slices."""
         now = self.now()
-        chosen = attrs.evolve(filter, until=now + 1 if filter.until is None else min(filter.until, now + 1))
+        chosen = msgspec.structs.replace(
+            filter, until=now + 1 if filter.until is None else min(filter.until, now + 1)
+        )
         done = after = 0
         while seen := await self._sendable(chosen, after, limit - done):
             after = seen[-1][0]

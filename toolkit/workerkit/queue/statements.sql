@@ -412,17 +412,20 @@ RETURNING seq, id, job_id, endpoint, job_attempt, plugin, maker, target, headers
 UPDATE delivery
 SET state = :state, detail = :detail, next_at = :next_at, updated_at = {now},
     number = number - CASE WHEN :unsent THEN 1 ELSE 0 END
-WHERE id = :id AND state = 1 AND number = :number
-RETURNING seq, lane;
+WHERE id = :id AND state = 1 AND number = :number;
 
 -- name: add_try
--- takes: delivery, number, at, took, outcome, detail, status, address, answer
+-- takes: id, number, at, took, outcome, detail, status, address, answer
 INSERT INTO tried (delivery, number, at, took, outcome, detail, status, address, answer)
-VALUES (:delivery, :number, :at, :took, :outcome, :detail, :status, :address, :answer);
+SELECT seq, :number, :at, :took, :outcome, :detail, :status, :address, :answer FROM delivery WHERE id = :id;
 
 -- name: trim_tries
--- takes: delivery, number
-DELETE FROM tried WHERE delivery = :delivery AND number <= :number;
+-- takes: id, number
+DELETE FROM tried WHERE delivery = (SELECT seq FROM delivery WHERE id = :id) AND number <= :number;
+
+-- name: lane_of
+-- takes: id
+SELECT lane FROM delivery WHERE id = :id;
 
 -- name: outdated_delivery
 -- takes: id

@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-import attrs
+import msgspec
 
 from workerkit.delivery import Delivery
 from workerkit.job import EMPTY, Policy
@@ -23,16 +23,30 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-@attrs.frozen(kw_only=True)
-class Submission:
+class Value(msgspec.Struct, frozen=True):
+    """What a queue takes or gives; such values are made for every job. `msgspec.structs` has functions for them.
+
+    What it shows of itself leaves out members that are `hidden`: they hold what clients and handlers said.
+    """
+
+    hidden: ClassVar[frozenset[str]] = frozenset()
+
+    def __repr__(self) -> str:
+        shown = [name for name in self.__struct_fields__ if name not in self.hidden]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+
+class Submission(Value, frozen=True, kw_only=True):
     """A checked request on its way into the queue. `sealed` holds the secret fields, encrypted."""
+
+    hidden: ClassVar = frozenset({"input", "fields", "sealed"})
 
     id: str
     endpoint: str
-    input: bytes = attrs.field(repr=False)
-    fields: bytes | None = attrs.field(default=None, repr=False)
-    sealed: Mapping[str, bytes] = attrs.field(default=EMPTY, repr=False)
-    policy: Policy = attrs.field(factory=Policy)
+    input: bytes
+    fields: bytes | None = None
+    sealed: Mapping[str, bytes] = EMPTY
+    policy: Policy = msgspec.field(default_factory=Policy)
     #: The client's `Idempotency-Key` and the digest of its body, when it sent a key.
     idempotency: tuple[str, bytes] | None = None
 
@@ -49,26 +63,26 @@ class Outcome(str, Enum):
     FULL = "full"
 
 
-@attrs.frozen
-class Submitted:
+class Submitted(Value, frozen=True):
     """Answer to one submission: the id under which the job is stored, and what happened."""
 
     id: str
     outcome: Outcome
 
 
-@attrs.frozen(kw_only=True)
-class Record:
+class Record(Value, frozen=True, kw_only=True):
     """A job as the queue holds it, with all that a run or an end of it needs."""
+
+    hidden: ClassVar = frozenset({"input", "fields", "sealed"})
 
     id: str
     endpoint: str
     status: Status
     attempt: int
-    input: bytes = attrs.field(repr=False)
-    fields: bytes | None = attrs.field(default=None, repr=False)
-    sealed: Mapping[str, bytes] = attrs.field(default=EMPTY, repr=False)
-    policy: Policy = attrs.field(factory=Policy)
+    input: bytes
+    fields: bytes | None = None
+    sealed: Mapping[str, bytes] = EMPTY
+    policy: Policy = msgspec.field(default_factory=Policy)
     submitted_at: int = 0
     started_at: int | None = None
     #: The end of its ttl; once it has ended, of its retention.
@@ -85,12 +99,12 @@ class Record:
         return self.crashes + self.failures + self.returns
 
 
-@attrs.frozen
-class Claim:
+class Claim(Value, frozen=True):
     """A job handed to a host. It may be handed over while the claim is still being committed.
 
     `committed` resolves when the claim is durable, and fails when it could not be stored; then
-    the run must be stopped, and what it reports will be refused by the fence.
+    the run must be stopped, and what it reports will be refused by the fence. Claims of one
+    transaction share it: whoever awaits it and may be cancelled shields it.
     """
 
     record: Record
@@ -110,37 +124,40 @@ class Blame(str, Enum):
     FAILURE = "failure"
 
 
-@attrs.frozen(kw_only=True)
-class End:
+class End(Value, frozen=True, kw_only=True):
     """The end of a job: applied only to the row as it was seen, in one transaction.
 
     `body` is the status object, frozen; `/status` and deliveries without a body of their own carry
     these bytes. The secret fields are wiped when `status` cannot be retried.
     """
 
+    hidden: ClassVar = frozenset({"body"})
+
     id: str
     seen_status: Status
     seen_attempt: int
     status: Status
-    body: bytes = attrs.field(repr=False)
+    body: bytes
     deliveries: Sequence[Delivery] = ()
 
 
-@attrs.frozen
-class EndLine:
+class EndLine(Value, frozen=True):
     """The end of a job in the list of an endpoint's ends. `seq` is its place and only grows."""
+
+    hidden: ClassVar = frozenset({"body"})
 
     seq: int
     id: str
     attempt: int
     status: Status
     finished_at: int
-    body: bytes = attrs.field(repr=False)
+    body: bytes
 
 
-@attrs.frozen
-class View:
+class View(Value, frozen=True):
     """What `/status` needs. `body` is set once the job has ended."""
+
+    hidden: ClassVar = frozenset({"progress", "body"})
 
     id: str
     endpoint: str
@@ -148,12 +165,11 @@ class View:
     attempt: int
     submitted_at: int
     started_at: int | None = None
-    progress: bytes | None = attrs.field(default=None, repr=False)
-    body: bytes | None = attrs.field(default=None, repr=False)
+    progress: bytes | None = None
+    body: bytes | None = None
 
 
-@attrs.frozen
-class Counts:
+class Counts(Value, frozen=True):
     """Jobs of an endpoint: two levels of now, five totals since the queue was made."""
 
     in_queue: int = 0
@@ -165,8 +181,7 @@ class Counts:
     retried: int = 0
 
 
-@attrs.frozen
-class JobLine:
+class JobLine(Value, frozen=True):
     """A job in an operator's list."""
 
     seq: int
@@ -190,8 +205,7 @@ class DeliveryState(str, Enum):
     CANCELLED = "cancelled"
 
 
-@attrs.frozen(kw_only=True)
-class DeliveryLine:
+class DeliveryLine(Value, frozen=True, kw_only=True):
     """A delivery in an operator's list. `number` of `attempts` tries were made; a URL's query is masked."""
 
     seq: int
@@ -209,12 +223,13 @@ class DeliveryLine:
     detail: str = ""
 
 
-@attrs.frozen(kw_only=True)
-class Tried:
+class Tried(Value, frozen=True, kw_only=True):
     """One try of a delivery, in its log: when it began, how long it took, and what came of it.
 
     `outcome` is "delivered", "retry", "stop", or "lost" when the host ended while it was being sent.
     """
+
+    hidden: ClassVar = frozenset({"answer"})
 
     number: int
     at: int
@@ -223,11 +238,11 @@ class Tried:
     detail: str = ""
     status: int | None = None
     address: str = ""
-    answer: str = attrs.field(default="", repr=False)
+    answer: str = ""
 
 
 class Settled(NamedTuple):
-    """What `Store.settle_delivery` takes."""
+    """How try `number` of a delivery went, what state that leaves, and when it is due if that is PENDING."""
 
     id: str
     number: int
@@ -236,8 +251,7 @@ class Settled(NamedTuple):
     next_at: int | None
 
 
-@attrs.frozen(kw_only=True)
-class DeliveryFilter:
+class DeliveryFilter(Value, frozen=True, kw_only=True):
     """Which deliveries are meant: those that fit all that is given."""
 
     state: DeliveryState | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 
-import attrs
+import msgspec
 
 from workerkit.queue import Claim
 
@@ -87,8 +87,7 @@ class Watches:
         self.wake([(id, None) for id in self._by_id])
 
 
-@attrs.define(eq=False)
-class Claimer:
+class Claimer(msgspec.Struct, eq=False):
     """A call of `claim` that has not been answered."""
 
     endpoint: str
@@ -97,7 +96,7 @@ class Claimer:
     future: asyncio.Future[list[Claim]]
     #: Whether it waits when there is nothing.
     stays: bool
-    claims: list[Claim] = attrs.Factory(list)
+    claims: list[Claim] = msgspec.field(default_factory=list)
 
     @property
     def wants(self) -> bool:

@@ -209,9 +209,8 @@ class Writer:
             self._loop.call_soon(settle, None)
 
     def _settle(self, batch: Batch, ran: list[Operation]) -> None:
-        for promise in batch.promises:
-            if not promise.done():
-                promise.set_result(None)
+        if batch.committed is not None and not batch.committed.done():
+            batch.committed.set_result(None)
         for operation in ran:
             operation.resolve()
         self._follow.committed(batch)
@@ -257,8 +256,8 @@ class Writer:
         """The database is at fault (full, unreadable): every operation of the batch fails."""
         self._roll_back(batch)
         sentence = self._explain(error)
-        for promise in batch.promises:
-            reject(promise, sentence)
+        if batch.committed is not None:
+            reject(batch.committed, sentence)
         for operation in operations:
             operation.reject(sentence)
         self._go_on()

@@ -20,6 +20,14 @@ def delivery(lane: str = "a", **changes: object) -> Delivery:
     return Delivery(**{**values, **changes})  # type: ignore[arg-type]
 
 
+async def settle(
+    store: Store, id: str, number: int, state: DeliveryState, tried: Tried, next_at: int | None
+) -> bool:
+    """`settle_deliveries` for one."""
+    [stored] = await store.settle_deliveries([Settled(id, number, state, tried, next_at)])
+    return stored
+
+
 def tried(number: int, detail: str = "", outcome: str = "retry", **changes: Any) -> Tried:
     """A row of a delivery's log."""
     return Tried(**{"number": number, "at": 1, "took": 2, "outcome": outcome, "detail": detail, **changes})
@@ -41,7 +49,7 @@ class DeliveryContract(EndsContract):
     async def ended(self, store: Store, *deliveries: Delivery, status: Status = Status.COMPLETED) -> str:
         """A job that ended with these deliveries; its id."""
         claim = await self.running(store)
-        assert await store.finish(end(claim, status, deliveries=deliveries))
+        assert await store.finish([end(claim, status, deliveries=deliveries)]) == [True]
         return claim.record.id
 
     async def state(self, store: Store, id: str) -> tuple[DeliveryState, int, int]:
@@ -72,8 +80,8 @@ class DeliveryContract(EndsContract):
 
         async def scenario(store: Store, clock: ManualClock) -> None:
             claim = await self.running(store)
-            await store.finish(end(claim))
-            assert not await store.finish(end(claim, Status.FAILED, deliveries=[delivery()]))
+            await store.finish([end(claim)])
+            assert await store.finish([end(claim, Status.FAILED, deliveries=[delivery()])]) == [False]
             assert await store.deliveries(DeliveryFilter(), after=None, limit=9) == []
 
         self.play(tmp_path, scenario)
@@ -123,7 +131,7 @@ class DeliveryContract(EndsContract):
             (one,) = await store.claim_deliveries(1, full("a", "c"), 9)
             assert one.lane == "b"
             due = clock.time + 10_000
-            assert await store.settle_delivery(one.id, 1, DeliveryState.PENDING, tried(1, "503"), due)
+            assert await settle(store, one.id, 1, DeliveryState.PENDING, tried(1, "503"), due)
             assert sorted(d.lane for d in await store.claim_deliveries(9, {}, 9)) == ["a", "c"]
             assert await store.next_delivery({}, 9) == due
             assert await store.next_delivery(full("b"), 9) is None
@@ -155,8 +163,8 @@ class DeliveryContract(EndsContract):
         async def scenario(store: Store, clock: ManualClock) -> None:
             id = await self.ended(store, delivery("a"), delivery("b"), status=Status.FAILED)
             first, second = sorted(await store.claim_deliveries(9, {}, 9), key=lambda d: d.lane)
-            await store.settle_delivery(second.id, 1, DeliveryState.PENDING, tried(1, "503"), clock.time + 9)
-            await store.settle_delivery(first.id, 1, DeliveryState.DEAD, tried(1, "500"), None)
+            await settle(store, second.id, 1, DeliveryState.PENDING, tried(1, "503"), clock.time + 9)
+            await settle(store, first.id, 1, DeliveryState.DEAD, tried(1, "500"), None)
             assert await store.next_delivery({}, 9) == clock.time + 9
             assert await store.redeliver(first.id)
             assert await store.next_delivery({}, 9) == clock.time
@@ -166,16 +174,14 @@ class DeliveryContract(EndsContract):
         self.play(tmp_path, scenario)
 
     def test_a_try_is_settled_once_and_by_its_number(self, tmp_path: Path) -> None:
-        """`settle_delivery` refuses another number and a second answer; HELD gives the try back."""
+        """`settle_deliveries` refuses another number and a second answer; HELD gives the try back."""
 
         async def scenario(store: Store, clock: ManualClock) -> None:
             id = await self.ended(store, delivery())
             (one,) = await store.claim_deliveries(9, {}, 9)
-            assert not await store.settle_delivery(one.id, 2, DeliveryState.DELIVERED, tried(2, ""), None)
-            assert await store.settle_delivery(
-                one.id, 1, DeliveryState.HELD, tried(1, "plugin is gone"), None
-            )
-            assert not await store.settle_delivery(one.id, 1, DeliveryState.DELIVERED, tried(1, ""), None)
+            assert not await settle(store, one.id, 2, DeliveryState.DELIVERED, tried(2, ""), None)
+            assert await settle(store, one.id, 1, DeliveryState.HELD, tried(1, "plugin is gone"), None)
+            assert not await settle(store, one.id, 1, DeliveryState.DELIVERED, tried(1, ""), None)
             assert await self.state(store, one.id) == (DeliveryState.HELD, 0, 2)
             (line,) = await store.deliveries(held_of(id), after=None, limit=9)
             assert (line.detail, line.job) == ("plugin is gone", id)
@@ -220,7 +226,7 @@ class DeliveryContract(EndsContract):
         async def scenario(store: Store, clock: ManualClock) -> None:
             await self.ended(store, delivery("last", attempts=1), delivery("more"), delivery("held"))
             tries = {d.lane: d for d in await store.claim_deliveries(9, {}, 9)}
-            await store.settle_delivery(tries["held"].id, 1, DeliveryState.HELD, tried(1, "gone"), None)
+            await settle(store, tries["held"].id, 1, DeliveryState.HELD, tried(1, "gone"), None)
             await store.recover("host")
             states = {lane: (await self.state(store, d.id))[:2] for lane, d in tries.items()}
             assert states["last"] == (DeliveryState.DEAD, 1)
@@ -240,10 +246,8 @@ class DeliveryContract(EndsContract):
             asked = [delivery(lane, plugin="audit") for lane in "abc"]
             id = await self.ended(store, *asked, delivery("c"))
             tries = {d.lane: d for d in await store.claim_deliveries(2, full("c"), 9)}
-            await store.settle_delivery(tries["a"].id, 1, DeliveryState.DELIVERED, tried(1, "200"), None)
-            await store.settle_delivery(
-                tries["b"].id, 1, DeliveryState.PENDING, tried(1, "503"), clock.time + 9
-            )
+            await settle(store, tries["a"].id, 1, DeliveryState.DELIVERED, tried(1, "200"), None)
+            await settle(store, tries["b"].id, 1, DeliveryState.PENDING, tried(1, "503"), clock.time + 9)
 
             assert await store.hold_deliveries(why) == {"audit is gone": 2}
 

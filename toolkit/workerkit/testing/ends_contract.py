@@ -20,7 +20,7 @@ class EndsContract(UpkeepContract):
     ) -> str:
         """A job that has ended; its id."""
         claim = await self.running(store, endpoint=endpoint)
-        assert await store.finish(end(claim, status, body))
+        assert await store.finish([end(claim, status, body)]) == [True]
         return claim.record.id
 
     async def places(self, store: Store, after: int = 0, endpoint: str = "render") -> dict[str, int]:
@@ -34,10 +34,10 @@ class EndsContract(UpkeepContract):
             first, second = await self.running(store), await self.running(store)
             assert await store.ends("render", 0, 9, 999, 0) == []
             await self.over(store, endpoint="caption")
-            await store.finish(end(second, Status.FAILED, b"2"))
+            await store.finish([end(second, Status.FAILED, b"2")])
             clock.advance(5)
-            await store.finish(end(first, Status.CANCELLED, b"1"))
-            assert not await store.finish(end(first, Status.FAILED, b"no"))
+            await store.finish([end(first, Status.CANCELLED, b"1")])
+            assert await store.finish([end(first, Status.FAILED, b"no")]) == [False]
             lines = await store.ends("render", 0, 9, 999, 0)
             assert lines == [
                 EndLine(lines[0].seq, second.record.id, 1, Status.FAILED, clock.time - 5, b"2"),
@@ -93,7 +93,7 @@ class EndsContract(UpkeepContract):
             assert list(await self.places(store)) == [other]
             (again,) = await store.claim("render", 1, "host", 5)
             last = (await self.places(store))[other]
-            await store.finish(end(again, body=b"again"))
+            await store.finish([end(again, body=b"again")])
             (line,) = await store.ends("render", last, 9, 999, 0)
             assert (line.id, line.attempt, line.status) == (id, again.record.attempt, Status.COMPLETED)
             assert list(await self.places(store)) == [other, id]

@@ -164,7 +164,7 @@ class FeedContract:
                 assert [c.record.id for c in claims] == [asked.id]
                 assert (claims[0].record.returns, claims[0].record.crashes) == (0, 0)
                 await claims[0].committed
-                assert await feed.finish(end(claims[0]))
+                assert await feed.finish([end(claims[0])]) == [True]
 
         self.play(tmp_path, scenario)
 
@@ -211,7 +211,7 @@ class FeedContract:
         async def scenario(feed: Feed, clock: ManualClock) -> None:
             claim = await self.running(feed)
             assert await feed.keep_log(claim.record.id, 1, b"a")
-            assert await feed.finish(end(claim))
+            assert await feed.finish([end(claim)]) == [True]
             assert await feed.keep_log(claim.record.id, 1, b"ab")
             assert not await feed.keep_log("nobody", 1, b"a")
 
@@ -228,9 +228,9 @@ class FeedContract:
             assert not await feed.chunk(id, 1, 0, b"1")
             assert not await feed.progress(id, 1, b"1")
             assert not await feed.release(id, 1, Blame.CRASH)
-            assert not await feed.finish(end(old))
+            assert await feed.finish([end(old)]) == [False]
             assert await feed.heartbeat([(id, 1), (id, 2)]) == [(id, 1)]
-            assert await feed.finish(end(new))
+            assert await feed.finish([end(new)]) == [True]
 
         self.play(tmp_path, scenario)
 
@@ -240,9 +240,9 @@ class FeedContract:
         async def scenario(feed: Feed, clock: ManualClock) -> None:
             claim = await self.running(feed)
             id = claim.record.id
-            assert await feed.finish(end(claim))
-            assert await feed.finish(end(claim))
-            assert not await feed.finish(end(claim, Status.FAILED))
+            assert await feed.finish([end(claim)]) == [True]
+            assert await feed.finish([end(claim)]) == [True]
+            assert await feed.finish([end(claim, Status.FAILED)]) == [False]
             assert not await feed.release(id, 1, Blame.NONE)
             assert not await feed.chunk(id, 1, 0, b"1")
             assert await feed.heartbeat([(id, 1)]) == [(id, 1)]
@@ -255,7 +255,20 @@ class FeedContract:
         async def scenario(feed: Feed, clock: ManualClock) -> None:
             claim = await self.running(feed)
             ends = end(claim), end(claim, Status.CANCELLED)
-            assert await asyncio.gather(*(feed.finish(e) for e in ends)) == [True, False]
+            assert await asyncio.gather(*(feed.finish([e]) for e in ends)) == [[True], [False]]
+
+        self.play(tmp_path, scenario)
+
+    def test_ends_in_one_call_are_judged_one_by_one(self, tmp_path: Path) -> None:
+        """`finish` of several: answers in their order, and what is refused keeps nothing of the others back."""
+
+        async def scenario(feed: Feed, clock: ManualClock) -> None:
+            first, second = await self.running(feed), await self.running(feed)
+            failed, twice = end(second, Status.FAILED), end(first, Status.CANCELLED)
+            ends = end(first), end(first, id="nobody"), failed, end(first), twice
+            assert await feed.finish(ends) == [True, False, True, True, False]
+            assert await feed.finish([]) == []
+            assert len(await feed.heartbeat([(claim.record.id, 1) for claim in (first, second)])) == 2
 
         self.play(tmp_path, scenario)
 
@@ -264,10 +277,10 @@ class FeedContract:
 
         async def scenario(feed: Feed, clock: ManualClock) -> None:
             claim = await self.running(feed)
-            assert not await feed.finish(end(claim, Status.IN_QUEUE))
-            assert not await feed.finish(end(claim, seen_status=Status.IN_QUEUE))
-            assert not await feed.finish(end(claim, seen_status=Status.FAILED))
-            assert await feed.finish(end(claim))
+            assert await feed.finish([end(claim, Status.IN_QUEUE)]) == [False]
+            assert await feed.finish([end(claim, seen_status=Status.IN_QUEUE)]) == [False]
+            assert await feed.finish([end(claim, seen_status=Status.FAILED)]) == [False]
+            assert await feed.finish([end(claim)]) == [True]
 
         self.play(tmp_path, scenario)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import attrs
+import msgspec
 
 from workerkit.queue import Blame, Outcome, Store, Submission
 from workerkit.states import Status
@@ -111,7 +111,7 @@ class JobContract(FeedContract):
             assert view is not None
             assert (view.status, view.started_at, view.progress) == (Status.IN_PROGRESS, clock.time, b"50")
             body = b'{"output":"\xc3\xa9\\u0000"}'
-            await store.finish(end(claim, body=body))
+            await store.finish([end(claim, body=body)])
             view = await store.view(asked.id)
             assert view is not None
             assert (view.status, view.progress, view.body) == (Status.COMPLETED, None, body)
@@ -134,7 +134,7 @@ class JobContract(FeedContract):
                 assert await watch.changed(5)
                 assert watch.body is None
                 waiting = asyncio.create_task(watch.changed(30))
-                await store.finish(end(claim, body=b"{}"))
+                await store.finish([end(claim, body=b"{}")])
                 assert await waiting
                 assert watch.body == b"{}"
                 assert not await other.changed(0)
@@ -153,7 +153,7 @@ class JobContract(FeedContract):
             await store.release(id, 1, Blame.NONE)
             (claim,) = await store.claim("render", 1, "host", 5)
             await store.chunk(id, 2, 0, b"anew")
-            await store.finish(end(claim))
+            await store.finish([end(claim)])
             assert await store.take_chunks(id, 5, 99) == [b"anew"]
             assert await store.take_chunks(id, 5, 99) == []
 
@@ -179,7 +179,7 @@ class JobContract(FeedContract):
             claim = await self.running(store, sealed={"s3Config": b"x"})
             id = claim.record.id
             assert not await store.retry(id)
-            await store.finish(end(claim, Status.FAILED))
+            await store.finish([end(claim, Status.FAILED)])
             clock.advance(1_000)
             assert await store.retry(id)
             view, record = await store.view(id), await store.record(id)
@@ -190,7 +190,7 @@ class JobContract(FeedContract):
             assert dict(record.sealed) == {"s3Config": b"x"}
             (again,) = await store.claim("render", 1, "host", 5)
             assert again.record.attempt == 3
-            await store.finish(end(again))
+            await store.finish([end(again)])
             assert not await store.retry(id)
             assert (await store.counts("render")).retried == 1
 
@@ -203,7 +203,7 @@ class JobContract(FeedContract):
             left = {}
             for status in (Status.COMPLETED, Status.CANCELLED, Status.FAILED):
                 claim = await self.running(store, sealed={"s3Config": b"x"})
-                await store.finish(end(claim, status))
+                await store.finish([end(claim, status)])
                 record = await store.record(claim.record.id)
                 assert record is not None
                 left[status] = len(record.sealed)
@@ -221,10 +221,10 @@ class JobContract(FeedContract):
             for claim, status in zip(
                 claims, (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.TIMED_OUT), strict=False
             ):
-                await store.finish(end(claim, status))
+                await store.finish([end(claim, status)])
             await store.release(claims[4].record.id, 1, Blame.NONE)
-            assert attrs.astuple(await store.counts("render")) == (2, 1, 1, 1, 1, 1, 0)
-            assert attrs.astuple(await store.counts("caption")) == (0,) * 7
+            assert msgspec.structs.astuple(await store.counts("render")) == (2, 1, 1, 1, 1, 1, 0)
+            assert msgspec.structs.astuple(await store.counts("caption")) == (0,) * 7
 
         self.play(tmp_path, scenario)
 

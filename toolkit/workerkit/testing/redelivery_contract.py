@@ -9,7 +9,7 @@ from workerkit.delivery import Delivery
 from workerkit.queue import DeliveryFilter, DeliveryState, Store
 from workerkit.states import Status
 from workerkit.testing.clock import ManualClock
-from workerkit.testing.delivery_contract import delivery, full, tried
+from workerkit.testing.delivery_contract import delivery, full, settle, tried
 from workerkit.testing.feed_contract import KEEP, KEEP_DEAD, end
 from workerkit.testing.tries_contract import TriesContract
 
@@ -23,7 +23,7 @@ class RedeliveryContract(TriesContract):
         """A delivery of a new job, after one try."""
         await self.ended(store, asked)
         (one,) = await store.claim_deliveries(1, {asked.lane: 1}, 0)
-        assert await store.settle_delivery(one.id, one.number, state, tried(one.number, "500"), None)
+        assert await settle(store, one.id, one.number, state, tried(one.number, "500"), None)
         return one
 
     def test_redeliver_gives_one_more_try(self, tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ class RedeliveryContract(TriesContract):
             await self.ended(store, delivery(attempts=1))
             (one,) = await store.claim_deliveries(9, {}, 9)
             assert not await store.redeliver(one.id)
-            await store.settle_delivery(one.id, 1, DEAD, tried(1, "500"), None)
+            await settle(store, one.id, 1, DEAD, tried(1, "500"), None)
             assert await store.redeliver(one.id)
             assert await self.state(store, one.id) == (PENDING, 1, 2)
             assert not await store.redeliver(one.id)
@@ -80,12 +80,12 @@ class RedeliveryContract(TriesContract):
             async def send(state: DeliveryState) -> None:
                 while await store.delivery_due(30):
                     for one in await store.claim_deliveries(999, {}, 999):
-                        await store.settle_delivery(one.id, one.number, state, tried(one.number), None)
+                        await settle(store, one.id, one.number, state, tried(one.number), None)
 
             for state in (DEAD, DELIVERED):
                 await self.ended(store, *[delivery(state.value, attempts=1) for _ in range(120)])
                 for one in await store.claim_deliveries(999, {state.value: 999}, 0):
-                    await store.settle_delivery(one.id, one.number, state, tried(one.number), None)
+                    await settle(store, one.id, one.number, state, tried(one.number), None)
                 sending = asyncio.create_task(send(state))
                 chosen = DeliveryFilter(state=state, lane=state.value)
                 assert await store.redeliver_many(chosen, 10**9) == 120
@@ -101,7 +101,7 @@ class RedeliveryContract(TriesContract):
             start = clock.time
             many = await self.ended(store, *[delivery("many", attempts=1) for _ in range(300)])
             for one in await store.claim_deliveries(300, {}, 300):
-                await store.settle_delivery(one.id, 1, DEAD, tried(1), None)
+                await settle(store, one.id, 1, DEAD, tried(1), None)
             await self.tried_once(store, delivery("arrived"), DELIVERED)
             clock.advance(10)
             last = await self.tried_once(store, delivery("last", plugin="audit"))
@@ -133,7 +133,7 @@ class RedeliveryContract(TriesContract):
             assert await store.retry(id)
             pending = f"msg_{id}_1_2"
             assert (await self.state(store, pending))[0] is DeliveryState.CANCELLED
-            await store.settle_delivery(sending.id, 1, PENDING, tried(1, "503"), clock.time)
+            await settle(store, sending.id, 1, PENDING, tried(1, "503"), clock.time)
             assert (await self.state(store, sending.id))[0] is DeliveryState.CANCELLED
             assert await store.redeliver(pending)
             (again,) = await store.claim_deliveries(9, {}, 9)
@@ -150,7 +150,7 @@ class RedeliveryContract(TriesContract):
             assert await store.sweep(9) == 0
             (one,) = await store.claim_deliveries(9, {}, 9)
             assert await store.sweep(9) == 0
-            await store.settle_delivery(one.id, 1, DELIVERED, tried(1, "200"), None)
+            await settle(store, one.id, 1, DELIVERED, tried(1, "200"), None)
             assert await store.sweep(9) == 1
             assert await store.delivery(one.id) is None
 
@@ -161,7 +161,7 @@ class RedeliveryContract(TriesContract):
 
         async def scenario(store: Store, clock: ManualClock) -> None:
             claim = await self.running(store, sealed={"s3Config": b"x"})
-            await store.finish(end(claim, Status.FAILED, deliveries=[delivery()]))
+            await store.finish([end(claim, Status.FAILED, deliveries=[delivery()])])
             clock.advance(KEEP - 1)
             assert await store.sweep(9) == 0
             kept = await store.record(claim.record.id)
@@ -212,11 +212,11 @@ class RedeliveryContract(TriesContract):
         async def scenario(store: Store, clock: ManualClock) -> None:
             await self.ended(store, delivery("a", attempts=1), delivery("b"))
             (dead,) = await store.claim_deliveries(9, full("b"), 9)
-            await store.settle_delivery(dead.id, 1, DEAD, tried(1), None)
+            await settle(store, dead.id, 1, DEAD, tried(1), None)
             clock.advance(KEEP_DEAD)
             assert await store.sweep(9) == 0
             (last,) = await store.claim_deliveries(9, {}, 9)
-            await store.settle_delivery(last.id, 1, DEAD, tried(1), None)
+            await settle(store, last.id, 1, DEAD, tried(1), None)
             assert await store.sweep(9) == 1
             assert await store.delivery(dead.id) is None
             assert await store.delivery(last.id) is not None
@@ -239,8 +239,8 @@ class RedeliveryContract(TriesContract):
                 (dead[0].job, b'{"output":1}', 2),
                 (dead[1].job, b"own", 2),
             ]
-            await store.settle_delivery(dead[0].id, 2, DELIVERED, tried(2), None)
-            await store.settle_delivery(dead[1].id, 2, PENDING, tried(2), None)
+            await settle(store, dead[0].id, 2, DELIVERED, tried(2), None)
+            await settle(store, dead[1].id, 2, PENDING, tried(2), None)
             await store.recover("host")
             clock.advance(KEEP_DEAD - 1)
             assert await store.sweep(9) == 0

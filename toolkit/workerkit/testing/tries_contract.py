@@ -7,7 +7,7 @@ from pathlib import Path
 from workerkit.queue import DeliveryFilter, DeliveryState, Store
 from workerkit.states import Status
 from workerkit.testing.clock import ManualClock
-from workerkit.testing.delivery_contract import DeliveryContract, delivery, full, tried
+from workerkit.testing.delivery_contract import DeliveryContract, delivery, full, settle, tried
 from workerkit.testing.feed_contract import end
 
 PENDING, DEAD, DELIVERED = DeliveryState.PENDING, DeliveryState.DEAD, DeliveryState.DELIVERED
@@ -31,12 +31,12 @@ class TriesContract(DeliveryContract):
                 tried(2, "answered 200", "delivered", at=9, took=1, status=200),
             ]
             (one,) = await store.claim_deliveries(9, {}, 9)
-            assert await store.settle_delivery(one.id, 1, DeliveryState.HELD, tried(1, "no key"), None)
+            assert await settle(store, one.id, 1, DeliveryState.HELD, tried(1, "no key"), None)
             assert await store.redeliver(one.id)
             for number, (state, row) in enumerate(zip((PENDING, DELIVERED), rows, strict=True), start=1):
                 (again,) = await store.claim_deliveries(9, {}, 9)
-                assert await store.settle_delivery(one.id, number, state, row, clock.time)
-                assert not await store.settle_delivery(one.id, number, state, row, clock.time)
+                assert await settle(store, one.id, number, state, row, clock.time)
+                assert not await settle(store, one.id, number, state, row, clock.time)
                 assert again.number == number
             found = await store.delivery(one.id)
             assert found is not None
@@ -55,10 +55,10 @@ class TriesContract(DeliveryContract):
         async def scenario(store: Store, clock: ManualClock) -> None:
             await self.ended(store, delivery("b", attempts=9), delivery(attempts=200))
             (other,) = await store.claim_deliveries(9, full("a"), 9)
-            await store.settle_delivery(other.id, 1, DELIVERED, tried(1), None)
+            await settle(store, other.id, 1, DELIVERED, tried(1), None)
             for number in range(1, 104):
                 (one,) = await store.claim_deliveries(9, {}, 9)
-                assert await store.settle_delivery(one.id, number, PENDING, tried(number), None)
+                assert await settle(store, one.id, number, PENDING, tried(number), None)
             numbers = {}
             for id in (one.id, other.id):
                 found = await store.delivery(id)
@@ -77,7 +77,7 @@ class TriesContract(DeliveryContract):
             await self.ended(store, *asked)
             began = clock.time
             tries = {d.lane: d for d in await store.claim_deliveries(9, full("d"), 9)}
-            await store.settle_delivery(tries["c"].id, 1, DeliveryState.HELD, tried(1, "no key"), None)
+            await settle(store, tries["c"].id, 1, DeliveryState.HELD, tried(1, "no key"), None)
             clock.advance(5)
             await store.recover("host")
             logs = {}
@@ -99,9 +99,9 @@ class TriesContract(DeliveryContract):
             first = await self.ended(store, *asked)
             clock.advance(10)
             claim = await self.running(store, endpoint="caption")
-            await store.finish(end(claim, deliveries=[delivery("x", target="3", plugin="audit")]))
+            await store.finish([end(claim, deliveries=[delivery("x", target="3", plugin="audit")])])
             (one,) = await store.claim_deliveries(1, {"x": 1}, 0)
-            await store.settle_delivery(one.id, 1, DEAD, tried(1), None)
+            await settle(store, one.id, 1, DEAD, tried(1), None)
 
             everything = await store.deliveries(DeliveryFilter(), after=None, limit=9)
             assert [line.target for line in everything] == ["3", "2", "1"]
@@ -134,7 +134,7 @@ class TriesContract(DeliveryContract):
                 await self.ended(store, delivery(lane, attempts=1))
             for one in await store.claim_deliveries(9, {}, 9):
                 state = DEAD if one.lane == "c" else DELIVERED
-                await store.settle_delivery(one.id, 1, state, tried(1), None)
+                await settle(store, one.id, 1, state, tried(1), None)
             assert await store.reached_lanes(9) == ["a", "b"]
             assert await store.reached_lanes(1) == ["b"]
 
@@ -155,7 +155,7 @@ class TriesContract(DeliveryContract):
             states = dict(zip("cdef", (DELIVERED, DEAD, DEAD, DeliveryState.HELD), strict=True))
             for one in await store.claim_deliveries(9, dict.fromkeys("cdefg", 1), 0):
                 if one.lane in states:
-                    await store.settle_delivery(one.id, 1, states[one.lane], tried(1), None)
+                    await settle(store, one.id, 1, states[one.lane], tried(1), None)
             counts = {PENDING: 2, DeliveryState.SENDING: 1, DeliveryState.HELD: 1, DEAD: 2}
             assert await store.delivery_counts() == {**empty, **counts}
             assert await store.retry(id)
@@ -173,7 +173,7 @@ class TriesContract(DeliveryContract):
             tries = {d.lane: d for d in await store.claim_deliveries(9, {}, 9)}
             assert await store.retry(id)
             for lane, state in (("again", DeliveryState.PENDING), ("held", DeliveryState.HELD)):
-                assert await store.settle_delivery(tries[lane].id, 1, state, tried(1), clock.time)
+                assert await settle(store, tries[lane].id, 1, state, tried(1), clock.time)
             await store.recover("host")
             states = [(await self.state(store, tries[lane].id))[0] for lane in lanes]
             assert states == [DeliveryState.CANCELLED] * 3
@@ -182,14 +182,14 @@ class TriesContract(DeliveryContract):
         self.play(tmp_path, scenario)
 
     def test_a_try_that_was_none_is_given_back(self, tmp_path: Path) -> None:
-        """`settle_delivery` with the outcome "postpone" or "expired"."""
+        """`settle_deliveries` with the outcome "postpone" or "expired"."""
 
         async def scenario(store: Store, clock: ManualClock) -> None:
             await self.ended(store, delivery("a"), delivery("b"))
             first, second = await store.claim_deliveries(9, {}, 9)
             postponed, expired = tried(1, "later", "postpone"), tried(1, "too late", "expired")
-            await store.settle_delivery(first.id, 1, DeliveryState.PENDING, postponed, clock.time + 5)
-            await store.settle_delivery(second.id, 1, DeliveryState.DEAD, expired, None)
+            await settle(store, first.id, 1, DeliveryState.PENDING, postponed, clock.time + 5)
+            await settle(store, second.id, 1, DeliveryState.DEAD, expired, None)
             assert await self.state(store, first.id) == (DeliveryState.PENDING, 0, 2)
             assert await self.state(store, second.id) == (DeliveryState.DEAD, 0, 2)
             for one in (first, second):
@@ -209,7 +209,7 @@ class TriesContract(DeliveryContract):
             begin = clock.time
             (one,) = await store.claim_deliveries(9, {}, 9)
             assert one.expires_at == begin + 60_000
-            await store.settle_delivery(one.id, 1, DeliveryState.DEAD, tried(1), None)
+            await settle(store, one.id, 1, DeliveryState.DEAD, tried(1), None)
             clock.time += 50_000
             assert await store.redeliver(one.id)
             (again,) = await store.claim_deliveries(9, {}, 9)

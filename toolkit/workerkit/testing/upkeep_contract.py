@@ -42,7 +42,7 @@ class UpkeepContract(WaitingContract):
             over = End(
                 id=asked.id, seen_status=Status.IN_QUEUE, seen_attempt=0, status=Status.TIMED_OUT, body=b"{}"
             )
-            assert await store.finish(over)
+            assert await store.finish([over]) == [True]
             assert await store.expired(9) == []
 
         self.play(tmp_path, scenario)
@@ -74,7 +74,7 @@ class UpkeepContract(WaitingContract):
 
         async def scenario(store: Store, clock: ManualClock) -> None:
             for n in range(3):
-                await store.finish(end(await self.running(store, idempotency=(f"k{n}", b"d"))))
+                await store.finish([end(await self.running(store, idempotency=(f"k{n}", b"d")))])
             waiting = submission()
             await store.submit([waiting])
             clock.advance(KEEP - 1)
@@ -99,7 +99,7 @@ class UpkeepContract(WaitingContract):
             assert await store.logs(id) == []
             assert await store.release(id, 1, Blame.CRASH)
             [again] = await store.claim("render", 1, "host", 0)
-            assert await store.finish(end(again))
+            assert await store.finish([end(again)]) == [True]
             assert await store.keep_log(id, 2, b"second\xff")
             assert await store.keep_log(id, 1, b"fir")
             assert await store.keep_log(id, 1, b"first")
@@ -123,7 +123,7 @@ class UpkeepContract(WaitingContract):
             [second] = await store.claim("render", 1, "host", 0)
             assert await store.chunk(id, 2, 0, b"new")
             assert await store.take_chunks(id, 100, 1000) == [b"new"]
-            assert await store.finish(end(second))
+            assert await store.finish([end(second)]) == [True]
             clock.advance(KEEP)
 
             assert await store.sweep(9) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import attrs
+import msgspec
 
 from workerkit.job import Policy
 from workerkit.queue import Blame, End, Record, Store
@@ -66,7 +66,7 @@ class WaitingContract(JobContract):
             assert [r.id for r in listed] == [third.id, second.id, first.id]
             assert [r.id for r in await store.queued("render", 2)] == [third.id, second.id]
             for record in listed:
-                assert await store.finish(cancelled(record))
+                assert await store.finish([cancelled(record)]) == [True]
             clock.advance(5_000)
             assert await store.claim("render", 9, "host", 0) == []
             counts = await store.counts("render")
@@ -82,8 +82,8 @@ class WaitingContract(JobContract):
             clock.advance(1_000)
             (expired,) = await store.expired(9)
             assert (expired.id, expired.status) == (record.id, Status.IN_QUEUE)
-            over = attrs.evolve(cancelled(expired), status=Status.TIMED_OUT)
-            assert await store.finish(over)
+            over = msgspec.structs.replace(cancelled(expired), status=Status.TIMED_OUT)
+            assert await store.finish([over]) == [True]
             assert await store.retry(record.id)
             (claim,) = await store.claim("render", 9, "host", 0)
             assert (claim.record.attempt, claim.record.failures) == (3, 0)
@@ -124,7 +124,7 @@ class WaitingContract(JobContract):
             await store.release(low.record.id, 1, Blame.NONE)
             assert await store.waiting("render", 0) == start + 20
             clock.advance(10)
-            await store.finish(end(first, Status.FAILED))
+            await store.finish([end(first, Status.FAILED)])
             await store.retry(first.record.id)
             assert await store.waiting("render", 0) == start + 30
 

@@ -14,7 +14,7 @@ from workerkit.host.ends import Ends, cancelled, timed_out
 from workerkit.job import Result
 from workerkit.local import Local
 from workerkit.opening import store_of
-from workerkit.queue import DeliveryState, Record, Store, Tried
+from workerkit.queue import DeliveryState, Record, Settled, Store, Tried
 from workerkit.settings import QueueSettings, Settings
 from workerkit.states import Status
 
@@ -114,5 +114,5 @@ async def _try(store: Store, local: Local, delivery: Delivery) -> Receipt:
     tried = Tried(
         number=delivery.number, at=store.now(), took=0, outcome=receipt.verdict.value, detail=receipt.detail
     )
-    await store.settle_delivery(delivery.id, delivery.number, state, tried, None)
+    await store.settle_deliveries([Settled(delivery.id, delivery.number, state, tried, None)])
     return receipt
