@@ -29,7 +29,7 @@ from workerkit.wire import (
 )
 
 F = TypeVar("F", bound=Frame)
-QUICK = 0.000_1
+QUICK = 0.000_02
 PLAIN = Descriptor("render", "function")
 
 
@@ -124,11 +124,13 @@ class Stage(Scene):
         return hand, ids
 
     def ended(self, hand: Hand, id: str, status: Status = Status.COMPLETED, **more: Any) -> None:
-        frame = JobEnd(0, id, 1, status.value, output=b"1", seconds=QUICK, **more)
+        frame = JobEnd(0, id, 1, status, output=b"1", seconds=QUICK, **more)
         self.runs.on_end(hand.worker, frame)
+        self.runs.heard()
 
     def untouched(self, hand: Hand, *ids: str) -> None:
         self.runs.on_untouched(hand.worker, Untouched([(id, 1) for id in ids]))
+        self.runs.heard()
 
     async def returned(self, *ids: str) -> None:
         """Jobs are in the queue again, and it counts as no start of them."""

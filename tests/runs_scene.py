@@ -123,8 +123,9 @@ class Scene:
         return job.id
 
     def end(self, id: str, status: Status = Status.COMPLETED, **more: object) -> None:
-        frame = JobEnd(0, id, 1, status.value, output=b"1", **more)  # type: ignore[arg-type]
+        frame = JobEnd(0, id, 1, status, output=b"1", **more)  # type: ignore[arg-type]
         self.runs.on_end(self.worker, frame)
+        self.runs.heard()
 
     async def status(self, id: str) -> str:
         view = await self.store.view(id)
@@ -139,10 +140,14 @@ def play(
 
 
 def staged(
-    folder: Path, kind: type[S], scenario: Callable[[S], Awaitable[None]], function: Descriptor
+    folder: Path,
+    kind: type[S],
+    scenario: Callable[[S], Awaitable[None]],
+    function: Descriptor,
+    make: Callable[[Path], SQLiteStore] = a_store,
 ) -> None:
     async def run() -> None:
-        store = a_store(folder / "queue.db")
+        store = make(folder / "queue.db")
         await store.open()
         stage = kind(store, function)
         stage.supplying = asyncio.create_task(stage.runs.supply.run())

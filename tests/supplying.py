@@ -84,7 +84,7 @@ def play(
         store = a_store(folder / "queue.db")
         await store.open()
         begun = Begun()
-        supply = Supply("render", store, "host", begun, asked or Asked())
+        supply = Supply("render", store, "host", begun, lambda claim: None, asked or Asked())
         running = asyncio.create_task(supply.run())
         try:
             await scenario(store, supply, begun)

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from worker_host import WAIT, Host, worker_in
+from workerkit.states import Status
 from workerkit.wire import Chunk, Drain, JobEnd, PluginRef, Progress, RunJob, Stop, Untouched
 
 HANDLERS = """
@@ -167,7 +168,7 @@ def test_a_stop_interrupts_whatever_python_waits_for(host: Host, how: bytes) -> 
     begin(host, how)
     host.send(Stop("j", 1, "it was cancelled"))
 
-    assert host.receive_end() == JobEnd(0, "j", 1, "CANCELLED", interrupted=True)
+    assert host.receive_end() == JobEnd(0, "j", 1, Status.CANCELLED, interrupted=True)
     assert host.line() == "cleaned up: it was cancelled"
     assert begins_nothing_more(host)
 
@@ -180,7 +181,7 @@ def test_an_interrupted_job_is_cancelled_whatever_its_handler_makes_of_that(
     begin(host, b"null")
     host.send(Stop("j", 1, "cancelled"))
 
-    assert host.receive_end() == JobEnd(0, "j", 1, "CANCELLED", interrupted=True)
+    assert host.receive_end() == JobEnd(0, "j", 1, Status.CANCELLED, interrupted=True)
 
 
 def test_a_hook_is_interrupted_as_the_handler_is(host: Host) -> None:
@@ -188,7 +189,7 @@ def test_a_hook_is_interrupted_as_the_handler_is(host: Host) -> None:
     begin(host, b"null")
     host.send(Stop("j", 1, "cancelled"))
 
-    assert host.receive_end() == JobEnd(0, "j", 1, "CANCELLED", interrupted=True)
+    assert host.receive_end() == JobEnd(0, "j", 1, Status.CANCELLED, interrupted=True)
 
 
 def test_what_closes_a_runs_resources_is_not_interrupted(host: Host, tmp_path: Path) -> None:
@@ -199,7 +200,7 @@ def test_what_closes_a_runs_resources_is_not_interrupted(host: Host, tmp_path: P
     (tmp_path / "go").touch()
 
     assert host.line() == "closed"
-    assert host.receive_end() == JobEnd(0, "j", 1, "COMPLETED", output=b'"done"')
+    assert host.receive_end() == JobEnd(0, "j", 1, Status.COMPLETED, output=b'"done"')
 
 
 @pytest.mark.parametrize("after", range(8))
@@ -226,9 +227,9 @@ def test_a_stop_for_a_job_that_waits_keeps_it_from_beginning_and_hits_no_other(
     host.send(Stop("waiting", 1, "cancelled"), Stop("running", 2, "of another attempt"))
     (tmp_path / "go").touch()
 
-    assert host.receive_end() == JobEnd(0, "running", 1, "COMPLETED", b'"running"')
-    assert host.receive_end() == JobEnd(0, "waiting", 1, "CANCELLED")
-    assert host.receive_end() == JobEnd(0, "last", 1, "COMPLETED", b'"last"')
+    assert host.receive_end() == JobEnd(0, "running", 1, Status.COMPLETED, b'"running"')
+    assert host.receive_end() == JobEnd(0, "waiting", 1, Status.CANCELLED)
+    assert host.receive_end() == JobEnd(0, "last", 1, Status.COMPLETED, b'"last"')
 
 
 @pytest.mark.parametrize("first", range(0, 120, 20))
@@ -248,7 +249,7 @@ def test_a_stop_hits_the_job_that_it_names_or_none_whenever_it_comes(host: Host,
             assert (ended.status, bool(n % 3)) == ("CANCELLED", True)
             assert host.receive() == Untouched([(b, 1)])
             break
-        assert end_of(host, b) == JobEnd(0, b, 1, "COMPLETED", f'"{b}"'.encode())
+        assert end_of(host, b) == JobEnd(0, b, 1, Status.COMPLETED, f'"{b}"'.encode())
 
     assert ended.interrupted, "no stop has hit, so this test shows little"
     assert host.drain() == (0, "")
@@ -261,7 +262,7 @@ def test_a_handler_that_the_code_sets_for_the_signal_has_its_way(host: Host, tmp
     assert host.line() == "mine"
     (tmp_path / "go").touch()
 
-    assert host.receive_end() == JobEnd(0, "j", 1, "COMPLETED", b'"not hit"')
+    assert host.receive_end() == JobEnd(0, "j", 1, Status.COMPLETED, b'"not hit"')
 
 
 @pytest.mark.parametrize(("slots", "number"), [(2, NUMBER), (1, 0)], ids=["several slots", "no signal"])
@@ -273,7 +274,7 @@ def test_where_nothing_can_be_interrupted_the_job_goes_on(
     host.send(Stop("j", 1, "cancelled"))
     (tmp_path / "go").touch()
 
-    assert host.receive_end() == JobEnd(0, "j", 1, "COMPLETED", b'"not hit"')
+    assert host.receive_end() == JobEnd(0, "j", 1, Status.COMPLETED, b'"not hit"')
 
 
 def test_a_worker_that_drains_can_still_be_stopped(host: Host) -> None:
@@ -281,7 +282,7 @@ def test_a_worker_that_drains_can_still_be_stopped(host: Host) -> None:
     begin(host, b"null")
     host.send(Drain(), Stop("j", 1, "cancelled"))
 
-    assert host.receive_end() == JobEnd(0, "j", 1, "CANCELLED", interrupted=True)
+    assert host.receive_end() == JobEnd(0, "j", 1, Status.CANCELLED, interrupted=True)
     assert host.process.wait(WAIT) == 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from worker_host import WAIT, Host, worker_in
+from workerkit.states import Status
 from workerkit.wire import Chunk, Drain, Hello, JobEnd, PluginRef, Progress, RunJob, Stop
 
 
@@ -52,6 +53,7 @@ def test_one_slot_is_the_main_thread_and_the_handlers_children_hold_no_descripto
     facts = json.loads(host.run(s3Config=b'{"accessId":"a"}').output or b"")
     assert facts["main"] is True
     assert facts["argv"] == 1
+    assert facts["collects"] is True, "garbage, which a worker does not while it starts"
     assert facts["worker"] == "w1"
     assert facts["secret"] == {"accessId": "a"}
     assert len(facts["descriptors"]) <= 4, "standard streams, and what ls itself opened"
@@ -63,7 +65,7 @@ def test_chunks_and_progress_come_before_the_end(host: Host) -> None:
     assert host.receive() == Progress("j", 2, b'"half"')
     assert host.receive() == Chunk("j", 2, 0, b"1")
     assert host.receive() == Chunk("j", 2, 1, b'{"n":2}')
-    assert host.receive_end() == JobEnd(0, "j", 2, "COMPLETED", chunks=2)
+    assert host.receive_end() == JobEnd(0, "j", 2, Status.COMPLETED, chunks=2)
 
 
 def test_a_handler_that_exits_fails_its_job_and_not_its_worker(host: Host) -> None:
@@ -78,12 +80,12 @@ def test_a_stop_cancels_the_async_job_it_names_and_no_other(host: Host) -> None:
     host.send(RunJob(0, "first", 1, b"null"), RunJob(1, "second", 1, b"null"))
     assert {host.line(), host.line()} == {"begun first", "begun second"}
     host.send(Stop("second", 7, "another attempt"), Stop("second", 1, "cancelled"))
-    assert host.receive_end() == JobEnd(1, "second", 1, "CANCELLED")
+    assert host.receive_end() == JobEnd(1, "second", 1, Status.CANCELLED)
     assert host.line() == "cleaned second"
     host.send(RunJob(1, "third", 1, b'"quick"'))
-    assert host.receive_end() == JobEnd(1, "third", 1, "COMPLETED", b'"done"')
+    assert host.receive_end() == JobEnd(1, "third", 1, Status.COMPLETED, b'"done"')
     host.send(Stop("first", 1, "cancelled"))
-    assert host.receive_end() == JobEnd(0, "first", 1, "CANCELLED")
+    assert host.receive_end() == JobEnd(0, "first", 1, Status.CANCELLED)
 
 
 def test_a_stop_that_comes_before_the_job_began_is_honoured(host: Host) -> None:
@@ -91,7 +93,7 @@ def test_a_stop_that_comes_before_the_job_began_is_honoured(host: Host) -> None:
     host.send(RunJob(0, "running", 1, b"null"), RunJob(0, "waiting", 1, b"null"))
     assert host.line() == "begun running"
     host.send(Stop("waiting", 1, "cancelled"), Stop("running", 1, "cancelled"))
-    assert [host.receive().id, host.receive_end()] == ["running", JobEnd(0, "waiting", 1, "CANCELLED")]
+    assert [host.receive().id, host.receive_end()] == ["running", JobEnd(0, "waiting", 1, Status.CANCELLED)]
     assert host.drain() == (0, "cleaned running\n")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from worker_host import WAIT, Host, worker_in
+from workerkit.states import Status
 from workerkit.wire import Assign, Hello, JobEnd, PluginRef, Ready, Refresh, Resize, RunJob, Stop
 
 HANDLERS = """
@@ -151,7 +152,7 @@ def test_an_error_that_the_settings_name_refreshes_right_after_the_job(host: Hos
     serve(host, "plain", on_errors=["builtins.OSError"])
     host.send(RunJob(0, "a", 1, b"1"), RunJob(0, "b", 1, b'"raise"'))
 
-    assert host.receive_end() == JobEnd(0, "a", 1, "COMPLETED", b'"a"')
+    assert host.receive_end() == JobEnd(0, "a", 1, Status.COMPLETED, b'"a"')
     assert host.receive_end().refresh == "on_errors: builtins.OSError"
 
 
@@ -195,7 +196,7 @@ def test_a_standby_imports_the_plugins_of_the_toolkit_while_it_waits(
         in_the_end = threading.Timer(WAIT, standby.process.kill)
         in_the_end.start()
         assert standby.process.stdout is not None
-        assert any("workerkit_plugins.s3.bucket" in line for line in standby.process.stdout)
+        assert any("workerkit_plugins.s3.client" in line for line in standby.process.stdout)
         in_the_end.cancel()
 
 

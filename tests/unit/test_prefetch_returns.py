@@ -173,6 +173,7 @@ def test_a_job_for_a_worker_of_its_own_that_comes_back_waits_for_another_such(tm
         fresh.worker.retiring, fresh.worker.opened = True, 0
         stage.runs.supply.withdraw(fresh.worker)
         stage.runs.on_untouched(fresh.worker, Untouched([(crashed, 2)]))
+        stage.runs.heard()
 
         assert used.jobs == []
         assert stage.runs.supply.lonely == 1

@@ -102,6 +102,18 @@ def test_a_run_that_hides_a_word_masks_it_in_its_own_and_no_other_does() -> None
     assert worker.output.clean("open sesame") == "***"
 
 
+def test_what_a_run_hides_right_behind_its_end_is_masked_in_what_is_stored_of_it() -> None:
+    """By a thread that goes on: the end of the run may wait for the disk."""
+    worker = a_worker()
+    run = begun(worker, "0", SECRET)
+    assert run.shown("open sesame", "progress") == "open sesame"
+    over(run)
+
+    worker.output.hide(Hide("0", 1, 0, "open sesame"))
+
+    assert run.shown("open sesame lies here", "output") == "*** lies here"
+
+
 @pytest.mark.parametrize("begun_with", [SECRET[:-1], SECRET[:8]])
 def test_the_beginning_of_anothers_secret_comes_back_as_it_is_and_holds_nothing_up(begun_with: str) -> None:
     """Else a caller could try beginnings until one is masked, and then longer ones."""

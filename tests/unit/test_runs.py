@@ -18,10 +18,11 @@ def test_a_refresh_is_begun_before_the_end_is_stored_and_finished_after_it(tmp_p
         scene.end(id, refresh="flag: the output asked for it")
         assert scene.boss.told == [("flag: the output asked for it", 1)]
         assert scene.worker.busy == {}
-        assert scene.runs.held == []
+        assert scene.runs.held == [(id, 1)], "the lease would end before the end is stored"
 
         await scene.boss.wait(2)
         assert scene.boss.told[1] == ("settled", 0)
+        assert scene.runs.held == []
         assert await scene.status(id) == "COMPLETED"
 
     play(tmp_path, scenario)

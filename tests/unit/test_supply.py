@@ -9,7 +9,7 @@ from supplying import PATIENCE, Asked, Begun, a_store, a_worker, play, slot
 from workerkit.host.supply import MOST_AHEAD, UNUSED_AFTER, Slot, Supply
 from workerkit.queue import Claim
 from workerkit.queue.sqlite import SQLiteStore
-from workerkit.testing.queue_contracts import submission
+from workerkit.testing.queue_contracts import KEEP, LEASE, submission
 
 
 async def levels(store: SQLiteStore) -> tuple[int, int]:
@@ -128,7 +128,7 @@ def test_a_slot_whose_job_cannot_begin_takes_the_next_one(tmp_path: Path) -> Non
                 return False
             return begun(slot, claim)
 
-        supply = Supply("render", store, "host", begin, Asked())
+        supply = Supply("render", store, "host", begin, lambda claim: None, Asked())
         running = asyncio.create_task(supply.run())
         jobs = [submission(), submission()]
         await store.submit(jobs)
@@ -160,7 +160,7 @@ def test_a_stop_at_the_moment_of_a_claim_gives_the_job_back(tmp_path: Path) -> N
         store = a_store(tmp_path / f"{turns}.db")
         await store.open()
         begun = Begun()
-        supply = Supply("render", store, "host", begun, Asked())
+        supply = Supply("render", store, "host", begun, lambda claim: None, Asked())
         running = asyncio.create_task(supply.run())
         supply.offer(slot())
         submitting = asyncio.create_task(store.submit([submission()]))
@@ -180,3 +180,38 @@ def test_a_stop_at_the_moment_of_a_claim_gives_the_job_back(tmp_path: Path) -> N
     assert all(claimed == 0 for _, claimed in results), results
     assert (1, 0) in results
     assert (0, 0) in results
+
+
+class Slow(SQLiteStore):
+    """Takes its time when a claim is called off."""
+
+    async def claim(self, endpoint: str, n: int, holder: str, wait: float) -> list[Claim]:
+        try:
+            return await super().claim(endpoint, n, holder, wait)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            raise
+
+
+def test_a_stop_that_is_asked_for_twice_gives_back_what_was_claimed_ahead(tmp_path: Path) -> None:
+    async def run() -> tuple[int, int]:
+        store = Slow(tmp_path / "queue.db", lease_ms=LEASE, keep_ms=KEEP, queue_length=9, holder="host")
+        await store.open()
+        supply = Supply("render", store, "host", Begun(), lambda claim: None, Asked())
+        for _ in range(60):
+            supply.took(1.0, 0.000_01)
+        running = asyncio.create_task(supply.run())
+        await asyncio.sleep(0)
+        await store.submit([submission()])
+        assert await levels(store) == (0, 1), "nothing was claimed ahead, so this test shows nothing"
+        running.cancel()
+        await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait_for(asyncio.wait({running}), PATIENCE)
+        await supply.drained()
+        found = await levels(store)
+        await store.close()
+        return found
+
+    assert asyncio.run(run()) == (1, 0)

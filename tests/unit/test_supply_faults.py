@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from supplying import PATIENCE, Begun, a_worker, slot
+from supplying import PATIENCE, Begun, a_store, a_worker, slot
+from workerkit.errors import QueueError
 from workerkit.host.scaling import Scaling
 from workerkit.host.sizes import Size
 from workerkit.host.staff import Staff
@@ -21,11 +22,11 @@ from workerkit.testing.queue_contracts import KEEP, LEASE, submission
 
 
 class Faulty(SQLiteStore):
-    """A queue that fails once at either question, in a way that is not a queue's."""
+    """A queue that fails once at either question, in a way that is not a queue's, and once makes no sense."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, lease_ms=LEASE, keep_ms=KEEP, queue_length=100, holder="host")
-        self._faults = {"claim", "waiting"}
+        self._faults = {"claim", "waiting", "claims"}
 
     def _fail_once(self, what: str) -> None:
         if what in self._faults:
@@ -34,6 +35,9 @@ class Faulty(SQLiteStore):
 
     async def claim(self, *arguments: Any) -> list[Claim]:
         self._fail_once("claim")
+        if "claims" in self._faults:
+            self._faults.remove("claims")
+            return cast("list[Claim]", None)
         return await super().claim(*arguments)
 
     async def waiting(self, *arguments: Any) -> int | None:
@@ -60,7 +64,7 @@ def test_a_pool_goes_on_taking_jobs_after_whatever_has_failed(
     async def run() -> None:
         store, begun = Faulty(tmp_path / "queue.db"), Failing()
         await store.open()
-        supply = Supply("render", store, "host", begun, lambda: None)
+        supply = Supply("render", store, "host", begun, lambda claim: None, lambda: None)
         running = asyncio.create_task(supply.run())
         job = submission()
         await store.submit([job])
@@ -73,7 +77,52 @@ def test_a_pool_goes_on_taking_jobs_after_whatever_has_failed(
         await store.close()
 
     asyncio.run(run())
-    assert [message.partition(" ")[0] for message in caplog.messages] == ["taking", "job"]
+    assert [message.partition(" ")[0] for message in caplog.messages] == ["taking", "taking", "job"]
+
+
+def test_claims_that_could_not_be_stored_are_told_of_whether_given_out_or_not(tmp_path: Path) -> None:
+    """One transaction brings several, and its end is heard of once."""
+
+    async def run() -> list[list[str]]:
+        store, begun, lost = a_store(tmp_path / "queue.db"), Begun(), list[str]()
+        feed = Unstored(store)
+        await store.open()
+        supply = Supply(
+            "render", feed, "host", begun, lambda claim: lost.append(claim.record.id), lambda: None
+        )
+        for _ in range(60):
+            supply.took(0.000_1, 0.000_1)
+        jobs = [submission() for _ in range(3)]
+        await store.submit(jobs)
+        running = asyncio.create_task(supply.run())
+        supply.offer(slot())
+        given = [*await begun.wait(1)]
+        feed.committed.set_exception(QueueError("the disk is full"))
+        await asyncio.sleep(0)
+        supply.offer(slot())
+        running.cancel()
+        await asyncio.wait({running})
+        await store.close()
+        return [given, [claim.record.id for _, claim in begun.jobs], lost, [job.id for job in jobs]]
+
+    given, begun, lost, jobs = asyncio.run(run())
+    assert given == begun == jobs[:1], "what was lost is not given out"
+    assert lost == jobs
+
+
+class Unstored:
+    """Hands jobs over, and stores none of its claims."""
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self.committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._store = store
+
+    async def claim(self, *arguments: Any) -> list[Claim]:
+        claims = await self._store.claim(*arguments)
+        return [Claim(claim.record, self.committed) for claim in claims]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 class Growing:

@@ -118,7 +118,7 @@ def test_such_a_job_that_still_waits_at_a_stop_goes_back_uncounted(tmp_path: Pat
         store = a_store(tmp_path / "queue.db")
         await store.open()
         asked = Asked()
-        supply = Supply("render", store, "host", Begun(), asked)
+        supply = Supply("render", store, "host", Begun(), lambda claim: None, asked)
         [id] = await crashed(store)
         running = asyncio.create_task(supply.run())
         supply.offer(slot())

@@ -35,7 +35,7 @@ def record(failures: int = 0, expires_in: int = 24 * HOUR, crashes: int = 0, ret
 
 
 def failed(retry: str = "failed", after: float | None = None, status: Status = Status.FAILED) -> JobEnd:
-    return JobEnd(0, "job", 1, status.value, error="x", retry=retry, retry_after=after)
+    return JobEnd(0, "job", 1, status, error="x", retry=retry, retry_after=after)
 
 
 def test_each_wait_is_twice_the_one_before_give_or_take_a_fifth() -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workerkit.states import Status
 from workerkit.wire import (
     HEADER,
     MAX_FRAME,
@@ -51,7 +52,7 @@ TO_HOST: list[Frame] = [
     Exempt("j", 1, "https://a.example/b?c"),
     Hide("j", 1, 3, "open sesame"),
     Untouched([("j", 1), ("k", 2)]),
-    JobEnd(0, "j", 1, "COMPLETED", b"{}", notes={"a": [1]}, refresh="asked", chunks=3),
+    JobEnd(0, "j", 1, Status.COMPLETED, b"{}", notes={"a": [1]}, refresh="asked", chunks=3),
 ]
 
 
@@ -69,11 +70,18 @@ def test_frames_to_the_host_come_out_as_they_went_in(frame: Frame) -> None:
 def test_frames_survive_being_cut_anywhere(pieces: list[int]) -> None:
     stream = b"".join(pack(frame) for frame in TO_HOST)
     unpacker = Unpacker()
-    bodies: list[bytes] = []
+    bodies: list[memoryview] = []
     for size in [*pieces, len(stream)]:
         bodies += unpacker.feed(stream[:size])
         stream = stream[size:]
     assert [decode_to_host(body) for body in bodies] == TO_HOST
+
+
+def test_a_body_stays_as_it_is_while_more_arrives() -> None:
+    unpacker, frame = Unpacker(), pack(Progress("j", 1, b"1" * 100))
+    [first] = unpacker.feed(bytes(frame + frame[:-1]))
+    [second] = unpacker.feed(bytes(frame[-1:]))
+    assert first == second == frame[HEADER:]
 
 
 def test_a_length_that_cannot_be_true_is_refused() -> None:

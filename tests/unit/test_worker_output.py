@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 
 import pytest
 
@@ -205,3 +206,16 @@ def test_a_run_that_does_not_begin_here_prints_nothing_and_nobody_is_told_that_i
         scene.prints("from C\n")
 
     assert played(play).kept == {}
+
+
+def test_of_a_run_that_is_over_its_input_is_not_kept_for_the_lines_that_may_come_late() -> None:
+    async def play(scene: Scene) -> None:
+        over = run("a")
+        scene.began(over, alone=True)
+        gone = weakref.ref(over)
+        scene.output.ended(over)
+        del over
+        assert gone() is None
+        scene.says("a", "late")
+
+    assert played(play).kept == {("a", 1): "late\n"}

@@ -215,9 +215,9 @@ class _Kept:
     def __init__(self) -> None:
         self.ends: list[End] = []
 
-    async def finish(self, end: End) -> bool:
-        self.ends.append(end)
-        return True
+    async def finish(self, ends: Sequence[End]) -> list[bool]:
+        self.ends += ends
+        return [True] * len(ends)
 
 
 def _begun(submission: Submission, attempt: int) -> Record:

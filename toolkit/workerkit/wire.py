@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from workerkit.states import Status
+
 PROTOCOL = 1
 HEADER = 4
 #: No frame may announce more than this; a larger length means that the two ends lost step.
@@ -199,7 +201,7 @@ class Untouched(Frame, tag="untouched", frozen=True):
 
 
 class JobEnd(Frame, tag="result", frozen=True):
-    """The run is over and its slot is free. `output` is JSON; `status` a `Status` value.
+    """The run is over and its slot is free. `output` is JSON.
 
     `chunks` counts the `Chunk` frames that came before, or is None for a plain function.
     """
@@ -207,7 +209,7 @@ class JobEnd(Frame, tag="result", frozen=True):
     slot: int
     id: str
     attempt: int
-    status: str
+    status: Status
     output: bytes | None = None
     error: str | None = None
     notes: dict[str, Any] = {}
@@ -233,12 +235,12 @@ decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode
 decode_to_host = msgspec.msgpack.Decoder(ToHost).decode
 
 
-def pack(frame: Frame) -> bytes:
+def pack(frame: Frame) -> bytearray:
     """A frame with its length in front, ready to be written in one piece."""
     buffer = bytearray(HEADER)
     _encoder.encode_into(frame, buffer, HEADER)
     buffer[:HEADER] = (len(buffer) - HEADER).to_bytes(HEADER, "big")
-    return bytes(buffer)
+    return buffer
 
 
 class Unpacker:
@@ -247,11 +249,11 @@ class Unpacker:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> list[memoryview]:
         """Add bytes; return the bodies that are now whole, in order."""
         buffer = self._buffer
         buffer += data
-        bodies: list[bytes] = []
+        bodies: list[memoryview] = []
         start = 0
         while len(buffer) - start >= HEADER:
             size = int.from_bytes(buffer[start : start + HEADER], "big")
@@ -260,8 +262,8 @@ class Unpacker:
             end = start + HEADER + size
             if len(buffer) < end:
                 break
-            bodies.append(bytes(memoryview(buffer)[start + HEADER : end]))
+            bodies.append(memoryview(buffer)[start + HEADER : end])
             start = end
-        if start:
-            del buffer[:start]
+        if start:  # and what was read stays where it is
+            self._buffer = buffer[start:]
         return bodies

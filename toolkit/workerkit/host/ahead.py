@@ -4,51 +4,53 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from itertools import chain
 
 from workerkit.queue import Claim
 
+#: A job, and when it came.
+Waiting = tuple[float, Claim]
 
-class Ahead(deque[tuple[float, Claim]]):
-    """A line, each with the time when it came: before new claims stand those that were given out and came back."""
+
+class Ahead:
+    """A line: before new claims stand those that were given out and came back."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._back = 0
+        self._back: deque[Waiting] = deque()
+        self._new: deque[Waiting] = deque()
+
+    def __len__(self) -> int:
+        return len(self._back) + len(self._new)
 
     @property
     def first(self) -> Claim:
         """Whose turn it is."""
-        return self[0][1]
+        return (self._back or self._new)[0][1]
 
     @property
     def waited(self) -> float:
         """Seconds that the one that came first has waited; there must be one."""
-        firsts = [self[0][0], *(self[at][0] for at in (self._back,) if at < len(self))]
-        return time.monotonic() - min(firsts)
+        return time.monotonic() - min(line[0][0] for line in (self._back, self._new) if line)
 
     def add(self, claim: Claim, *, again: bool) -> None:
         """One more waits; it may have been given out before."""
-        if again:
-            self.insert(self._back, (time.monotonic(), claim))
-            self._back += 1
-        else:
-            self.append((time.monotonic(), claim))
+        (self._back if again else self._new).append((time.monotonic(), claim))
 
     def next(self) -> Claim:
         """The one whose turn it is; it waits no more."""
-        self._back = max(self._back - 1, 0)
-        return self.popleft()[1]
+        return (self._back or self._new).popleft()[1]
 
     def forget(self, id: str, attempt: int) -> None:
         """A job has ended, or is not ours any more."""
-        for at, (_, claim) in reversed([*enumerate(self)]):
-            if (claim.record.id, claim.record.attempt) == (id, attempt):
-                del self[at]
-                self._back -= at < self._back
+        for line in (self._back, self._new):
+            for waiting in [
+                one for one in line if (one[1].record.id, one[1].record.attempt) == (id, attempt)
+            ]:
+                line.remove(waiting)
 
     def leave(self) -> list[Claim]:
         """All that wait; none does any more."""
-        claims = [claim for _, claim in self]
-        self.clear()
-        self._back = 0
+        claims = [claim for _, claim in chain(self._back, self._new)]
+        self._back.clear()
+        self._new.clear()
         return claims

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
 from workerkit.errors import ApiError
 from workerkit.queue import Store
 from workerkit.wire import Descriptor
+
+#: Seconds that a request waits for a function which is still being loaded.
+HELD = 8.0
 
 
 class Catalogue:
@@ -18,7 +23,8 @@ class Catalogue:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[str, Descriptor] = {}
-        self._loading = True
+        #: Set once a worker has said which there are.
+        self._loaded = asyncio.Event()
 
     @property
     def names(self) -> list[str]:
@@ -40,16 +46,23 @@ class Catalogue:
         found = {function.name: function for function in functions}
         gone = sorted(set(self._known) - set(found))
         self._known = found
-        self._loading = False
+        self._loaded.set()
         await self._store.register({name: msgspec.json.encode(row) for name, row in found.items()})
         return gone
+
+    async def wait_for(self, endpoint: str, seconds: float = HELD) -> Descriptor:
+        """The same as `find`, but that a function may become known meanwhile, as on the first start of all."""
+        if endpoint not in self._known and not self._loaded.is_set():
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._loaded.wait(), seconds)
+        return self.find(endpoint)
 
     def find(self, endpoint: str) -> Descriptor:
         """The function behind an endpoint; 503 while a worker loads, else 404 with the known names."""
         found = self._known.get(endpoint)
         if found is not None:
             return found
-        if self._loading:
+        if not self._loaded.is_set():
             raise ApiError(
                 503,
                 "loading",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -28,8 +29,20 @@ REMEMBERED = 4096
 class Finisher(Protocol):
     """Where ends are stored: a `Feed`, or what stands for one when a job runs without a queue."""
 
-    async def finish(self, end: End) -> bool:
-        """Store an end; False when the job has moved on since it was seen."""
+    async def finish(self, ends: Sequence[End]) -> list[bool]:
+        """Store ends; False for each whose job has moved on since it was seen."""
+
+
+class Ended(NamedTuple):
+    """A job as it was seen, and its end.
+
+    `cause` is why, for the log: words that quote neither input nor output.
+    """
+
+    record: Record
+    result: Result
+    request: Request | None = None
+    cause: str = ""
 
 
 class Ends:
@@ -46,24 +59,34 @@ class Ends:
         self._hooks = hooks
         self._told: OrderedDict[tuple[str, int], None] = OrderedDict()
 
-    async def end(self, record: Record, result: Result, request: Request | None = None) -> bool:
+    @property
+    def prompt(self) -> bool:
+        """Whether no plugin keeps an end waiting, so that several may be stored together."""
+        return self._hooks.post_job_is_inline
+
+    async def end(self, record: Record, result: Result) -> bool:
         """End a job as it was seen in `record`. False when it has moved on since; nothing is stored."""
-        return await self._finish(record, result, await self._decided(record, result, request))
+        one = Ended(record, result)
+        [stored] = await self._finish([(one, await self._decided(one))])
+        return stored
 
-    async def end_stubbornly(
-        self, record: Record, result: Result, request: Request | None = None, *, cause: str = ""
-    ) -> bool:
-        """The same for a result that must not be lost: repeated while the queue cannot take it.
+    async def end_stubbornly(self, *several: Ended) -> list[bool]:
+        """The same for jobs whose results must not be lost: repeated while the queue cannot take them."""
+        return await self._keep([(one, await self._decided(one)) for one in several])
 
-        `cause` is why, for the log: words that quote neither input nor output.
-        """
-        end = await self._decided(record, result, request)
-        return await stubbornly(
-            f"the end of job {record.id}", lambda: self._finish(record, result, end, cause)
-        )
+    async def _keep(self, ends: Sequence[tuple[Ended, End]]) -> list[bool]:
+        if len(ends) == 1:
+            return await stubbornly(f"the end of job {ends[0][1].id}", lambda: self._finish(ends))
+        try:
+            return await self._finish(ends)
+        except Exception:  # perhaps of one of them, for which the others need not wait
+            alone = [asyncio.ensure_future(self._keep([one])) for one in ends]
+            await asyncio.gather(*alone, return_exceptions=True)
+            return [stored for [stored] in [one.result() for one in alone]]
 
-    async def _decided(self, record: Record, result: Result, request: Request | None) -> End:
+    async def _decided(self, one: Ended) -> End:
         """The end with what follows it: `post_job` is asked once, however often it must be stored."""
+        record, result, request, _ = one
         deliveries = await self._hooks.post_job(request or self.request(record), result)
         return End(
             id=record.id,
@@ -74,14 +97,19 @@ class Ends:
             deliveries=deliveries,
         )
 
-    async def _finish(self, record: Record, result: Result, end: End, cause: str = "") -> bool:
-        stored = await self._feed.finish(end)
-        if stored and self._is_news(end):
-            self._meter.job_ended(record.endpoint, result.status, result.execution_time)
-            bad = result.status in (Status.FAILED, Status.TIMED_OUT)
-            if bad or self._tell:
-                _say(record, result, cause, logging.WARNING if bad else logging.INFO)
-        return stored
+    async def _finish(self, ends: Sequence[tuple[Ended, End]]) -> list[bool]:
+        several = await self._feed.finish([end for _, end in ends])
+        for (one, end), stored in zip(ends, several, strict=True):
+            if stored and self._is_news(end):
+                self._count(one)
+        return several
+
+    def _count(self, one: Ended) -> None:
+        record, result, _, cause = one
+        self._meter.job_ended(record.endpoint, result.status, result.execution_time)
+        bad = result.status in (Status.FAILED, Status.TIMED_OUT)
+        if bad or self._tell:
+            _say(record, result, cause, logging.WARNING if bad else logging.INFO)
 
     def _is_news(self, end: End) -> bool:
         """False for the twin of an end: two clients cancel a job, and the queue tells both that it has."""

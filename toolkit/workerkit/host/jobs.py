@@ -97,7 +97,7 @@ class Jobs:
     async def _admit(
         self, endpoint: str, body: bytes, *, sync: bool, idempotency_key: str | None
     ) -> Admission:
-        function = self._host.catalogue.find(endpoint)
+        function = await self._host.catalogue.wait_for(endpoint)
         return await self._intake.admit(
             endpoint, body, sync=sync, idempotency_key=idempotency_key, default_timeout_ms=function.timeout
         )

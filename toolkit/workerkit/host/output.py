@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+import weakref
 from collections import deque
 from collections.abc import Iterator
 
@@ -25,25 +26,31 @@ TAIL_LINES = 60
 LOGGED = re.compile(r"(?P<level>WARNING|ERROR|CRITICAL) (?=workerkit[\w.]* )")
 #: Bytes of one run that are logged.
 MOST_LOGGED = 10_000_000
+#: The end of a run that goes on.
+NEVER = float("inf")
 
 
 @attrs.define(eq=False)
 class _Speaker:
-    """A run that may print."""
+    """A run that may print. There are many that are over: of these it keeps little."""
 
-    run: Run
-    ended: float = float("inf")
+    #: What a mark names.
+    key: Key
+    secrets: set[str]
+    run: weakref.ref[Run]
+    ended: float = NEVER
     logged: int = 0
-
-    @property
-    def key(self) -> Key:
-        """What a mark names."""
-        return self.run.record.id, self.run.record.attempt
 
     @property
     def heard(self) -> bool:
         """Whether a line may still be its."""
         return time.monotonic() < self.ended + LATE_OUTPUT
+
+    def hide(self, secret: str) -> None:
+        """Mask this one, too, as one of its own."""
+        self.secrets.add(secret)
+        if (run := self.run()) is not None:  # its output may not be stored yet
+            run.hide(secret)
 
 
 class WorkerOutput:
@@ -77,11 +84,11 @@ class WorkerOutput:
     def expect(self, run: Run) -> None:
         """A run is about to begin: what it prints may come before anything else says so."""
         self._endpoint = run.record.endpoint
-        speaker = _Speaker(run)
-        self._speakers[speaker.key] = speaker
-        if self._only is not None and self._only.ended == float("inf"):
+        speaker = self._speakers[run.key] = _Speaker(run.key, run.secrets, weakref.ref(run))
+        if self._only is not None and self._only.ended == NEVER:
             self._behind.add(speaker)
-        self._masks.add(run.secrets)
+        if run.secrets:
+            self._masks.add(run.secrets)
 
     def dropped(self, run: Run) -> None:
         """An expected run does not begin here after all."""
@@ -92,13 +99,14 @@ class WorkerOutput:
 
     def began(self, run: Run, *, alone: bool, only: bool = False) -> None:
         """It is its turn: `alone` when no other runs now, `only` when there is no room for another."""
-        speaker = self._speakers[run.record.id, run.record.attempt]
+        speaker = self._speakers[run.key]
         if alone:  # what was printed before is another's
             self._lines.end()
-            mine = {speaker.key, None} if speaker in self._behind else {speaker.key}
-            kept = [(speaker.key, text) for key, text in self._tail if key in mine]
-            self._tail.clear()
-            self._tail.extend(kept)
+            if self._tail:
+                mine = {run.key, None} if speaker in self._behind else {run.key}
+                kept = [(run.key, text) for key, text in self._tail if key in mine]
+                self._tail.clear()
+                self._tail.extend(kept)
         self._behind.discard(speaker)
         # A worker that has become smaller may still run what it began when it was larger.
         self._only = speaker if only and alone else None
@@ -108,22 +116,22 @@ class WorkerOutput:
     def hide(self, frame: Hide) -> None:
         """Mask this secret, too, in whatever comes from the worker; the run may be over."""
         if (speaker := self._speakers.get((frame.id, frame.attempt))) is not None:
-            speaker.run.hide(frame.secret)
+            speaker.hide(frame.secret)
         self._masks.add([frame.secret])
 
     def ended(self, run: Run) -> None:
         """A run is over; what it printed may still be on its way."""
-        key = run.record.id, run.record.attempt
-        if (speaker := self._speakers.get(key)) is not None:
+        if (speaker := self._speakers.get(run.key)) is not None:
             speaker.ended = time.monotonic()
             self._late.append(speaker)
-            self._masks.add(run.secrets)  # of the old ones these are now the latest
-            self._book.over(key)
+            if run.secrets:
+                self._masks.add(run.secrets)  # of the old ones these are now the latest
+            self._book.over(run.key)
         self._forget()
 
     def failed(self, run: Run, error: str) -> None:
         """A run has raised: the log that is kept with its job ends with that. The server's log does not."""
-        self._book.end_with((run.record.id, run.record.attempt), readable(run.clean(error)))
+        self._book.end_with(run.key, readable(run.clean(error)))
 
     def read(self, data: bytes) -> None:
         """The worker has printed this; after nothing, nothing more comes."""
@@ -138,7 +146,7 @@ class WorkerOutput:
 
     def tail(self, run: Run | None = None) -> str:
         """Its last lines, without those of other runs when one is given."""
-        wanted = None if run is None else (run.record.id, run.record.attempt)
+        wanted = None if run is None else run.key
         return "\n".join(text for key, text in self._tail if wanted is None or key in (None, wanted))
 
     def _line(self, whose: str | None, text: str) -> None:
@@ -159,7 +167,7 @@ class WorkerOutput:
         text = self.clean(text)
         self._tail.append((speaker.key if speaker is not None and sure else None, text))
         if speaker is not None:
-            self._book.add(speaker.key, text, late=speaker.ended != float("inf"))
+            self._book.add(speaker.key, text, late=speaker.ended != NEVER)
         if self._book.logged:
             self._log(speaker, text)
 
@@ -182,7 +190,7 @@ class WorkerOutput:
 
     def _present(self) -> Iterator[str]:
         """The secrets of runs that are there, or were a moment ago."""
-        return (secret for speaker in self._speakers.values() for secret in speaker.run.secrets)
+        return (secret for speaker in self._speakers.values() for secret in speaker.secrets)
 
     def _forget(self) -> None:
         """Those that may say nothing any more."""

@@ -39,3 +39,6 @@ class Listener(Protocol):
 
     def on_untouched(self, worker: Worker, frame: Untouched) -> None:
         """Runs have not begun, and will not."""
+
+    def heard(self) -> None:
+        """All that a worker said at one go has been told."""

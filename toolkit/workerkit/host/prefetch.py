@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workerkit.host.worker import Worker
 
 #: What a worker has before it at most: seconds of work, jobs, and bytes of each.
-MOST_SECONDS, MOST_JOBS, MOST_BYTES = 0.004, 16, 65_536
+MOST_SECONDS, MOST_JOBS, MOST_BYTES = 0.004, 64, 65_536
 #: Seconds that a job may take until those behind it are recalled, and between two looks for that.
 PATIENCE = 0.03
 #: The weight of the latest job in the pace.
@@ -30,10 +30,16 @@ class Prefetch:
         self._taken: dict[Worker, Slot] = {}
         #: Seconds that a handler takes, as of late; long until something is known.
         self._pace = 1.0
+        #: How many jobs may wait in one worker at that pace.
+        self._most = 0
 
     def took(self, seconds: float) -> None:
         """A handler took this long."""
-        self._pace += LATEST * (seconds - self._pace)
+        self._keep_pace(self._pace + LATEST * (seconds - self._pace))
+
+    def _keep_pace(self, pace: float) -> None:
+        self._pace = pace
+        self._most = min(int(MOST_SECONDS / max(pace, 1e-6)), MOST_JOBS)
 
     def take(self, slot: Slot) -> None:
         """A slot runs a job."""
@@ -48,16 +54,19 @@ class Prefetch:
     def room(self, claim: Claim) -> Slot | None:
         """Where this job may wait: behind the fewest, and nothing that has taken long by now.
 
-        Secrets are not given to a worker that may not need them.
+        Workers share what may wait: what one cannot give back, since its handler holds the interpreter's lock, others
+        cannot run. Secrets are not given to a worker that may not need them.
         """
-        most = min(int(MOST_SECONDS / max(self._pace, 1e-6)), MOST_JOBS)
         record = claim.record
-        if not most or record.sealed or len(record.input) + len(record.fields or b"") > MOST_BYTES:
+        if record.sealed or len(record.input) + len(record.fields or b"") > MOST_BYTES:
             return None
         late = time.monotonic() - PATIENCE
-        slots = [slot for slot in self._taken.values() if _goes_on(slot, late)]
-        slot = min(slots, key=lambda slot: len(slot.worker.before), default=None)
-        return slot if slot is not None and len(slot.worker.before) < most else None
+        found, fewest = None, self._most // max(len(self._taken), 1)
+        for worker, slot in self._taken.items():
+            waiting = len(worker.before)
+            if waiting < fewest and _goes_on(slot, late):
+                found, fewest = slot, waiting
+        return found
 
     def recall(self) -> bool:
         """Recall what waits for too long; whether anything waits."""
@@ -65,7 +74,7 @@ class Prefetch:
         waiting = [slot for worker, slot in self._taken.items() if worker.before]
         for slot in waiting:
             if not _goes_on(slot, late):
-                self._pace = max(self._pace, PATIENCE)
+                self._keep_pace(max(self._pace, PATIENCE))
                 self.free(slot.worker)
         return bool(waiting)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from workerkit.errors import QueueError
-from workerkit.host.events import Events
+from workerkit.host.events import Events, Telling
 from workerkit.host.run import Run
 from workerkit.host.status import joined
 from workerkit.host.stubborn import stubbornly
 from workerkit.queue import Feed
-from workerkit.states import STATUS, Status
+from workerkit.states import Status
 from workerkit.wire import Chunk, Exempt, JobEnd, News, Progress
 
 #: Bytes of one run's chunks on their way to the disk, above which its worker waits; and what each
@@ -31,13 +32,10 @@ class Relay:
         self._later = later
 
     def begin(self, run: Run) -> None:
-        """A worker has a run, though its claim may not be stored yet."""
+        """A worker has a run, of which others are told once its claim is stored."""
         run.telling = self._events.of(run)
-
-    def claimed(self, run: Run) -> None:
-        """The claim of a run is stored."""
-        if run.telling is not None:
-            run.telling.claimed()
+        if run.telling is not None and run.claim is not None:
+            run.claim.committed.add_done_callback(partial(_claimed, run.telling))
 
     def end(self, run: Run) -> None:
         """A run says nothing more. May be called twice."""
@@ -92,7 +90,7 @@ class Relay:
     ) -> tuple[Status, bytes | None, str | None]:
         """Status, output and error of a generator: the list of what was stored, unless not the `whole`
         is wanted."""
-        status, error = STATUS[frame.status], frame.error
+        status, error = frame.status, frame.error
         if run.writes:
             await asyncio.wait(run.writes)
         if run.unwritten is not None and status is Status.COMPLETED:
@@ -119,3 +117,8 @@ class Relay:
                 await self._feed.progress(run.record.id, run.record.attempt, value)
         finally:
             run.showing = False
+
+
+def _claimed(telling: Telling, settled: asyncio.Future[None]) -> None:
+    if not settled.cancelled() and settled.exception() is None:
+        telling.claimed()

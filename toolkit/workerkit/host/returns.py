@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workerkit.host import telling
 from workerkit.host.crash import worker_died
-from workerkit.host.ends import Ends
+from workerkit.host.ends import Ended, Ends
 from workerkit.host.meter import Meter
 from workerkit.host.run import Run
 from workerkit.host.stubborn import stubbornly
@@ -54,6 +54,6 @@ class Returns:
             error = worker_died(worker, last_words, record)
             result = run.result(Status.FAILED, error=error)
             cause = f"its worker {worker.how_it_ended}, for the last time that it may"
-            await self._ends.end_stubbornly(record, result, run.request, cause=cause)
+            await self._ends.end_stubbornly(Ended(record, result, run.request, cause))
         elif await self.give_back(run, Blame.CRASH):
             telling.goes_back(run, function.max_starts or most)

@@ -41,7 +41,8 @@ class Run:
     meter: Meter = attrs.field(factory=Meter)
     masked: int = 0
     _outgoing: StreamRedactor | None = None
-    timer: asyncio.TimerHandle | None = None
+    #: By when it must be over, in seconds of the event loop's clock, once it is its turn.
+    until: float = float("inf")
     #: Chunks on their way to the disk, and why one of them did not get there.
     writes: set[asyncio.Task[Any]] = attrs.field(factory=set)
     unwritten: Exception | None = None
@@ -61,10 +62,11 @@ class Run:
     stopped: bool = False
     #: By which it was given out, in case that it does not begin.
     claim: Claim | None = None
+    #: By which it is known: the id and the attempt.
+    key: tuple[str, int] = attrs.field(init=False)
 
-    @property
-    def key(self) -> tuple[str, int]:
-        """By which it is known: the id and the attempt."""
+    @key.default
+    def _key(self) -> tuple[str, int]:
         return self.record.id, self.record.attempt
 
     @property

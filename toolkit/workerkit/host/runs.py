@@ -11,9 +11,11 @@ from typing import Any
 from workerkit.errors import WorkerkitError
 from workerkit.host import telling
 from workerkit.host.employer import Employer
-from workerkit.host.ends import Ends, timed_out
+from workerkit.host.ends import Ended, Ends, timed_out
 from workerkit.host.events import Events
+from workerkit.host.finishing import Finishing
 from workerkit.host.meter import Meter
+from workerkit.host.overtime import Overtime
 from workerkit.host.relay import Relay
 from workerkit.host.returns import Returns
 from workerkit.host.run import Run
@@ -21,16 +23,18 @@ from workerkit.host.stopping import INTERRUPTED, stop
 from workerkit.host.supply import Slot, Supply
 from workerkit.host.tasks import background
 from workerkit.host.vault import Vault
-from workerkit.host.verdict import may_begin, next_run, too_large
+from workerkit.host.verdict import may_begin, too_large
 from workerkit.host.worker import Worker
 from workerkit.job import Result
 from workerkit.queue import Blame, Claim, Feed
 from workerkit.settings import Settings
-from workerkit.states import STATUS, Status
+from workerkit.states import Status
 from workerkit.wire import Chunk, Descriptor, JobEnd, News, RunJob, Untouched
 
 #: Seconds that the last writes have when the host stops.
 LAST_WRITES = 10.0
+#: No run takes so many seconds, whatever its worker says.
+FOREVER = 1e9
 
 
 class Runs:
@@ -56,17 +60,29 @@ class Runs:
         self._vault = vault
         self._settings = settings
         self._clock = clock
-        self.supply = Supply(function.name, feed, holder, self._begin, lambda: self.employer.needs_fresh())
-        self._active: dict[str, Run] = {}
-        #: Over in the worker, and their ends not stored yet.
-        self._finishing: set[Run] = set()
+        self.supply = Supply(
+            function.name, feed, holder, self._begin, self._claim_refused, lambda: self.employer.needs_fresh()
+        )
+        self._active: dict[tuple[str, int], Run] = {}
+        self._overtime = Overtime(self._active, self._out_of_time)
         #: Told to stop, and the ends of their jobs not stored yet.
         self._cut_short: set[Run] = set()
         self._closing = False
+        #: A slot has gone on to the next run since `heard`.
+        self._went_on = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._step = f"a step of a job of {function.name}"
         self._relay = Relay(feed, events, self._later)
         self._returns = Returns(feed, ends, meter)
+        self._finishing = Finishing(
+            ends,
+            self._returns,
+            self._relay,
+            meter,
+            clock,
+            self._later,
+            lambda worker: self.employer.settled(worker),
+        )
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -77,7 +93,7 @@ class Runs:
     @property
     def held(self) -> list[tuple[str, int]]:
         """The (id, attempt) of every run whose lease must be kept."""
-        runs = [run for run in (*self._active.values(), *self._finishing) if not run.over]
+        runs = [run for run in (*self._active.values(), *self._finishing.runs) if not run.over]
         return self.supply.held + [(run.record.id, run.record.attempt) for run in (*runs, *self._cut_short)]
 
     def _begin(self, slot: Slot, claim: Claim) -> bool:
@@ -88,7 +104,7 @@ class Runs:
             fields, secrets = self._vault.open(record)
         except WorkerkitError as error:  # started too often, or the key of its secrets is gone
             result = Result(status=Status.FAILED, attempt=record.attempt, error=str(error))
-            self._later(self._ends.end_stubbornly(record, result, cause=str(error)))
+            self._later(self._ends.end_stubbornly(Ended(record, result, cause=str(error))))
             return False
         request, redactor = self._ends.request(record), slot.worker.output.redactor
         run = Run(record, request, slot.worker, time.monotonic(), redactor, secrets, self._meter)
@@ -96,9 +112,8 @@ class Runs:
         its_turn = slot.worker.take(slot.number, run)
         if not self._active:
             self._idle.clear()
-        self._active[record.id] = run
+        self._active[run.key] = run
         slot.worker.send(RunJob(slot.number, record.id, record.attempt, record.input, fields))
-        claim.committed.add_done_callback(lambda settled: self._claim_settled(run, settled))
         if its_turn:
             self._turn(run)
         return True
@@ -112,18 +127,13 @@ class Runs:
             return
         self._relay.begin(run)
         left = min(record.policy.execution_timeout, record.expires_at - now) / 1000
-        run.timer = asyncio.get_running_loop().call_later(max(left, 0), self._overtime, run)
+        self._overtime.watch(run, left)
         self._meter.job_began(record.endpoint, now - record.submitted_at)
-        if run.claim is not None and run.claim.committed.done():
-            self._relay.claimed(run)
 
-    def _claim_settled(self, run: Run, settled: asyncio.Future[None]) -> None:
+    def _claim_refused(self, claim: Claim) -> None:
         """A claim that could not be stored never was: its run is stopped."""
-        if not settled.cancelled() and settled.exception() is not None:
-            self.supply.refused()
+        if (run := self.find(claim.record.id, claim.record.attempt)) is not None:
             self._stop(run, "its claim could not be stored")
-        else:
-            self._relay.claimed(run)
 
     def on_news(self, frame: News) -> None:
         """A run says something before its end."""
@@ -145,27 +155,36 @@ class Runs:
     def on_end(self, worker: Worker, frame: JobEnd) -> None:
         """A run is over and its slot is free."""
         run = worker.busy.get(frame.slot)
-        if run is None or (run.record.id, run.record.attempt) != (frame.id, frame.attempt):
+        if run is None or run.key != (frame.id, frame.attempt):
             worker.misbehaved(f"reported the end of job {frame.id}, which its slot {frame.slot} does not run")
             return
         del worker.busy[frame.slot]
         self._forget(run)
-        run.seconds = frame.seconds
-        self.supply.took(frame.seconds, time.monotonic() - run.started)
-        worker.unsettled += 1
+        self._finishing.add(run, frame)
+        turn = time.monotonic() - run.started
+        run.seconds = frame.seconds if 0 <= frame.seconds < FOREVER else turn
+        self.supply.took(run.seconds, turn)
         if frame.refresh is not None or frame.interrupted:  # it begins nothing more
             self.employer.replace(worker, run.clean(frame.refresh) or INTERRUPTED)
         elif not worker.retiring:
             self._go_on(worker, frame.slot)
         if frame.error is not None:
             worker.output.failed(run, frame.error)
-        self._later(self._finish(run, frame))
+
+    def heard(self) -> None:
+        """All that a worker said at one go has been told."""
+        try:
+            if self._went_on:
+                self._went_on = False
+                self.supply.match()
+        finally:
+            self._finishing.go_on(self._function)
 
     def _go_on(self, worker: Worker, number: int) -> None:
         """A slot has ended a run: it is the next one's turn, or the slot is free."""
         if (following := worker.next_turn(number)) is not None:
             self._turn(following)
-            self.supply.goes_on()
+            self._went_on = True
         elif not worker.leaving:
             self.supply.over(worker)
             if number < worker.opened:
@@ -184,34 +203,7 @@ class Runs:
             self._forget(run)
         self.supply.back([run.claim for run in runs if run.claim is not None and not run.over])
 
-    async def _finish(self, run: Run, frame: JobEnd) -> None:
-        self._finishing.add(run)
-        try:
-            stored = not run.over and await self._conclude(run, frame)
-            if not stored and frame.status != Status.CANCELLED.value:  # that is what a stopped run says
-                self._meter.stale(run.record.endpoint)
-        finally:
-            self._finishing.discard(run)
-            run.worker.unsettled -= 1
-            self.employer.settled(run.worker)
-
-    async def _conclude(self, run: Run, frame: JobEnd) -> bool:
-        """End the job, or have it run again; False when it has moved on without this run."""
-        record = run.record
-        wait = next_run(self._function, record, frame, self._clock())
-        if wait is None:
-            return await self._store(run, frame)
-        return await self._returns.after_failure(run, frame, self._function, wait)
-
-    async def _store(self, run: Run, frame: JobEnd) -> bool:
-        status, output, error = STATUS[frame.status], frame.output, frame.error
-        if frame.chunks is not None:
-            status, output, error = await self._relay.output(run, frame, whole=self._function.aggregate)
-        result = run.result(status, output=output, error=error, notes=frame.notes, refresh=frame.refresh)
-        cause = run.clean(frame.cause)
-        return await self._ends.end_stubbornly(run.record, result, run.request, cause=cause)
-
-    def _overtime(self, run: Run) -> None:
+    def _out_of_time(self, run: Run) -> None:
         if not run.over:
             now = self._clock()
             result = timed_out(run.record, now, run.worker.id, expired=now >= run.record.expires_at)
@@ -222,7 +214,7 @@ class Runs:
         self._cut_short.add(run)
         self._stop(run, reason)
         cause = reason if result.status is Status.FAILED else ""
-        storing = self._later(self._ends.end_stubbornly(run.record, result, run.request, cause=cause))
+        storing = self._later(self._ends.end_stubbornly(Ended(run.record, result, run.request, cause)))
         storing.add_done_callback(lambda _: self._cut_short.discard(run))
 
     async def settle(self, id: str, attempt: int) -> None:
@@ -238,8 +230,7 @@ class Runs:
 
     def find(self, id: str, attempt: int) -> Run | None:
         """The run that a worker has; None when none does."""
-        run = self._active.get(id)
-        return run if run is not None and run.record.attempt == attempt else None
+        return self._active.get((id, attempt))
 
     def _stop(self, run: Run, reason: str) -> None:
         run.over = True
@@ -285,12 +276,10 @@ class Runs:
             task.cancel()  # the queue cannot take it; at the next start the job is given back
 
     def _forget(self, run: Run) -> None:
-        if self._active.get(run.record.id) is run:
-            del self._active[run.record.id]
+        if self._active.get(run.key) is run:
+            del self._active[run.key]
         run.worker.left(run)
         self._relay.end(run)
-        if run.timer is not None:
-            run.timer.cancel()
         if not self._active:
             self._idle.set()
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import attrs
 
-from workerkit.errors import QueueError
 from workerkit.host.ahead import Ahead
+from workerkit.host.claims import Claims
 from workerkit.host.lonely import Lonely
 from workerkit.host.prefetch import PATIENCE, Prefetch
 from workerkit.host.worker import Worker
@@ -18,11 +18,9 @@ from workerkit.queue import Blame, Claim, Feed
 
 log = logging.getLogger(__name__)
 
-#: Seconds that one claim waits for a job, and that the next waits after the queue refused one.
-CLAIM_WAIT, REFUSED_PAUSE = 60.0, 1.0
 #: A claim takes a commit. What is claimed ahead is about what the slots do meanwhile, and no more
 #: than `MOST_AHEAD` jobs; what no slot has taken after `UNUSED_AFTER` seconds goes back.
-AHEAD_SECONDS, MOST_AHEAD, UNUSED_AFTER = 0.02, 64, 0.05
+AHEAD_SECONDS, MOST_AHEAD, UNUSED_AFTER = 0.02, 128, 0.05
 #: The weight of the latest job in the pace.
 LATEST = 0.2
 
@@ -38,8 +36,9 @@ class Slot:
 class Supply:
     """Matches free slots with claimed jobs.
 
-    `begin` is called for every match, and says whether the slot is taken. `needs_fresh` is called when
-    a job that crashed a worker before finds none in which no job has run.
+    `begin` is called for every match, and says whether the slot is taken; `lost` for every claim that
+    could not be stored, whether it was given out or not. `needs_fresh` is called when a job that crashed a
+    worker before finds none in which no job has run.
     """
 
     def __init__(
@@ -48,26 +47,23 @@ class Supply:
         feed: Feed,
         holder: str,
         begin: Callable[[Slot, Claim], bool],
+        lost: Callable[[Claim], None],
         needs_fresh: Callable[[], None],
     ) -> None:
         self._endpoint = endpoint
         self._feed = feed
-        self._holder = holder
         self._begin = begin
+        self._lost = lost
         #: The last one that became free is used first, so that workers that are not needed stay idle.
         self._free: list[Slot] = []
         self._ahead = Ahead()
         self._lonely = Lonely(needs_fresh)
         self._prefetch = Prefetch()
-        self._room = asyncio.Event()
-        self._claiming: asyncio.Future[list[Claim]] | None = None
+        self._claims = Claims(endpoint, feed, holder, self._wanted, self._received)
         self._returning: asyncio.TimerHandle | None = None
         self._returns: set[asyncio.Task[bool]] = set()
         #: Seconds that a job takes, as of late; long until something is known.
         self._pace = 1.0
-        self._pause = 0.0
-        #: Set when nothing more is given out.
-        self._closed = False
 
     @property
     def lonely(self) -> int:
@@ -89,31 +85,27 @@ class Supply:
         self._prefetch.free(slot.worker)
         if not self._lonely.keeps(slot):
             self._free.append(slot)
-            self._match()
+            self.match()
 
     def took(self, run: float, turn: float) -> None:
         """A job took this long: the handler, and until its slot was free again."""
         self._prefetch.took(run)
         self._pace += LATEST * (turn - self._pace)
 
-    def goes_on(self) -> None:
-        """A worker has begun what was sent to it before, so there is room for more."""
-        self._match()
-
     def back(self, claims: Iterable[Claim]) -> None:
         """Jobs that were given out have not begun, and go first."""
-        if self._closed:
+        if not self._claims.are_open:
             self._give_back(claims)
             return
         for claim in claims:
             self._put(claim, again=True)
-        self._match()
+        self.match()
 
     def over(self, worker: Worker) -> None:
         """A run in a worker is over. If it had the worker for itself, the other slots are free again."""
         if kept := self._lonely.over(worker):
             self._free += kept
-            self._match()
+            self.match()
 
     def withdraw(self, worker: Worker, least: int = 0) -> None:
         """A worker's free slots are gone, from number `least` on."""
@@ -121,7 +113,7 @@ class Supply:
         self._free = [slot for slot in self._free if slot.worker is not worker or slot.number < least]
         self._lonely.withdraw(worker, least)
         if self._wanted() <= 0:
-            self._call_off()
+            self._claims.call_off()
 
     def forget(self, id: str, attempt: int) -> None:
         """A job that was claimed has ended, or is not ours any more; it may wait here."""
@@ -130,78 +122,47 @@ class Supply:
 
     def refused(self) -> None:
         """A claim that was given out could not be stored: the next one waits a while."""
-        self._pause = REFUSED_PAUSE
+        self._claims.refused()
 
     async def run(self) -> None:
         """Claim for ever. Cancelling it loses nothing: what was claimed ahead goes back."""
+        self._claims.open()
         try:
-            while True:
-                try:
-                    await self._take()
-                except Exception:  # whatever it was, a pool that takes no jobs any more looks well
-                    log.exception("taking jobs of %s has failed, and goes on", self._endpoint)
-                    self.refused()
+            await asyncio.get_running_loop().create_future()
         finally:
-            self._closed = True
-            self._give_back([*self._lonely.leave(), *self._ahead.leave()])
-
-    async def _take(self) -> None:
-        """Claim once there is a use for jobs."""
-        while (wanted := self._wanted()) <= 0:
-            self._room.clear()
-            await self._room.wait()
-        pause, self._pause = self._pause, 0.0
-        if pause:
-            await asyncio.sleep(pause)
-        await self._claim(wanted)
+            try:
+                await self._claims.close()
+            finally:
+                self._give_back([*self._lonely.leave(), *self._ahead.leave()])
 
     async def drained(self) -> None:
         """Wait until what went back is stored."""
         if self._returns:
             await asyncio.wait(self._returns)
 
-    async def _claim(self, n: int) -> None:
-        claiming = asyncio.ensure_future(self._feed.claim(self._endpoint, n, self._holder, CLAIM_WAIT))
-        self._claiming = claiming
-        try:
-            await asyncio.wait({claiming})
-        except asyncio.CancelledError:  # what it was given at this moment goes back with the rest
-            claiming.cancel()
-            await asyncio.wait({claiming})
-            self._collect(claiming)
-            raise
-        self._collect(claiming)
-        self._match()
-
-    def _collect(self, claiming: asyncio.Future[list[Claim]]) -> None:
-        if claiming.cancelled():
-            return  # called off: what is wanted has changed
-        try:
-            claims = claiming.result()
-        except QueueError as error:
-            log.error("no job can be taken from the queue, trying again: %s", error)
-            self.refused()
-        else:
-            for claim in claims:
-                self._put(claim)
+    def _received(self, claims: list[Claim]) -> None:
+        for committed in {claim.committed for claim in claims}:
+            committed.add_done_callback(partial(self._committed, claims))
+        for claim in claims:
+            self._put(claim)
+        if self._claims.are_open:
+            self.match()
 
     def _put(self, claim: Claim, *, again: bool = False) -> None:
         if claim.record.crashes:
             self._lonely.add(claim)
-            claim.committed.add_done_callback(partial(self._settled, claim))
         else:
             self._ahead.add(claim, again=again)
 
-    def _settled(self, claim: Claim, settled: asyncio.Future[None]) -> None:
-        """A claim that could not be stored never was."""
-        if not settled.cancelled() and settled.exception() is not None:
-            self._lonely.forget(claim.record.id, claim.record.attempt)
-            self.refused()
-
-    def _call_off(self) -> None:
-        """End a claim that waits for jobs nobody can run now, or it would take what others can."""
-        if self._claiming is not None:
-            self._claiming.cancel()
+    def _committed(self, claims: Sequence[Claim], settled: asyncio.Future[None]) -> None:
+        """Claims that could not be stored never were."""
+        if settled.cancelled() or settled.exception() is None:
+            return
+        self.refused()
+        for claim in claims:
+            if claim.committed is settled:
+                self.forget(claim.record.id, claim.record.attempt)
+                self._lost(claim)
 
     def _wanted(self) -> int:
         """How many more jobs have a use: none until half of what was claimed ahead is used up."""
@@ -209,25 +170,35 @@ class Supply:
         wanted = len(self._free) + ahead - len(self._ahead)
         return wanted if 2 * wanted > ahead else 0
 
-    def _match(self) -> None:
-        """Give out what is here, and wake `run` when more is wanted."""
+    def match(self) -> None:
+        """Give out what is here, and claim more when it is wanted."""
+        corked: list[Worker] = []
+        try:
+            self._give_out(corked)
+        finally:
+            for worker in corked:
+                worker.uncork()
+        self._claims.go_on()
+
+    def _give_out(self, corked: list[Worker]) -> None:
+        """Workers are `corked`, so that what one gets is sent to it at one go."""
         while self._lonely and (fresh := self._fresh_slot()) is not None:
-            self._begin_alone(fresh)
+            self._begin_alone(fresh, corked)
         while self._ahead and (slot := self._next_slot()) is not None:
-            if self._begins(slot, self._ahead.next()):
+            if self._begins(slot, self._ahead.next(), corked):
                 self._prefetch.take(slot)
             else:
                 self._free.append(slot)
         sent = False
         while self._ahead and (slot := self._prefetch.room(self._ahead.first)) is not None:
-            sent = self._begins(slot, self._ahead.next()) or sent
-        if self._wanted() > 0:
-            self._room.set()
+            sent = self._begins(slot, self._ahead.next(), corked) or sent
         if self._ahead or sent:
             self._look_again_after(PATIENCE)
 
-    def _begins(self, slot: Slot, claim: Claim) -> bool:
+    def _begins(self, slot: Slot, claim: Claim, corked: list[Worker]) -> bool:
         """`begin`; a job that nobody can make sense of goes back, which a job may only so often."""
+        if slot.worker.cork():
+            corked.append(slot.worker)
         try:
             return self._begin(slot, claim)
         except Exception:
@@ -253,8 +224,8 @@ class Supply:
                 return slot
         return None
 
-    def _begin_alone(self, slot: Slot) -> None:
-        if self._begins(slot, self._lonely.next()):
+    def _begin_alone(self, slot: Slot, corked: list[Worker]) -> None:
+        if self._begins(slot, self._lonely.next(), corked):
             mine = [free for free in self._free if free.worker is slot.worker]
             self._free = [free for free in self._free if free.worker is not slot.worker]
             self._lonely.runs_in(slot.worker, (free for free in mine if free is not slot))
@@ -268,7 +239,7 @@ class Supply:
         self._returning = None
         if self._ahead and self._ahead.waited >= UNUSED_AFTER:
             self._pace = max(self._pace, UNUSED_AFTER)
-            self._call_off()
+            self._claims.call_off()
             self._give_back(self._ahead.leave())
         if self._prefetch.recall() or self._ahead:
             self._look_again_after(PATIENCE)

@@ -41,7 +41,7 @@ def next_run(function: Descriptor, record: Record, frame: JobEnd, now: int) -> i
     There is none after its ttl either: the client gets the error of the last run rather than
     "expired".
     """
-    if not frame.retry or frame.status != Status.FAILED.value or record.failures >= allowed(function, frame):
+    if not frame.retry or frame.status is not Status.FAILED or record.failures >= allowed(function, frame):
         return None
     wait = _wait(function, record, frame)
     return int(wait) if now + wait < record.expires_at else None

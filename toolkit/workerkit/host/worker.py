@@ -11,6 +11,7 @@ from typing import cast
 
 import msgspec
 
+from workerkit.host.launch import Launch
 from workerkit.host.owner import Owner
 from workerkit.host.printed import Logbook
 from workerkit.host.process import WorkerProcess
@@ -57,16 +58,23 @@ class Worker(Standing, asyncio.Protocol):
         self.owner = owner
         self.process: WorkerProcess
         self._transport: asyncio.Transport | None = None
-        #: What frames are answered with that came together: it goes out at one go, as each write may wake the worker.
-        self._unsent: list[bytes] | None = None
+        #: What goes out at one go, since each write may wake the worker: set between `cork` and `uncork`.
+        self._unsent: list[bytearray] | None = None
         self._paused = False
         #: Kills it when it is not ready in time.
         self.starting: asyncio.TimerHandle | None = None
         self._unpacker = Unpacker()
 
-    async def launch(self, environment: Mapping[str, str]) -> None:
-        """Start the process; it waits to be told what to load. Death is reported to the owner, once."""
-        await self.watch(await WorkerProcess.start(environment, self.output.read))
+    async def launch(self, environment: Mapping[str, str], there: Launch | None = None) -> None:
+        """Start the process, if it is not `there` already; it waits to be told what to load.
+
+        Death is reported to the owner, once.
+        """
+        heard = self.output.read
+        if there is None:
+            await self.watch(await WorkerProcess.start(environment, heard))
+        else:
+            await self.watch(await WorkerProcess.watch(there, heard))
 
     async def watch(self, process: WorkerProcess) -> None:
         """Hear what a process says, and of its end."""
@@ -97,6 +105,19 @@ class Worker(Standing, asyncio.Protocol):
             self._unsent.append(pack(frame))
         elif self._transport is not None and not self._transport.is_closing():
             self._transport.write(pack(frame))
+
+    def cork(self) -> bool:
+        """Keep what is sent from now on until `uncork`; False when it is kept already."""
+        if self._unsent is None:
+            self._unsent = []
+            return True
+        return False
+
+    def uncork(self) -> None:
+        """Write at one go what was kept."""
+        frames, self._unsent = self._unsent, None
+        if frames and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
 
     def pause(self) -> None:
         """Read nothing more for now; a worker that goes on sending blocks."""
@@ -207,16 +228,18 @@ class Worker(Standing, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Frames, in order. A worker that speaks nonsense is killed; its jobs are not lost."""
-        self._unsent = []
+        self.cork()
         try:
             for body in self._unpacker.feed(data):
                 self._received(decode_to_host(body))
         except (ValueError, msgspec.MsgspecError) as error:
             self.misbehaved(f"sent what is no frame ({error})")
         finally:
-            answers, self._unsent = b"".join(self._unsent), None
-        if answers and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(answers)
+            try:
+                if self.listener is not None:
+                    self.listener.heard()
+            finally:
+                self.uncork()
 
     def _received(self, frame: Frame) -> None:
         match frame:

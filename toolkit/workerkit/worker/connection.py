@@ -76,4 +76,4 @@ class Connection:
         with memoryview(body) as view:
             while end < size and (got := self._socket.recv_into(view[end:])):
                 end += got
-        return body[:end]
+        return body if end == size else body[:end]

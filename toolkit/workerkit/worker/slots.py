@@ -249,7 +249,7 @@ def _ended(frame: RunJob, run: Run, seconds: float, interrupted: bool) -> JobEnd
         slot=frame.slot,
         id=frame.id,
         attempt=frame.attempt,
-        status=run.status.value,
+        status=run.status,
         output=run.output,
         error=run.error,
         notes=dict(run.notes),
