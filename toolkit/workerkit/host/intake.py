@@ -17,7 +17,7 @@ from workerkit import hints
 from workerkit.errors import ApiError, PluginFailed, Refused, WorkerkitError, nearest, suggest
 from workerkit.failures import message_of, sendable
 from workerkit.hooks import Hooks
-from workerkit.host.reading import SAMPLE, Reader, kind
+from workerkit.host.reading import SAMPLE, Members, Reader, kind
 from workerkit.host.sealing import NoKey, Sealer, SealError
 from workerkit.job import EMPTY, Policy, Request
 from workerkit.payload import convert_field
@@ -126,13 +126,11 @@ class Intake:
         except PluginFailed as failure:
             raise ApiError(500, "plugin_failed", f"{failure}; nothing was stored") from failure
 
-    def _public(self, raw: Mapping[str, msgspec.Raw], typed: Mapping[str, Any]) -> bytes | None:
+    def _public(self, raw: Members, typed: Mapping[str, Any]) -> bytes | None:
         public = {name: raw[name] for name in typed if not self._hooks.fields[name].secret}
         return msgspec.json.encode(public) if public else None
 
-    def _sealed(
-        self, id: str, raw: Mapping[str, msgspec.Raw], typed: Mapping[str, Any]
-    ) -> Mapping[str, bytes]:
+    def _sealed(self, id: str, raw: Members, typed: Mapping[str, Any]) -> Mapping[str, bytes]:
         secret = [name for name in typed if self._hooks.fields[name].secret]
         if not secret:
             return EMPTY
@@ -222,7 +220,7 @@ def _bad_policy(sentence: str) -> ApiError:
     return ApiError(400, "bad_policy", sentence)
 
 
-def _no_input(raw: Mapping[str, msgspec.Raw]) -> ApiError:
+def _no_input(raw: Members) -> ApiError:
     keys = ", ".join(key[:40] for key in list(raw)[:5]) or "none"
     return ApiError(
         400, "bad_input", f'the body has no "input" (its keys: {keys}); put what the job gets there: {SAMPLE}'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -13,14 +14,13 @@ import attrs
 from workerkit.errors import ApiError, QueueError, suggest
 from workerkit.server.answers import ignored_header, send_error, send_json, sent_whole
 from workerkit.server.auth import CLIENT, Gate
-from workerkit.server.body import ClientGone, read_body
+from workerkit.server.body import GATHER, ClientGone, Gather, read_body
 from workerkit.server.errors import no_path, wrong_method
-from workerkit.server.operators import operator_routes
 from workerkit.server.query import known, whole
 from workerkit.server.waits import Waits
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from workerkit.host.jobs import Jobs
     from workerkit.settings import Settings
@@ -45,6 +45,7 @@ class Call:
     query: bytes
     headers: Mapping[bytes, bytes]
     receive: Receive
+    gather: Gather | None = None
     ignored: tuple[str, ...] = ()
 
 
@@ -69,7 +70,6 @@ class Api:
         self._gate = Gate(settings.server.keys, operator_token)
         #: Requests that wait for news; whoever stops the server ends them.
         self.waits = Waits()
-        self._others = operator_routes(jobs, self._gate, self.waits)
         self._routes = {
             "run": Route(POST, False, self._run),
             "runsync": Route(POST, False, self._runsync),
@@ -83,6 +83,13 @@ class Api:
             "schema": Route(GET, False, lambda call: jobs.schema(call.endpoint)),
             "events": Route(GET, False, self._events),
         }
+
+    @cached_property
+    def _others(self) -> ASGIApp:
+        # Imported here: Starlette takes its time, and a start should not.
+        from workerkit.server.operators import operator_routes
+
+        return operator_routes(self._jobs, self._gate, self.waits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every failure becomes an answer too."""
@@ -118,7 +125,8 @@ class Api:
             raise self._no_route(parts, route)
         if scope["method"] not in route.methods:
             raise wrong_method(scope, route.methods)
-        call = Call(endpoint, parts[4] if route.has_id else "", scope["query_string"], headers, receive)
+        id = parts[4] if route.has_id else ""
+        call = Call(endpoint, id, scope["query_string"], headers, receive, scope.get(GATHER))
         body = await route.answer(call)
         more = [ignored_header(call.ignored)] if call.ignored else ()
         if not sent_whole(scope, body, more):
@@ -134,13 +142,13 @@ class Api:
         if b"idempotency-key" in call.headers:  # the job may be there already
             call.id = await self._submit(call, limit, sync=True)
             return await self._held(call, seconds)
-        body = await read_body(call.receive, call.headers, limit)
+        body = await read_body(call.receive, call.headers, limit, call.gather)
         admitted, answer = await self._jobs.run(call.endpoint, body, seconds)
         call.ignored = admitted.ignored
         return answer
 
     async def _submit(self, call: Call, limit: int, *, sync: bool) -> str:
-        body = await read_body(call.receive, call.headers, limit)
+        body = await read_body(call.receive, call.headers, limit, call.gather)
         key = call.headers.get(b"idempotency-key")
         admitted = await self._jobs.submit(
             call.endpoint, body, sync=sync, idempotency_key=None if key is None else key.decode("latin-1")

@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from workerkit.server.answers import WHOLE, error_body
+from workerkit.server.body import GATHER, Gathered
 
 if TYPE_CHECKING:
     from workerkit.server.api import Api
@@ -122,6 +123,8 @@ class Connection(HttpToolsProtocol):
         #: Of the header on its way: its bytes as they came, and those of its parsed fields.
         self._header_bytes = self._field_bytes = 0
         self._message_ended = False
+        #: The body that is on its way, when somebody waits for all of it.
+        self._gathered: Gathered | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first header."""
@@ -132,6 +135,8 @@ class Connection(HttpToolsProtocol):
         """Expect nothing more."""
         self._awaited = NOTHING
         self._set_timer(None)
+        if self._gathered is not None:
+            self._gathered.lose()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -170,7 +175,21 @@ class Connection(HttpToolsProtocol):
         self._awaited = BODY
         super().on_headers_complete()
         if self.cycle is not None and self.cycle.scope is self.scope:
-            cast("dict[str, Any]", self.scope)[WHOLE] = partial(self._answer, self.cycle)
+            known = cast("dict[str, Any]", self.scope)
+            known[WHOLE], known[GATHER] = partial(self._answer, self.cycle), self._gather
+
+    def _gather(self, first: bytes, limit: int) -> asyncio.Future[bytes]:
+        """Keep the pieces of the body on its way as they come, and read on."""
+        self._gathered = Gathered(first, limit)
+        self.flow.resume_reading()
+        return self._gathered.whole
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of its body is here."""
+        if self._gathered is None:
+            super().on_body(body)
+        else:
+            self._gathered.add(body)
 
     def _answer(self, cycle: RequestResponseCycle, head: bytes, body: bytes) -> bool:
         """Send an answer in one write, where ASGI's two messages are two; False when it is not that simple."""
@@ -188,6 +207,9 @@ class Connection(HttpToolsProtocol):
         """It is here whole."""
         self._awaited = NOTHING
         self._message_ended = True
+        if self._gathered is not None:
+            self._gathered.end()
+            self._gathered = None
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
