@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 
 import pytest
 
 from delivery_stage import MAKER, PATIENCE, Sender, ended, play, settled, to
+from workerkit.bridge import Bridge
+from workerkit.hooks import Hooks
+from workerkit.host.deliveries import Deliveries
 from workerkit.queue import DeliveryFilter, DeliveryState
 from workerkit.queue.sqlite import SQLiteStore
 
@@ -27,6 +31,32 @@ def test_each_outcome_is_stored_with_its_attempts_and_its_words(tmp_path: Path) 
         ]
         assert sorted(rows)[3:] == [("delivered", 1, "answered 200"), ("held", 0, "no key")]
         assert len(sender.tried) == 7
+
+    play(tmp_path, scenario)
+
+
+def test_an_outcome_is_stored_in_one_transaction_with_the_claim_of_the_next(tmp_path: Path) -> None:
+    commits: list[int] = []
+
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        commits.clear()
+        await settled(store, 2, DeliveryState.DELIVERED)
+
+    # One that is new is sent one at a time: the second is claimed when the first has arrived.
+    play(tmp_path, scenario, left=[to("arrives"), to("arrives")], on_commit=commits.append)
+
+    assert commits == [1, 2, 2]
+
+
+def test_a_host_may_stop_at_any_step(tmp_path: Path) -> None:
+    async def scenario(store: SQLiteStore, sender: Sender) -> None:
+        engine = Deliveries(store, Hooks([], Bridge()))
+        for steps in range(30):
+            running = asyncio.create_task(engine.run())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            running.cancel()
+            assert await asyncio.wait({running}, timeout=PATIENCE) == ({running}, set())
 
     play(tmp_path, scenario)
 

@@ -26,7 +26,8 @@ def test_a_receiver_that_hangs_delays_its_own_lane_only(tmp_path: Path) -> None:
 
         await settled(store, MOST_IN_LANE + 10, DeliveryState.DELIVERED)
 
-        # What waits in a row behind those that hang is taken back.
+        # What waits in a row behind those that hang is taken back, and so is the row that waits for it.
+        await asyncio.to_thread(sender.begun[MOST_IN_LANE + 10 + MOST_PROMPT].wait, PATIENCE)
         await settled(store, 20 - MOST_PROMPT, DeliveryState.PENDING)
         hanging = [id for id, _ in sender.tried].count
         rows = await store.deliveries(DeliveryFilter(lane="slow"), after=None, limit=100)

@@ -132,6 +132,15 @@ def test_a_name_that_cannot_be_resolved_says_why(error: Exception, said: str) ->
     assert caught.value.__cause__ is error
 
 
+def test_an_address_that_a_host_spells_is_had_for_every_port_and_judged_each_time() -> None:
+    guard, strict = Guard(loopback=True), Guard()
+    for port in (1, 2, 1):
+        url = parse(f"http://127.0.0.1:{port}/")
+        assert [address.sockaddr for address in guard.addresses(url, 1)] == [("127.0.0.1", port)]
+        with pytest.raises(Blocked, match="loopback"):
+            strict.addresses(url, 1)
+
+
 def test_a_resolver_that_is_broken_is_no_fault_of_the_name() -> None:
     def broken(host: str, port: int) -> Answers:
         raise LookupError("a mistake in the resolver")

@@ -76,7 +76,26 @@ def test_a_prompt_lane_is_trusted_with_more_in_a_row_as_it_answers(lanes: Lanes)
     expected = [(1, 1), *[(MOST_PROMPT, row) for row in (2, 4, 8, MOST_IN_ROW, MOST_IN_ROW)]]
 
     assert trusted(lanes, "a", 0.0) == expected
-    assert trusted(lanes, "a", LONG)[:3] == [(MOST_PROMPT, MOST_IN_ROW), (4, 8), (8, 4)]
+    assert trusted(lanes, "a", LONG)[:3] == [(MOST_PROMPT, MOST_IN_ROW), (4, 8), (MOST_IN_LANE, 4)]
+
+
+def test_only_the_rows_of_a_prompt_lane_are_sent_one_after_the_other(lanes: Lanes) -> None:
+    trusted(lanes, "prompt", 0.0)
+    trusted(lanes, "long", LONG)
+
+    for name, alike in (("prompt", True), ("long", False)):
+        first, second = (lanes.begin(name) for _ in range(2))
+        assert (first.baton is second.baton) is alike
+
+
+def test_nothing_waits_in_rows_for_a_turn_that_lingers(lanes: Lanes) -> None:
+    trusted(lanes, "a", 0.0)
+    turn = lanes.begin("a", MOST_IN_ROW)
+
+    lanes.lingers(turn)
+
+    assert lanes.row("a") == 1
+    assert lanes.begin("a").baton is not turn.baton
 
 
 @pytest.mark.parametrize("took", [0.0, LONG])

@@ -7,7 +7,8 @@ import threading
 import attrs
 
 from workerkit.delivery import Delivery, Receipt
-from workerkit.host.row import LONGEST, TAKEN_BACK, Row, in_rows, unsent
+from workerkit.host.outcomes import TAKEN_BACK, unsent
+from workerkit.host.row import LONGEST, Row, in_rows
 
 PATIENCE = 20.0
 
@@ -67,6 +68,32 @@ def test_what_waits_behind_one_that_hangs_can_be_taken_back_meanwhile() -> None:
         release.set()
         sending.join()
     assert [one.delivery.id for one in row.tried()] == ["2"]
+
+
+def test_a_row_waits_for_the_one_whose_baton_it_shares_but_not_for_long() -> None:
+    hangs, release, baton = threading.Event(), threading.Event(), threading.Lock()
+    sent: list[str] = []
+
+    def deliver(delivery: Delivery) -> Receipt:
+        hangs.set()
+        assert release.wait(PATIENCE)
+        sent.append(delivery.id)
+        return Receipt.delivered("200")
+
+    first, second, third = (Row([to(id)], lambda: 7, baton) for id in "123")
+    sending = [threading.Thread(target=first.send, args=(deliver,))]
+    sending[0].start()
+    try:
+        assert hangs.wait(PATIENCE)
+        second.send(deliver)
+        assert (sent, ids(second.take_back())) == ([], "2")
+        sending.append(threading.Thread(target=third.send, args=(deliver,)))
+        sending[1].start()
+    finally:
+        release.set()
+        for thread in sending:
+            thread.join()
+    assert sent == ["1", "3"]
 
 
 def test_a_row_that_no_thread_has_begun_fails_with_its_first() -> None:

@@ -7,7 +7,7 @@ import pytest
 import standardwebhooks
 
 from workerkit import WorkerkitError
-from workerkit.signing import InvalidSignature, key_of, new_secret, sign, verify
+from workerkit.signing import InvalidSignature, Signer, key_of, new_secret, sign, verify
 
 # The vector of the standard's own libraries.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -49,6 +49,16 @@ def test_new_secrets_differ_and_the_library_takes_them() -> None:
     signed = headers(sign([secret], ID, now, BODY), timestamp=now)
     standardwebhooks.Webhook(secret).verify(BODY, signed)
     verify([secret], signed, BODY)
+
+
+def test_a_signer_signs_each_webhook_as_if_it_were_its_only_one() -> None:
+    signer = Signer([OTHER, SECRET])
+    for body in (BODY, b"", BODY):
+        assert signer.sign(ID, AT, body) == sign([OTHER, SECRET], ID, AT, body)
+    with pytest.raises(ValueError, match="full stop"):
+        signer.sign("msg.1", AT, BODY)
+    with pytest.raises(ValueError, match="at least one"):
+        Signer([])
 
 
 def test_while_a_secret_is_changed_either_side_may_be_first() -> None:

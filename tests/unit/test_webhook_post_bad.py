@@ -22,7 +22,7 @@ def url(port: int) -> str:
     [
         drips(b"HTTP/1.1 200 OK\r\n", b"X-Drip: 1\r\n"),
         drips(b"HTTP/1.1 200 OK\r\nX-Drip: ", b"1"),
-        drips(b"", b"H"),
+        drips(b"HTTP/1.1 200 O", b"K"),
         drips(b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n", b"x"),
         drips(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
         drips(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
@@ -98,6 +98,7 @@ def test_a_look_up_for_which_there_is_no_room_is_no_failed_try() -> None:
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CUT = "it closed the connection in the middle of its answer"
+SHORT = "its answer ended before all of it had come"
 
 
 @pytest.mark.parametrize(
@@ -109,10 +110,11 @@ CUT = "it closed the connection in the middle of its answer"
         (HEAD + b"Content-Length: 0\r\n", CUT),
         (HEAD + b"Content-Len", CUT),
         (b"HTTP/1.1 100 Continue\r\n\r\n", CUT),
-        (HEAD + b"Content-Length: 3\r\n\r\nxx", "its answer ended before all of it had come"),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nxx", "its answer ended before all of it had come"),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok", "its answer ended before all of it had come"),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", CUT),
+        (HEAD + b"Content-Length: 3\r\n\r\nxx", SHORT),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nxx", SHORT),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", SHORT),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok", SHORT),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", SHORT),
     ],
 )
 def test_an_answer_that_is_cut_is_no_answer(answer: bytes, why: str) -> None:
@@ -141,17 +143,27 @@ def test_a_reset_is_no_answer() -> None:
             "its headers are larger than 64 KiB",
         ),
         (b"HTTP/1.1 200 OK\r\nX-A: " + b"1" * 100_000, "its headers are larger than 64 KiB"),
-        (b"1" * 100_000, "its headers are larger than 64 KiB"),
+        (b"1" * 100_000, "it does not begin with HTTP/"),
         (b"HTTP/1.1 100 Go\r\nX-A: 1\r\n\r\n" * 10_000, "its headers are larger than 64 KiB"),
-        (b"SSH-2.0-OpenSSH\r\n", "SSH-2.0-OpenSSH"),
-        (b"HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 abc"),
+        (b"SSH-2.0-OpenSSH\r\n", "it does not begin with HTTP/"),
+        (b"HTTQ", "it does not begin with HTTP/"),
+        (b"RTSP/1.0 200 OK\r\n\r\n", "it does not begin with HTTP/"),
+        (b"HTTP/0.9 200 OK\r\n\r\n", "HTTP/0.9"),
+        (b"HTTP/2.0 200 OK\r\nno colon\r\n\r\n", "HTTP/2.0"),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", "Invalid response status"),
+        (b"HTTP/1.1 abc\r\n\r\n", "Invalid status code"),
         (b"HTTP/2.0 200 OK\r\n\r\n", "HTTP/2.0"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nxx", "the size of a chunk is below 0"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nxx",
+            "Invalid character in chunk size",
+        ),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"T: 1\r\n" * 100_000,
             "the lines between its chunks are larger than 256 KiB",
         ),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", "unmatching values"),
+        (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nx", "Duplicate Content-Length"),
+        (HEAD + b"Content-Length: x\r\n\r\n", "Invalid character in Content-Length"),
+        (HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx", "can't be present with"),
         *(
             (HEAD + b"Transfer-Encoding: %b\r\n\r\n5\r\nhe" % coding, f"its transfer encoding is '{said}'")
             for coding, said in (
@@ -161,8 +173,8 @@ def test_a_reset_is_no_answer() -> None:
                 (b"chunked\r\nTransfer-Encoding: chunked", "chunked, chunked"),
             )
         ),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nokXX0\r\n\r\n", "a chunk is longer than it says"),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\n\n0\r\n\r\n", "a chunk is longer than it says"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nokXX0\r\n\r\n", "Expected LF after chunk data"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\n\n0\r\n\r\n", "Invalid character in chunk size"),
     ],
 )
 def test_an_answer_that_is_too_large_or_not_http_is_no_answer(answer: bytes, why: str) -> None:

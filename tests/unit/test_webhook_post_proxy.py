@@ -85,7 +85,10 @@ def test_https_through_a_proxy_is_verified_for_the_urls_host(
             says_once(b""),
             "the proxy {proxy} did not connect to 127.0.0.1:9: it closed the connection before it answered",
         ),
-        (says_once(b"SSH-2.0\r\n"), "the proxy {proxy} did not connect to 127.0.0.1:9: SSH-2.0"),
+        (
+            says_once(b"SSH-2.0\r\n"),
+            "the proxy {proxy} did not connect to 127.0.0.1:9: it does not begin with HTTP/",
+        ),
         (hangs, "the proxy {proxy} did not connect to 127.0.0.1:9: timed out"),
     ],
     ids=["403", "407", "closed", "no HTTP", "silent"],

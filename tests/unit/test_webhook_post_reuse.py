@@ -70,15 +70,50 @@ def test_another_host_name_or_address_has_a_connection_of_its_own() -> None:
         b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 101 Switching\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000,
+        OK + b"HTTP/1.1 500 Nobody asked\r\n\r\n",
         OK + b"HTTP/1.1 500 Nobody asked\r\n\r\n" * 1000,
+        b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 204 None\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\nContent-Length: 0\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nA: 1\r\n folded\r\nContent-Length: 0\r\n\r\n",
     ],
-    ids=["close", "1.0", "switching", "large", "more than one"],
+    ids=[
+        "close",
+        "1.0",
+        "switching",
+        "large",
+        "one more",
+        "many more",
+        "unreadable",
+        "204 with a body",
+        "upgrade",
+        "folded",
+    ],
 )
 def test_a_connection_that_may_not_be_at_an_end_is_not_used_again(answer: bytes) -> None:
     with receiver(says(answer)) as server, poster() as posts:
         first, second = (posts.post(parse(url(server.port)), b"", {}) for _ in range(2))
     assert first.status == second.status < 500
     assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: Keep-Alive\r\n\r\nok",
+        b"HTTP/1.1 204 None\r\n\r\n",
+        b"HTTP/1.1 304 Same\r\nContent-Length: 9\r\n\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2 \r\nok\r\n0\r\nTrailer: 1\r\n\r\n",
+        b"HTTP/1.0 100 Go\r\nConnection: close\r\n\r\n" + OK,
+    ],
+    ids=["1.0", "204", "304", "no carriage returns", "chunked", "behind an interim one"],
+)
+def test_a_connection_whose_answer_was_read_to_its_end_is_used_again(answer: bytes) -> None:
+    with receiver(says(answer)) as server, poster() as posts:
+        first, second = (posts.post(parse(url(server.port)), b"", {}) for _ in range(2))
+    assert (first.status, first.answer) == (second.status, second.answer)
+    assert server.connections == 1
 
 
 def test_a_connection_that_its_peer_closed_while_it_was_idle_is_replaced_before_anything_is_sent() -> None:

@@ -17,10 +17,14 @@ import binascii
 import os
 import time
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from workerkit.errors import WorkerkitError
 
-__all__ = ["InvalidSignature", "key_of", "new_secret", "sign", "verify"]
+if TYPE_CHECKING:
+    from hmac import HMAC
+
+__all__ = ["InvalidSignature", "Signer", "key_of", "new_secret", "sign", "verify"]
 
 PREFIX = "whsec_"
 ID = "webhook-id"
@@ -72,10 +76,30 @@ def sign(secrets: Iterable[str], id: str, timestamp: int, body: bytes) -> str:
     Raises ValueError for no or a bad secret, and for an `id` with a full stop, which could be taken
     for the one behind it.
     """
-    if "." in id:
-        raise ValueError(f"a webhook's id must not contain a full stop, and {id!r} does")
-    keys = _keys(secrets)
-    return " ".join(_signature(key, id, str(timestamp), body) for key in keys)
+    return Signer(secrets).sign(id, timestamp, body)
+
+
+class Signer:
+    """Signs many webhooks with the same secrets, each as `sign` does; reads the secrets once.
+
+    Threads may share it. Raises ValueError for no or a bad secret.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        import hmac  # here, as below: who only checks secrets, as settings do, needs no OpenSSL
+
+        self._begun = [hmac.new(key, digestmod="sha256") for key in _keys(secrets)]
+
+    def sign(self, id: str, timestamp: int, body: bytes) -> str:
+        """Make the value of the header `webhook-signature`; raises ValueError for an `id` with a full stop."""
+        if "." in id:
+            raise ValueError(f"a webhook's id must not contain a full stop, and {id!r} does")
+        return " ".join(self.signatures(id, str(timestamp), body))
+
+    def signatures(self, id: str, timestamp: str, body: bytes) -> list[str]:
+        """One signature for each secret."""
+        message = f"{id}.{timestamp}.".encode(errors="replace") + body
+        return [_signature(begun.copy(), message) for begun in self._begun]
 
 
 def verify(
@@ -95,7 +119,7 @@ def verify(
     """
     if not isinstance(body, bytes):
         raise TypeError("verify() takes the body as the bytes that came; check before parsing")
-    keys = _keys(secrets)
+    signer = Signer(secrets)
     found = {name.lower(): value for name, value in headers.items()}
     for name in (ID, TIMESTAMP, SIGNATURE):
         if not found.get(name):
@@ -108,7 +132,7 @@ def verify(
     given = [entry.encode(errors="replace") for entry in found[SIGNATURE].split() if entry.startswith("v1,")]
     if not given:
         raise InvalidSignature(f"the header {SIGNATURE} holds no signature of version v1")
-    wanted = [_signature(key, found[ID], found[TIMESTAMP], body).encode() for key in keys]
+    wanted = [each.encode() for each in signer.signatures(found[ID], found[TIMESTAMP], body)]
     import hmac
 
     # All are compared, so that the time taken tells nobody which of them matched.
@@ -125,11 +149,9 @@ def _keys(secrets: Iterable[str]) -> list[bytes]:
     return keys
 
 
-def _signature(key: bytes, id: str, timestamp: str, body: bytes) -> str:
-    import hmac  # here, as above: who only checks secrets, as settings do, needs no OpenSSL
-
-    digest = hmac.digest(key, f"{id}.{timestamp}.".encode(errors="replace") + body, "sha256")
-    return f"v1,{base64.b64encode(digest).decode()}"
+def _signature(begun: HMAC, message: bytes) -> str:
+    begun.update(message)
+    return f"v1,{base64.b64encode(begun.digest()).decode()}"
 
 
 def _check_time(text: str, tolerance: float, now: float) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from workerkit import Delivery, Field, JobEvent, Receipt, Refused, Request, Result, __version__, hookimpl
 from workerkit.guard import Blocked, Busy, Guard, Unresolved, Url, parse
-from workerkit.signing import sign
+from workerkit.signing import Signer
 from workerkit_plugins.webhook.masking import masked
 from workerkit_plugins.webhook.settings import Event, WebhookSettings
 
@@ -37,6 +37,7 @@ class Webhook:
         self._log = log
         self._delays = settings.delays
         self._parse = lru_cache(maxsize=1024)(parse)
+        self._signer = lru_cache(maxsize=1024)(self._signer_of)
         self._stood_down = False
 
     @hookimpl
@@ -89,8 +90,8 @@ class Webhook:
             "User-Agent": f"workerkit/{__version__}",
             "webhook-timestamp": str(now),
         }
-        if secrets := self._settings.secrets_of(delivery.endpoint):
-            headers["webhook-signature"] = sign(secrets, delivery.headers["webhook-id"], now, body)
+        if signer := self._signer(delivery.endpoint):
+            headers["webhook-signature"] = signer.sign(delivery.headers["webhook-id"], now, body)
         try:
             reply = self._poster.post(url, body, headers, partial(self._masked, delivery, url))
         except Busy as exc:
@@ -107,6 +108,10 @@ class Webhook:
 
         settings = self._settings
         return Poster(self._guard.addresses, settings.timeout, settings.connect_timeout, settings.proxy)
+
+    def _signer_of(self, endpoint: str) -> Signer | None:
+        secrets = self._settings.secrets_of(endpoint)
+        return Signer(secrets) if secrets else None
 
     def _masked(self, delivery: Delivery, url: Url, text: str) -> str:
         # As it was written, and as it went on the wire.

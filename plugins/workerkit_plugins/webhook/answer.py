@@ -1,107 +1,156 @@
-"""What `http.client` makes of an answer, without the places where it takes part of one for the whole."""
+"""An answer of HTTP/1.1: all of it, or an error.
+
+httptools reads it. What is here is what a reader of HTTP cannot know: how much to take, and when an answer is one.
+"""
 
 from __future__ import annotations
 
-import io
 import socket
-from email.errors import (
-    FirstHeaderLineIsContinuationDefect,
-    MisplacedEnvelopeHeaderDefect,
-    MissingHeaderBodySeparatorDefect,
-)
-from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse, IncompleteRead
+from http.client import HTTPException, IncompleteRead, UnknownProtocol
 
-#: Of the status line and the headers. `http.client` takes up to 100 headers, of 64 KiB each.
-MOST_HEAD = 64 * 1024
-#: Of the lines in which a body says how long its chunks are.
-_MOST_FRAMING = 4 * MOST_HEAD
-_DEFECTS = (
-    FirstHeaderLineIsContinuationDefect,
-    MisplacedEnvelopeHeaderDefect,
-    MissingHeaderBodySeparatorDefect,
-)
+from httptools import HttpParserError, HttpParserInvalidStatusError, HttpParserUpgrade, HttpResponseParser
+
+_KIB = 1024
+_STEP = 16 * _KIB
+#: KiB of the status lines and headers, and of all that is no body: there may be lines between its chunks, too.
+_MOST_HEAD, _MOST_FRAMING, _MOST_FIELDS = 64, 256, 100
+_BEGIN = b"HTTP/"
+#: From this status on an answer is final. One that switches protocols is, too, though nobody asked for that.
+_FINAL, _SWITCHING = 200, 101
+#: Statuses of answers without a body, whatever their headers say.
+_BODILESS = (_SWITCHING, 204, 304)
+_LENGTH, _CODING = "content-length", "transfer-encoding"
 
 
-class Answer(HTTPResponse):
-    """One answer: whole, or an error."""
+class Answer:
+    """One answer, interim ones passed over. Of its body no more than `most` bytes are read.
 
-    def __init__(
-        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
-    ) -> None:
-        super().__init__(sock, debuglevel, method, url)
-        self._tunnels = method == "CONNECT"
-        self.fp: _Lines = _Lines(self.fp.detach())
+    Raises HTTPException for what is none, ConnectionResetError or IncompleteRead when it is cut. Behind one
+    that `tunnels`, to a CONNECT, there is no body.
+    """
 
-    def begin(self) -> None:
-        """Read the status and the headers, passing over interim answers, of which it knows 100 only."""
-        super().begin()
-        while self.status < HTTPStatus.OK and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
-            self.headers = self.msg = None  # type: ignore[assignment]
-            super().begin()
-        if self.status == HTTPStatus.SWITCHING_PROTOCOLS:
-            self.will_close = True  # nobody asked for that: what follows may be anything
-        self.fp.allow(_MOST_FRAMING, "the lines between its chunks are")
-        if any(isinstance(defect, _DEFECTS) for defect in self.msg.defects):
-            self._forget_body()
-        codings = self.msg.get_all("Transfer-Encoding", [])
-        if codings and not self._tunnels and not (len(codings) == 1 and self.chunked):
-            # `http.client` would read on to the end of the stream, wherever that comes.
+    def __init__(self, sock: socket.socket, most: int, *, tunnels: bool = False) -> None:
+        self.status, self.reason = 0, ""
+        #: By names in lower case; of one that is there more than once, the first.
+        self.fields: dict[str, str] = {}
+        self._tunnels = tunnels
+        self._seen: list[tuple[str, str]] = []
+        self._body = bytearray()
+        self._begin, self._taken = b"", 0
+        self._is_final = self._is_over = self._stays = False
+        self._parser = HttpResponseParser(self)
+        # Some receivers send lines with less or more space at their ends, and interim answers that tell of a close.
+        self._parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
+            lenient_keep_alive=True,
+        )
+        try:
+            while not self._is_final or not (self._is_over or len(self._body) >= most):
+                self._read(sock)
+        finally:
+            del self._parser  # it holds methods of this: a circle
+        self.body = bytes(self._body[:most])
+        #: Whether its connection may be used again: it was read to its end, and nothing has come behind it.
+        self.may_be_followed = self._is_over and self._stays and len(self._body) <= most
+
+    def _read(self, sock: socket.socket) -> None:
+        most, what = _MOST_HEAD, "its headers"
+        if self._is_final:
+            most, what = _MOST_FRAMING, "its headers and the lines between its chunks"
+        if not (left := most * _KIB + len(self._body) - self._taken):
+            raise HTTPException(f"{what} are larger than {most} KiB")
+        if data := sock.recv(min(_STEP, left)):
+            self._taken += len(data)
+            self._parse(data)
+        else:
+            self._end()
+
+    def _parse(self, data: bytes) -> None:
+        if len(self._begin) < len(_BEGIN):
+            self._begin += data[: len(_BEGIN) - len(self._begin)]
+            if not _BEGIN.startswith(self._begin):  # RTSP/1.0 would be read, too
+                raise HTTPException("it does not begin with HTTP/")
+        was_final = self._is_final
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            pass  # it is over, as switching is
+        except HttpParserError as exc:
+            self._stop(exc)
+        if len(self._seen) > _MOST_FIELDS:
+            raise HTTPException(f"got more than {_MOST_FIELDS} headers")
+        if self._is_final and not was_final:
+            self._check()
+
+    def _stop(self, exc: HttpParserError) -> None:
+        """The rest cannot be read: it is behind the answer, or no answer, or one of which the status is known."""
+        self._stays = False
+        if self._is_over:
+            return
+        is_status = isinstance(exc, HttpParserInvalidStatusError) or self._parser.get_status_code() < _FINAL
+        is_framing = any(name in str(exc).lower() for name in (_LENGTH, _CODING))
+        if self._is_final or is_status or is_framing:
+            raise HTTPException(str(exc)) from exc
+        # A header that cannot be read may have said where the body ends: then the status is all there is.
+        self.on_headers_complete()
+        self._stays, self._is_over = False, True
+
+    def _check(self) -> None:
+        """Refuse what httptools reads, but nobody is to send."""
+        if not (version := self._parser.get_http_version()).startswith("1."):
+            raise UnknownProtocol(f"HTTP/{version}")
+        codings = [value for name, value in self._seen if name == _CODING]
+        if self._tunnels or self.status in _BODILESS or not codings:
+            return
+        if [coding.lower() for coding in codings] != ["chunked"]:
             raise HTTPException(
-                f"its transfer encoding is {', '.join(codings)!r}, and chunked alone can be read"
+                f"its transfer encoding is '{', '.join(codings)}', and chunked alone can be read"
             )
-        lengths = self.msg.get_all("Content-Length", [])
-        if len(set(lengths)) > 1:
-            raise HTTPException(f"its Content-Length has unmatching values, {', '.join(lengths)!r}")
 
-    def read(self, amt: int | None = None) -> bytes:
-        """The next bytes of the body. `http.client` takes one that is cut for one that is over."""
-        data = super().read(amt)
-        if not data and amt and not self.chunked and self.length:
-            raise IncompleteRead(data, self.length)
-        return data
-
-    def _get_chunk_left(self) -> int | None:
-        """What is left of this chunk, or the size of the next one. `http.client` skips any two bytes between."""
-        if self.chunk_left == 0:
-            if self._safe_read(2) != b"\r\n":  # type: ignore[attr-defined]
-                raise HTTPException("a chunk is longer than it says")
-            self.chunk_left = None
-        left: int | None = super()._get_chunk_left()  # type: ignore[misc]
-        return left
-
-    def _forget_body(self) -> None:
-        """Headers that cannot be read may have said where the body ends: the status is all there is."""
-        self.chunked, self.length, self.will_close = False, 0, True
-        for name in ("Content-Length", "Transfer-Encoding"):
-            del self.msg[name]
-
-
-class _Lines(io.BufferedReader):
-    """Lines of a peer, in a limited amount. `http.client` takes the end of the stream for an empty line."""
-
-    def __init__(self, raw: io.RawIOBase) -> None:
-        super().__init__(raw)
-        self._begun = False
-        self.allow(MOST_HEAD, "its headers are")
-
-    def allow(self, size: int, what: str) -> None:
-        """Take lines of `size` bytes in all from here on."""
-        self._size, self._left, self._what = size, size, what
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = super().readline(size)
-        if not line:
-            when = "in the middle of its answer" if self._begun else "before it answered"
+    def _end(self) -> None:
+        """Its peer has closed the connection: that is the end of a body which tells of no other."""
+        if not self._is_final:
+            when = "in the middle of its answer" if self._taken else "before it answered"
             raise ConnectionResetError(f"it closed the connection {when}")
-        self._begun = True
-        self._left -= len(line)
-        if self._left < 0:
-            raise HTTPException(f"{self._what} larger than {self._size // 1024} KiB")
-        return line
+        if _LENGTH in self.fields or _CODING in self.fields:
+            raise IncompleteRead(b"")
+        self._stays, self._is_over = False, True
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        # A chunk that says to be -1 long would be read to the end of the stream, however far that is.
-        if size is None or size < 0:
-            raise HTTPException("the size of a chunk is below 0")
-        return super().read(size)
+    # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        """Another answer, or the first."""
+        if self._is_final:
+            raise HttpParserError("nobody asked for it")
+        self.reason = ""
+        self._seen.clear()
+
+    def on_status(self, part: bytes) -> None:
+        """The words behind the status, or a part of them."""
+        self.reason += part.decode("latin-1")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a field behind the body."""
+        if not self._is_final:
+            self._seen.append((name.decode("latin-1").lower(), value.decode("latin-1").strip()))
+
+    def on_headers_complete(self) -> None:
+        """All headers were read."""
+        status = self._parser.get_status_code()
+        if status < _FINAL and status != _SWITCHING:
+            return
+        self.status = status
+        for name, value in self._seen:
+            self.fields.setdefault(name, value)
+        self._stays = status != _SWITCHING and self._parser.should_keep_alive()
+        self._is_final, self._is_over = True, self._tunnels or status == _SWITCHING
+
+    def on_body(self, part: bytes) -> None:
+        """The next bytes of the body."""
+        if self._is_final and not self._is_over:
+            self._body += part
+
+    def on_message_complete(self) -> None:
+        """It was read to its end."""
+        self._is_over = self._is_final

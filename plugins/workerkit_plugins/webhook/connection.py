@@ -69,18 +69,10 @@ class Connection(HTTPConnection):
             self.send(head)
             self.send(body)
 
-    def answer(self) -> Answer:
-        """The answer to what was sent, its status and headers read."""
+    def answer(self, most: int) -> Answer:
+        """The answer to what was sent, with up to `most` bytes of its body."""
         assert self.sock is not None
-        answer = Answer(self.sock, method="POST")
-        try:
-            answer.begin()
-        except BaseException:
-            answer.close()
-            raise
-        if answer.will_close:
-            self.close()  # the answer has the socket as long as it is read
-        return answer
+        return Answer(self.sock, most)
 
     @property
     def is_alive(self) -> bool:
@@ -184,9 +176,4 @@ def _connected(address: Address, deadline: Deadline) -> TimedSocket:
 
 def _asked_to_connect(sock: TimedSocket, to: str) -> Answer:
     sock.sendall(f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n".encode())
-    answer = Answer(sock, method="CONNECT")
-    try:
-        answer.begin()
-    finally:
-        answer.close()
-    return answer
+    return Answer(sock, 0, tunnels=True)

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
+    from _typeshed import ReadableBuffer
 
 
 class Deadline:
@@ -50,10 +50,10 @@ class TimedSocket(socket.socket):
         if not left <= (self.gettimeout() or 0.0) <= 1.01 * left:
             self.settimeout(left)
 
-    def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """Receive what has come, waiting for no longer than is left."""
         self.bound()
-        return super().recv_into(buffer, nbytes or memoryview(buffer).nbytes, flags)
+        return super().recv(buflen, flags)
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
         """Send all, within what is left."""

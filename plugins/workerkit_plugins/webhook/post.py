@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
@@ -13,7 +12,6 @@ from http.client import HTTPException
 import attrs
 
 from workerkit.guard import Address, Busy, Url
-from workerkit_plugins.webhook.answer import Answer
 from workerkit_plugins.webhook.connection import Connection, Connector, key
 from workerkit_plugins.webhook.deadline import Deadline
 from workerkit_plugins.webhook.failed import PostFailed, Try, explained, shown_text, tls_said
@@ -24,7 +22,6 @@ __all__ = ["PostFailed", "Poster", "Reply"]
 
 #: Of an answer's body this much is read; then the connection is closed.
 MOST_READ = 64 * 1024
-_STEP = 16 * 1024
 #: So many characters of an answer are reported.
 _SHOWN = 512
 #: More characters than a secret has.
@@ -118,15 +115,14 @@ class Poster:
         kept = False
         try:
             sent = _sent(connection, tried, body, headers)
-            with closing(connection.answer()) as response:
-                answer = _read(response)
-                kept = sent and response.isclosed() and not connection.is_closed
+            answer = connection.answer(MOST_READ)
+            kept = sent and answer.may_be_followed
             return Reply(
-                response.status,
-                _retry_after(response.headers.get("Retry-After")),
+                answer.status,
+                _retry_after(answer.fields.get("retry-after", "")),
                 tried.address,
-                _shown(tried, answer),
-                response.headers.get("webhook-delivery", "").strip().lower() == "abort-message",
+                _shown(tried, answer.body),
+                answer.fields.get("webhook-delivery", "").lower() == "abort-message",
                 tried.deadline.ms,
             )
         finally:
@@ -160,19 +156,9 @@ def _sent(connection: Connection, tried: Try, body: bytes, headers: Mapping[str,
     return True
 
 
-def _read(response: Answer) -> bytes:
-    """The body, up to so many bytes."""
-    data = b""
-    while len(data) < MOST_READ and not response.isclosed():
-        if not (part := response.read(min(_STEP, MOST_READ - len(data)))):
-            break
-        data += part
-    return data
-
-
-def _retry_after(text: str | None) -> float | None:
+def _retry_after(text: str) -> float | None:
     """`Retry-After` in seconds: a number or a date; None when it is neither."""
-    if text is None:
+    if not text:
         return None
     if text.strip().isdecimal():
         return float(text)

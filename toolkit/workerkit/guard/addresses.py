@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -154,6 +155,7 @@ class Networks:
         return next((word for mask, network, word in self._rows[ip.version] if number & mask == network), "")
 
 
+@cache
 def kinds() -> Networks:
-    """The list above, ready to look into."""
+    """The list above, ready to look into: made once, at first use."""
     return Networks((ipaddress.ip_network(network), kind) for network, kind in KINDS)

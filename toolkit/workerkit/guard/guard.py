@@ -12,7 +12,7 @@ from workerkit.guard.resolving import Address, Resolve, Resolver, numeric, syste
 from workerkit.guard.rules import Rules
 from workerkit.guard.url import Url
 
-#: Addresses whose verdicts are remembered.
+#: Addresses whose verdicts are remembered, and hosts that spell one.
 REMEMBERED = 1024
 
 
@@ -54,6 +54,7 @@ class Guard:
         self._kinds = kinds()
         self._metadata = frozenset(map(Ip.of, METADATA_ADDRESSES))
         self._fault = lru_cache(REMEMBERED)(self._judged)
+        self._numeric = lru_cache(REMEMBERED)(numeric)
 
     def addresses(self, url: Url, timeout: float, room: float | None = None) -> tuple[Address, ...]:
         """Where to connect to for a URL, in the order to try; `timeout` is in seconds.
@@ -63,7 +64,7 @@ class Guard:
         seconds, by default for the whole `timeout`, too many other names were without an answer.
         """
         self._refuse_denied_name(url.host)
-        if spelled := numeric(url.host, url.port):
+        if spelled := self._spelled(url):
             return self._passed(url.host, spelled)
         found = self._resolver.look_up(url.host, url.port, timeout, room)
         return self._passed(url.host, found, name=True)
@@ -71,7 +72,7 @@ class Guard:
     def precheck(self, url: Url) -> None:
         """Raise `Blocked` where that can be told without a look-up: an address, or a name in `deny`."""
         self._refuse_denied_name(url.host)
-        self._passed(url.host, numeric(url.host, url.port))
+        self._passed(url.host, self._spelled(url))
 
     def check(self, address: str) -> str | None:
         """What kind of address it is that may not be reached, such as "a private address"; None if it may.
@@ -80,6 +81,11 @@ class Guard:
         """
         fault = self._fault(address, False)
         return None if fault is None else fault.kind
+
+    def _spelled(self, url: Url) -> tuple[Address, ...]:
+        # A scope is the name of an interface, which may be another one later.
+        find = numeric if "%" in url.host else self._numeric
+        return find(url.host, url.port)
 
     def _passed(self, host: str, found: tuple[Address, ...], name: bool = False) -> tuple[Address, ...]:
         allowed = name and self._allow.name(host)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,10 +19,11 @@ from workerkit.hooks.patience import Patience
 from workerkit.host.journal import Journal
 from workerkit.host.lanes import CLOSED_FOR, MOST_FAILURES, MOST_QUICK_KEPT, Lanes, Share, Turn
 from workerkit.host.meter import Meter
-from workerkit.host.row import LONGEST, TAKEN_BACK, Row, Try, in_rows, unsent
+from workerkit.host.outcomes import EXPIRED, TAKEN_BACK, Try, is_well, settled, unsent
+from workerkit.host.row import LONGEST, Row, in_rows
 from workerkit.host.stubborn import stubbornly
 from workerkit.host.tasks import background
-from workerkit.queue import DeliveryState, Settled, Store, Tried
+from workerkit.queue import DeliveryState, Store
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +33,6 @@ LONGEST_WAIT, REFUSED_PAUSE = 60.0, 1.0
 TRY_DEADLINE = 300.0
 #: Large bodies that are sent at a time.
 MOST_LARGE = 4
-#: Steps of the event loop from a place that is free to the claim for it. Outcomes are stored as late as that,
-#: so that both have one transaction.
-STEPS_TO_CLAIM = 4
-#: How much the delay before another try varies.
-JITTER = 0.2
-#: Why one is dead that nobody tries any more.
-EXPIRED = Receipt.stop("it had not arrived in the time that it had; redeliver it to try again")
-#: From this status on a receiver says that it is not well.
-NOT_WELL = 500
-#: Others that say so: it waits too long for the request, or has too much to do.
-UNWELL = (408, 425, 429)
 
 
 class Deliveries:
@@ -67,6 +56,8 @@ class Deliveries:
         self._lanes = Lanes(time.monotonic)
         self._tries: set[asyncio.Task[Any]] = set()
         self._rows: dict[Row, Turn] = {}
+        #: What is over and still to be stored, and that there is some, or room for more.
+        self._ended: list[Try] = []
         self._one_done = asyncio.Event()
         #: A place for each large body that is in memory.
         self._large = asyncio.Semaphore(MOST_LARGE)
@@ -88,9 +79,13 @@ class Deliveries:
             )
 
     async def run(self) -> None:
-        """Send for ever. Cancelling it begins nothing more; `close` waits for what is under way."""
+        """Send for ever. Cancelling it begins nothing more; `close` waits for what is under way.
+
+        One transaction after the other: each stores what has ended, and claims what there is room for.
+        """
         while True:
             try:
+                self._store_ended()
                 await self._claim()
                 await self._wait()
             except QueueError as error:
@@ -104,8 +99,12 @@ class Deliveries:
         """Wait for the tries under way. One that takes longer was counted, and counts as made."""
         for row, turn in self._rows.items():
             self._take_back(row, turn)
-        if self._tries:
-            await asyncio.wait(self._tries, timeout=grace)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + grace
+        self._store_ended()
+        while self._tries and (left := end - loop.time()) > 0:
+            await asyncio.wait(self._tries, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            self._store_ended()
 
     def resting(self) -> dict[str, int]:
         """The lanes to which nothing is sent for now, and until when, in milliseconds since the epoch."""
@@ -129,17 +128,14 @@ class Deliveries:
         return arrived
 
     async def _claim(self) -> None:
-        """Begin every due delivery that there is room for."""
-        begun = 1
-        while begun:
-            begun = 0
-            for share in self._lanes.shares():
-                begun += await self._begin_due(share)
+        """Begin due deliveries that there is room for."""
+        for share in self._lanes.shares():
+            await self._begin_due(share)
 
-    async def _begin_due(self, share: Share) -> int:
+    async def _begin_due(self, share: Share) -> None:
         """Begin what is due and was counted as tried. When the host stops at this moment, it is given back."""
         if not share.rooms and not share.others:
-            return 0
+            return
         claiming = asyncio.ensure_future(self._store.claim_deliveries(share.limit, share.rooms, share.others))
         try:
             due = await asyncio.shield(claiming)
@@ -148,21 +144,18 @@ class Deliveries:
                 await self._settle(unsent(await claiming))
             raise
         now = self._store.now()
-        late = [Try(one, EXPIRED, 0, 0.0) for one in due if one.expires_at and one.expires_at <= now]
-        if late:
-            background(self._settle(late), f"delivery {late[0].delivery.id}", self._tries)
+        self._end([Try(one, EXPIRED, 0, 0.0) for one in due if one.expires_at and one.expires_at <= now])
         in_time = [one for one in due if not one.expires_at or one.expires_at > now]
         for several in in_rows(in_time, self._lanes.row):
             turn = self._lanes.begin(several[0].lane, len(several))
             background(self._try(turn, several), f"delivery {several[0].id}", self._tries)
-        return len(due)
 
     async def _try(self, turn: Turn, several: list[Delivery]) -> None:
         if several[0].body is None:
             async with self._large:
                 await self._try(turn, [await self._whole(several[0])])
             return
-        row = Row(several, self._store.now)
+        row = Row(several, self._store.now, turn.baton)
         self._rows[row] = turn
         watch = asyncio.get_running_loop().call_later(LONGEST, self._take_back, row, turn)
         try:
@@ -172,9 +165,7 @@ class Deliveries:
             del self._rows[row]
         left = row.take_back()
         self._over(turn, tried)
-        for _ in range(STEPS_TO_CLAIM):
-            await asyncio.sleep(0)
-        await self._settle([*tried, *unsent(left)])
+        self._end([*tried, *unsent(left)])
 
     async def _sent(self, plugin: str, row: Row) -> list[Try]:
         """What has become of a row."""
@@ -187,9 +178,20 @@ class Deliveries:
     def _take_back(self, row: Row, turn: Turn) -> None:
         """Keep nothing waiting behind a try that takes long: neither those before it nor those after it."""
         over = [*row.tried(), *unsent(row.take_back())]
+        self._lanes.lingers(turn)
         self._lanes.less(turn, len(over))
-        if over:
-            background(self._settle(over), f"delivery {over[0].delivery.id}", self._tries)
+        self._end(over)
+
+    def _end(self, tries: Sequence[Try]) -> None:
+        """These are over; the next transaction stores how they went."""
+        self._ended += tries
+        self._one_done.set()
+
+    def _store_ended(self) -> None:
+        """Begin to store what is over."""
+        ended, self._ended = self._ended, []
+        if ended:
+            background(self._settle(ended), f"delivery {ended[0].delivery.id}", self._tries)
 
     async def _whole(self, delivery: Delivery) -> Delivery:
         """The same with its body, which was too large to be read with the claim."""
@@ -199,7 +201,7 @@ class Deliveries:
     def _over(self, turn: Turn, tried: Sequence[Try]) -> None:
         """Make room, before the outcomes are stored."""
         took = sum([one.took for one in tried])
-        well = _is_well(tried[-1].receipt) if tried else None
+        well = is_well(tried[-1].receipt) if tried else None
         if self._lanes.over(turn, took, well=well, tries=len(tried)):
             log.warning(
                 "%s has failed %d times in a row: nothing is sent there for %g s, and no try is used up",
@@ -213,22 +215,24 @@ class Deliveries:
         """Store how tries went."""
         if not tries:
             return
-        several = [self._settled(each) for each in tries]
+        now = self._store.now()
+        several = [settled(each, now) for each in tries]
+        for each, one in zip(tries, several, strict=True):
+            if each.receipt is not TAKEN_BACK:
+                self._told(each, one.state)
         await stubbornly(
             f"the outcome of delivery {several[0].id}", lambda: self._store.settle_deliveries(several)
         )
-        for each, settled in zip(tries, several, strict=True):
-            if each.receipt is TAKEN_BACK:
-                continue
-            self._journal.add(each.delivery, settled.state, settled.tried, settled.next_at)
+        for each, one in zip(tries, several, strict=True):
+            if each.receipt is not TAKEN_BACK:
+                self._journal.add(each.delivery, one.state, one.tried, one.next_at)
 
-    def _settled(self, each: Try) -> Settled:
-        delivery, receipt = each.delivery, each.receipt
-        state, next_at = self._next(delivery, receipt)
-        if receipt is not TAKEN_BACK:
-            self._meter.delivered(delivery.plugin, state.value)
+    def _told(self, each: Try, state: DeliveryState) -> None:
+        """Count a try, and write its line for the log."""
+        delivery, detail = each.delivery, each.receipt.detail
+        self._meter.delivered(delivery.plugin, state.value)
         good = state is DeliveryState.DELIVERED
-        if receipt is not TAKEN_BACK and (self._tell or not good):
+        if self._tell or not good:
             log.log(
                 logging.INFO if good else logging.WARNING,
                 "delivery %s, try %d of %d: %s%s",
@@ -236,36 +240,14 @@ class Deliveries:
                 delivery.number,
                 delivery.attempts,
                 state.value,
-                f": {receipt.detail}" if receipt.detail else "",
+                f": {detail}" if detail else "",
             )
-        tried = Tried(
-            number=delivery.number,
-            at=each.at,
-            took=int(1000 * each.took),
-            outcome="expired" if receipt is EXPIRED else receipt.verdict.value,
-            detail=receipt.detail,
-            status=receipt.status,
-            address=receipt.address,
-            answer=receipt.answer,
-        )
-        return Settled(delivery.id, delivery.number, state, tried, next_at)
-
-    def _next(self, delivery: Delivery, receipt: Receipt) -> tuple[DeliveryState, int | None]:
-        match receipt.verdict:
-            case Verdict.DELIVERED:
-                return DeliveryState.DELIVERED, None
-            case Verdict.HOLD:
-                return DeliveryState.HELD, None
-            case Verdict.POSTPONE:
-                return DeliveryState.PENDING, self._store.now() + int(1000 * (receipt.after or 0))
-            case Verdict.RETRY if delivery.number < delivery.attempts:
-                return DeliveryState.PENDING, self._store.now() + int(1000 * _delay(delivery, receipt))
-            case _:
-                return DeliveryState.DEAD, None
 
     async def _wait(self) -> None:
         """Until something is due, something was stored, or a try or a closed lane has made room."""
         self._one_done.clear()
+        if self._ended:
+            return
         seconds = LONGEST_WAIT
         if self._lanes.free > 0:
             share = self._lanes.waited_for()
@@ -280,20 +262,3 @@ class Deliveries:
         _, unfinished = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in unfinished:
             wait.cancel()
-
-
-def _is_well(receipt: Receipt) -> bool | None:
-    """Whether a receiver answers as one that works: also a refusal is an answer. None: nothing was sent."""
-    if receipt.verdict in (Verdict.HOLD, Verdict.POSTPONE):
-        return None
-    if receipt.verdict is Verdict.RETRY:
-        return receipt.status is not None and receipt.status < NOT_WELL and receipt.status not in UNWELL
-    return True
-
-
-def _delay(delivery: Delivery, receipt: Receipt) -> float:
-    """Seconds before the next try: what the receiver asked for, else the schedule with jitter."""
-    if receipt.after is not None:
-        return receipt.after
-    delays = delivery.delays or (0.0,)
-    return delays[min(delivery.number, len(delays)) - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311

@@ -1,7 +1,7 @@
 """How much each receiver is sent at a time, so that one that hangs or fails costs the others nothing.
 
 A lane that answers is trusted with more: with more at a time when it takes long over each, and with more in
-a row when it is *prompt*. More at a time would gain nothing there, since threads take turns.
+a row when it is *prompt*. More at a time would gain nothing there: threads would only be in each other's way.
 
 A lane is *quick* when its last try was answered soon, *slow* when it took long or failed, and else new.
 Slow ones share half of the places and leave some to new ones, and both leave some to quick ones.
@@ -12,17 +12,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from threading import Lock
 
 import attrs
 
 #: Places, one for each delivery that was claimed: in all, in all slow lanes, and in all that are slow or new.
 MOST_TRIES, MOST_SLOW, MOST_UNPROVEN = 128, 32, 48
-#: In one lane: tries at a time, the same while it is prompt, and one after the other. Two keep it busy while
-#: the outcomes of a third are stored.
+#: In one lane: tries at a time, rows while it is prompt, and tries in a row. Of two rows one is sent and one
+#: waits for that, so that the lane is kept busy while the outcomes of a third are stored.
 MOST_IN_LANE, MOST_PROMPT, MOST_IN_ROW = 8, 2, 16
-#: Seconds that a prompt lane takes for a try, multiplied by how many threads send to quick ones at the time, up to
-#: 8: they take turns.
-PROMPT = 0.001
+#: Seconds that a prompt lane takes for a try, multiplied by how many rows of quick ones are under way at the time,
+#: up to 8: their threads take turns.
+PROMPT = 0.0005
 #: Seconds within which an answer is quick.
 QUICK = 2.0
 #: So many failures in a row close a lane for so many seconds. Nothing is sent there meanwhile.
@@ -51,6 +52,13 @@ class Lane:
     turns: int = 0
     failures: int = 0
     closed_until: float = 0.0
+    #: Whose row it is that is sent, while the lane is prompt.
+    baton: Lock = attrs.field(factory=Lock, repr=False)
+
+    @property
+    def prompt(self) -> bool:
+        """Whether it answers so soon that its rows are sent one after the other."""
+        return self.row > 1 and self.window <= MOST_PROMPT
 
     @property
     def room(self) -> int:
@@ -86,6 +94,8 @@ class Turn:
     lane: Lane
     kind: Kind
     places: int
+    #: Held by the one thread that sends it.
+    baton: Lock
 
 
 @attrs.frozen
@@ -163,12 +173,16 @@ class Lanes:
         lane.turns += 1
         self._turns[lane.kind] += 1
         self._active[lane.kind] += places
-        return Turn(lane, lane.kind, places)
+        return Turn(lane, lane.kind, places, lane.baton if lane.prompt else Lock())
 
     def less(self, turn: Turn, places: int) -> None:
         """So many of a turn were taken back, or are over before the last one."""
         turn.places -= places
         self._active[turn.kind] -= places
+
+    def lingers(self, turn: Turn) -> None:
+        """A turn goes on for long: what comes next to its lane does not wait for it in rows."""
+        turn.lane.row = 1
 
     def over(self, turn: Turn, took: float, *, well: bool | None, tries: int = 1) -> bool:
         """Tries in a row are over, which took so many seconds in all. All but the last one have arrived.

@@ -5,27 +5,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from threading import Lock
 from typing import TypeVar
 
-import attrs
-
 from workerkit.delivery import Delivery, Receipt, Verdict
+from workerkit.host.outcomes import Try
 
 T = TypeVar("T")
 #: Seconds that a row goes on for, whatever is left of it.
 LONGEST = 0.1
-#: What becomes of one that was claimed and not sent.
-TAKEN_BACK = Receipt.postpone("it was not its turn", 0.0)
-
-
-@attrs.frozen
-class Try:
-    """How one try went. `at` is when it began, in milliseconds since the epoch; `took` is in seconds."""
-
-    delivery: Delivery
-    receipt: Receipt
-    at: int
-    took: float
 
 
 def in_rows(due: Iterable[Delivery], longest: Callable[[str], int]) -> Iterator[list[Delivery]]:
@@ -49,26 +37,32 @@ def _may_follow(several: Sequence[Delivery], one: Delivery, longest: int) -> boo
     return alike and len(several) < longest and last.body is not None and one.body is not None
 
 
-def unsent(claimed: Iterable[Delivery]) -> list[Try]:
-    """These are given back: no try of theirs is used up."""
-    return [Try(delivery, TAKEN_BACK, 0, 0.0) for delivery in claimed]
-
-
 class Row:
     """Tries one after the other, until one has not arrived or it has gone on for long.
 
     `send` runs in a thread. Meanwhile others may ask what has been tried, and take back what has not.
+    Rows with the same `baton` are sent one after the other; one that would wait for long is not.
     """
 
-    def __init__(self, deliveries: Sequence[Delivery], clock: Callable[[], int]) -> None:
+    def __init__(
+        self, deliveries: Sequence[Delivery], clock: Callable[[], int], baton: Lock | None = None
+    ) -> None:
         self._left = deque(deliveries)
         self._clock = clock
+        self._baton = baton or Lock()
         self._tried: deque[Try] = deque()
         #: What is on its way, and when it began: in milliseconds since the epoch, and on the monotonic clock.
         self._trying: tuple[Delivery, int, float] | None = None
 
     def send(self, deliver: Callable[[Delivery], Receipt]) -> None:
         """Try what is there."""
+        if self._baton.acquire(timeout=LONGEST):
+            try:
+                self._send(deliver)
+            finally:
+                self._baton.release()
+
+    def _send(self, deliver: Callable[[Delivery], Receipt]) -> None:
         end = time.monotonic() + LONGEST
         began = 0.0
         while began < end:
