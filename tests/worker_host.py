@@ -33,7 +33,7 @@ from workerkit.wire import (
 
 WAIT = 20.0
 HANDLERS = """
-import asyncio, os, subprocess, sys, threading, time
+import asyncio, gc, os, subprocess, sys, threading, time
 from workerkit import worker_function
 
 @worker_function
@@ -47,6 +47,7 @@ def facts(job):
     return {
         "main": threading.current_thread() is threading.main_thread(),
         "argv": len(sys.argv),
+        "collects": gc.isenabled(),
         "descriptors": left.stdout.split() if left else [],
         "worker": job.worker_id,
         "secret": job["s3Config"],

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from waiting import alive
+from waiting import alive, until
 from workerkit.environment import worker_environment
+from workerkit.errors import CannotServe
 from workerkit.host.agency import Agency, Plan
 from workerkit.host.discovery import Discovery
+from workerkit.host.launch import ahead as ahead_of
 from workerkit.host.printed import Logbook
 from workerkit.host.process import WorkerProcess
 from workerkit.settings import LogsSettings
@@ -70,18 +72,64 @@ def test_it_is_the_one_that_finds_the_functions(tmp_path: Path) -> None:
     played(tmp_path, play)
 
 
-def test_one_that_has_died_meanwhile_is_replaced_without_a_word(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_it_loads_before_it_is_asked_for(tmp_path: Path) -> None:
+    async def play(agency: Agency) -> None:
+        await ahead(agency)
+        first = agency.first
+        assert first is not None
+        await asyncio.to_thread(until, "it has loaded", lambda: first.functions is not None)
+
+        await discovered(agency)
+
+    played(tmp_path, play)
+
+
+def test_of_one_that_has_died_meanwhile_it_is_told_how(tmp_path: Path) -> None:
     async def play(agency: Agency) -> None:
         first = await ahead(agency)
         os.kill(first.pid, signal.SIGKILL)
         await first.ended
 
-        assert await discovered(agency) != first.pid
+        with pytest.raises(CannotServe, match=r"was killed by SIGKILL while it imported handler\.py"):
+            await discovered(agency)
+        await discovered(agency)
 
     played(tmp_path, play)
-    assert not caplog.records
+
+
+def test_one_that_is_there_already_is_taken(tmp_path: Path) -> None:
+    with ahead_of(f"sqlite:///{tmp_path}/queue.db") as launch:
+        assert launch is not None
+
+        async def play(agency: Agency) -> None:
+            await agency.begin(launch)
+            assert agency.first is not None
+            assert agency.first.process.pid == launch.process.pid
+            await discovered(agency)
+
+        played(tmp_path, play, dict(launch.environment))
+
+
+def test_one_that_has_another_environment_is_not_taken_and_ends(tmp_path: Path) -> None:
+    with ahead_of(f"sqlite:///{tmp_path}/queue.db") as launch:
+        assert launch is not None
+
+        async def play(agency: Agency) -> None:
+            await agency.begin(launch)
+            assert await discovered(agency) != launch.process.pid
+
+        played(tmp_path, play, {**launch.environment, "SET_BY": "a plugin"})
+        assert alive(launch.process.pid)
+    assert not alive(launch.process.pid)
+
+
+@pytest.mark.parametrize(
+    "queue",
+    ["sqlite:///folder/that/is/to/be/made/queue.db", "sqlite:///%00/queue.db", "queue.db", "sqlite:///"],
+)
+def test_there_is_none_for_a_queue_that_cannot_be_named_yet(queue: str) -> None:
+    with ahead_of(queue) as launch:
+        assert launch is None
 
 
 def test_one_that_nobody_asked_for_ends_with_its_agency(tmp_path: Path) -> None:

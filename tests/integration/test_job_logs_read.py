@@ -59,7 +59,7 @@ def test_settings_turn_off_what_is_logged_and_what_is_kept(tmp_path: Path) -> No
         with Server(folder, HANDLER, settings={"logs": logs}) as server:
             id = ended(server, "chatty")
             text = Operator(server).whole(id)["text"]
-            return "on stdout" in server.log(), text
+        return "on stdout" in server.log(), text  # all of it, now that it has stopped
 
     logged, kept = came({"output": False})
     assert (logged, kept[:10]) == (False, "on stdout\n")

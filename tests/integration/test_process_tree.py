@@ -11,9 +11,9 @@ import pytest
 
 BEGIN = """
 import os, signal, subprocess, sys, textwrap, time
-from workerkit.host import tree
+from workerkit.host import proctable, strays, tree
 
-tree.become_subreaper()
+strays.become_subreaper()
 own = subprocess.Popen(["sleep", "60"], start_new_session=True)
 
 WAIT = {"sh": "read go; ", sys.executable: "import sys; sys.stdin.read();"}
@@ -166,10 +166,10 @@ def test_zombies_of_workers_are_waited_for_and_those_of_the_host_keep_their_exit
         own_zombies = {process.pid for process in (*codes, dead)}
 
         def zombies():
-            return {p.pid for p in tree._table() if p.gone and p.parent == os.getpid()}
+            return {p.pid for p in proctable.everything() if p.gone and p.parent == os.getpid()}
 
         until(lambda: len(zombies()) == 3 + 6)
-        tree.reap()
+        strays.reap()
         assert zombies() == own_zombies
         assert [code.wait() for code in codes] == [7, 7]
         assert dead.wait() == 5
@@ -191,6 +191,6 @@ def test_no_descriptor_is_left_open() -> None:
         its.end(last=True)
         process.wait()
         process.stdout.close()
-        tree.reap()
+        strays.reap()
         assert len(descriptors()) == len(before)
     """)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,16 @@ def serve(folder: Path, *arguments: str, environ: Mapping[str, str] | None = Non
         check=False,
     )
     return done.returncode, done.stdout
+
+
+def processes_in(folder: Path) -> list[str]:
+    """The command lines of those that work in a folder, where the system tells (Linux)."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # gone meanwhile, or somebody else's
+            if (process / "cwd").readlink() == folder:
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
 
 
 def refused(output: str) -> str:
@@ -247,3 +258,29 @@ def test_a_known_endpoint_takes_jobs_while_its_worker_loads_and_a_removed_one_is
         assert (status, answer["code"]) == (404, "unknown_endpoint")
         assert server.get(f"/jobs/{left}")[1]["job"]["status"] == "IN_QUEUE"
         assert "jobs that wait for 'gone', which handler.py does not hold: 1" in server.log()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "part"),
+    [
+        (["nothing.py"], 1, "nothing.py"),
+        (["handler.py", "--set", 'plugins.load=["nothing:Plugin"]'], 1, "nothing"),
+        (["handler.py", "--set", "webhook.attempts=many"], 1, "attempts"),
+        (["handler.py", "--host", "192.0.2.1"], 1, "without keys"),
+        (["handler.py", "--queue", "sqlite:///handler.py"], 1, "is not a SQLite database"),
+        (["broken.py"], 3, "tourch"),
+    ],
+    ids=["no handler", "no plugin", "a bad setting", "an address", "no queue", "a broken handler"],
+)
+def test_of_the_first_worker_which_is_started_early_nothing_is_left(
+    tmp_path: Path, arguments: list[str], code: int, part: str
+) -> None:
+    (tmp_path / "handler.py").write_text(GOOD)
+    (tmp_path / "broken.py").write_text("import tourch\n")
+
+    given = [*arguments, "--port", "0"]
+    found, output = serve(tmp_path, *given, environ={"WORKERKIT_QUEUE__URL": "sqlite:///queue.db"})
+
+    assert found == code
+    assert part in refused(output)
+    assert processes_in(tmp_path) == []

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from waiting import until
-from workerkit.host.process import WorkerProcess, _start
+from workerkit.host.launch import _start
+from workerkit.host.process import WorkerProcess
 
 
 class Crowded(asyncio.SelectorEventLoop):

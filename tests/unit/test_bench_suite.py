@@ -12,7 +12,7 @@ from suite.environments import Missing, require
 from suite.plan import QUICK
 from suite.queues import Marked
 from suite.results import Results
-from suite.sides import HTTP, STARTS, queues
+from suite.sides import ACCEPTING, HTTP, STARTS, queues
 
 SIDE = HTTP[0]
 RATE, TIME = ("echo", "8 connections", "answers/s"), ("echo", "8 connections", "p50 ms")
@@ -83,7 +83,7 @@ def test_a_drain_is_timed_without_the_jobs_that_ran_while_workers_started(tmp_pa
 
 
 def test_every_side_says_what_it_promises() -> None:
-    for side in (*HTTP, *STARTS, *queues(1), *queues(2)):
+    for side in (*HTTP, *ACCEPTING, *STARTS, *queues(1), *queues(2)):
         assert side.fsync in ("yes", "no", "stores nothing")
         assert side.result in ("stored", "none kept", "only answered")
         assert side.handler

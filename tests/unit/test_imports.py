@@ -19,8 +19,10 @@ HANDLER = (
 STANDBY = (
     "import workerkit.worker.__main__; from workerkit.worker.process import import_ahead; import_ahead()"
 )
+#: What `workerkit serve` has imported when it starts the first worker's process.
+LAUNCH = "import workerkit.cli.serve, workerkit.settings, workerkit.host.launch"
 SERVER = (
-    "import uvloop, workerkit.app, workerkit.cli.serve, workerkit.cli.logs_aside; "
+    f"{LAUNCH}, uvloop, workerkit.app, workerkit.cli.serve, workerkit.cli.logs_aside; "
     "import workerkit.server.api, workerkit.server.serving"
 )
 COMMAND = "from workerkit.cli import invoke; assert invoke({}) == 0"
@@ -64,12 +66,18 @@ RUN = (
 )
 HTTP = {
     *("configparser", "dataclasses", "email.message", "email.parser", "http.client", "http.cookies"),
-    *("logging.config", "multiprocessing", "starlette", "uvicorn"),
+    *("logging.config", "multiprocessing", "uvicorn"),
 }
 SERVE = (
     (RUN - PLUGINS - FOUND - parts("local runner"))
     | (HTTP | {"ctypes", "logging.handlers", "pickle", "random", "sqlite3", "tempfile"})
-    | parts("app deathpipe opening reloading rereading server")
+    | parts("app deathpipe location opening reloading rereading server signals")
+)
+LAUNCHING = (
+    {"attrs", "click", "json", "logging", "msgspec", "queue", "socket", "subprocess", "uuid"}
+    | (SETTINGS - parts("names"))
+    | parts("building cli deathpipe environment errors folders guard hints host installed job location")
+    | parts("resource secret states wire")
 )
 
 
@@ -83,9 +91,10 @@ SERVE = (
         ),
         pytest.param(COMMAND.format(["--help"]), HELP, id="workerkit --help"),
         pytest.param(COMMAND.format(["serve", "--help"]), HELP, id="workerkit serve --help"),
-        pytest.param("import workerkit.worker.__main__", WORKER, id="a worker"),
+        pytest.param("import workerkit.worker.__main__, workerkit.worker.process", WORKER, id="a worker"),
         pytest.param(STANDBY, WORKER | PLUGINS | AHEAD, id="a standby"),
         pytest.param(COMMAND.format(["run", "h.py", "--input", "1"]), RUN, id="workerkit run"),
+        pytest.param(LAUNCH, LAUNCHING, id="until workerkit serve starts the first worker"),
         pytest.param(SERVER, SERVE, id="workerkit serve"),
     ],
 )

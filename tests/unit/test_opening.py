@@ -7,7 +7,8 @@ import pytest
 from workerkit.bridge import Bridge
 from workerkit.errors import QueueError
 from workerkit.hooks import Hooks, LoadedPlugin, hookimpl
-from workerkit.opening import file_of, reader_of, server_of, store_of
+from workerkit.location import file_of
+from workerkit.opening import reader_of, server_of, store_of
 from workerkit.queue import Store
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.settings import QueueSettings, Settings
@@ -35,7 +36,7 @@ def test_a_sqlite_url_is_a_file_with_what_the_url_says_of_it() -> None:
     store = opened(QueueSettings(url="sqlite:///jobs.db?unsafe_filesystem=1"))
 
     assert isinstance(store, SQLiteStore)
-    assert store.path == Path("jobs.db").absolute() == file_of(QueueSettings(url="sqlite:///jobs.db"))
+    assert store.path == Path("jobs.db").absolute() == file_of("sqlite:///jobs.db")
     assert store._location.unsafe_filesystem
 
 
@@ -61,7 +62,7 @@ def test_another_url_is_a_plugins_to_open(tmp_path: Path) -> None:
     store = opened(QueueSettings(url=f"sqlite:///{tmp_path}/other.db"))
 
     assert opened(FOREIGN, Redis(store)) is store
-    assert file_of(FOREIGN) is None
+    assert file_of(FOREIGN.url) is None
 
 
 def test_a_queue_that_nobody_here_can_open_is_named_without_its_password() -> None:

@@ -12,6 +12,7 @@ from workerkit.errors import SettingsError
 from workerkit.failures import MOST
 from workerkit.secret import Secret
 from workerkit.settings import LimitsSettings, Settings, load_settings
+from workerkit.states import Status
 from workerkit.wire import MAX_FRAME, MAX_PAYLOAD, JobEnd, RunJob, pack
 
 FILE = """
@@ -181,9 +182,8 @@ def test_a_value_out_of_range_names_the_source_that_set_it(tmp_path: Path) -> No
 def test_a_body_and_an_output_at_their_limits_fit_a_frame() -> None:
     limits = LimitsSettings(run_body=MAX_PAYLOAD, output=MAX_PAYLOAD - 10**6, chunk=10**6)
     body, output, notes = (b"1" * size for size in (limits.run_body, limits.output, limits.chunk - 10))
-    end = JobEnd(0, "j" * 50, 1, "FAILED", output, "e" * MOST, {"n": notes.decode()}, "r" * MOST)
-    for frame in (RunJob(0, "j" * 50, 1, body, {"webhook": b"1"}), end):
-        assert len(pack(frame)) <= MAX_FRAME
+    end = JobEnd(0, "j" * 50, 1, Status.FAILED, output, "e" * MOST, {"n": notes.decode()}, "r" * MOST)
+    assert max(len(pack(one)) for one in (RunJob(0, "j" * 50, 1, body, {"webhook": b"1"}), end)) <= MAX_FRAME
 
 
 def test_one_word_where_a_list_belongs_is_answered_with_the_list(tmp_path: Path) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import ipaddress
 import logging
 import os
 import secrets
-import signal
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import attrs
@@ -26,16 +25,20 @@ from workerkit.hooks import Hooks, LoadedPlugin
 from workerkit.host.host import Host
 from workerkit.host.intake import Intake
 from workerkit.host.jobs import Jobs
+from workerkit.host.launch import Launch
+from workerkit.host.leftovers import end_leftovers, marks
 from workerkit.host.metrics import PrometheusMeter
 from workerkit.host.scratch import Scratch
 from workerkit.host.sealing import Sealer
-from workerkit.host.tree import become_subreaper, end_leftovers, marks
+from workerkit.host.strays import become_subreaper
 from workerkit.loading import load_plugins, worker_refs
-from workerkit.opening import file_of, identity, publish, rival_on, store_of
+from workerkit.location import file_of
+from workerkit.opening import identity, publish, rival_on, store_of
 from workerkit.reloading import Reloading
 from workerkit.rereading import check_counts, without_effect
 from workerkit.server.listen import bind
 from workerkit.settings import Settings
+from workerkit.signals import stop_signals
 from workerkit.target import check_file
 from workerkit.wire import Descriptor
 
@@ -75,11 +78,14 @@ class App:
         target: str,
         on_start: Callable[[Started], None],
         read_again: Callable[[], Settings] | None = None,
+        launch: Launch | None = None,
     ) -> None:
         self._settings = settings
         self._read_again = read_again or (lambda: settings)
         self._target = target
         self._on_start = on_start
+        #: The first worker's process, which has been started ahead.
+        self._launch = launch
         self._holder = uuid.uuid4().hex
 
     async def run(self) -> None:
@@ -100,9 +106,11 @@ class App:
         with _bound(settings) as listening:
             meter = PrometheusMeter()
             store = store_of(settings, hooks, self._holder, meter.batch)
+            # In a thread: while the queue waits for its disk, and after the first worker was told what to load.
+            server = asyncio.ensure_future(asyncio.to_thread(import_module, "workerkit.server.serving"))
             await store.open()
             await self._end_leftovers()
-            sealer = Sealer.from_settings(settings.queue, file_of(settings.queue))
+            sealer = Sealer.from_settings(settings.queue, file_of(settings.queue.url))
             scratch = _scratch(settings)
             host = Host(
                 settings=settings,
@@ -117,9 +125,11 @@ class App:
                 meter=meter,
             )
             try:
-                await host.open()
+                await host.open(self._launch)
+                await server
                 gc.freeze()  # what is there now stays
                 gc.set_threshold(*GARBAGE)
+                gc.enable()
                 await self._serve(host, Intake(hooks, sealer, settings), listening)
             finally:
                 scratch.close()
@@ -127,33 +137,35 @@ class App:
                 bridge.close()
 
     def _environment(self) -> dict[str, str]:
-        return worker_environment() | marks(file_of(self._settings.queue))
+        return worker_environment() | marks(file_of(self._settings.queue.url))
 
     async def _end_leftovers(self) -> None:
         """The queue is ours; before its jobs run again, what an earlier host could not end any more is ended."""
-        queue = file_of(self._settings.queue)
-        if queue is not None and (left := await asyncio.to_thread(end_leftovers, queue)):
+        queue = file_of(self._settings.queue.url)
+        mine = None if self._launch is None else self._launch.process.pid
+        if queue is not None and (left := await asyncio.to_thread(end_leftovers, queue, mine)):
             log.warning("processes that jobs of an earlier run had left, and that were killed: %d", left)
 
     async def _serve(self, host: Host, intake: Intake, listening: socket.socket) -> None:
-        """The API answers from the first moment; the workers follow."""
-        from workerkit.server import Api, serve  # here: meanwhile the first worker's interpreter starts
+        """The API answers while workers load."""
+        from workerkit.server import Api, serve
 
         token, stop_api = secrets.token_urlsafe(32), asyncio.Event()
         url, everywhere = _address(listening)
         reloading = Reloading(host, self._target, self._settings, self._read_again, self._environment)
-        with _signals(reloading.ask) as (stop, hurry):
+        with stop_signals(reloading.ask) as (stop, hurry):
             jobs = Jobs(host, intake)
             api = Api(jobs, self._settings, token)
+            starting = asyncio.create_task(host.start())
             serving = asyncio.create_task(serve(api, listening, self._settings, stop_api, hurry))
             publish(host.store, url, token)
             log.info("process %d listens on %s, and loads %s", os.getpid(), url, shown(self._target))
             started = False
             try:
-                if started := await _before(host.start(), stop, serving):
+                if started := await _before(starting, stop, serving):
                     self._announce(host, url, everywhere)
                     reloading.start()
-                    await _before(host.gave_up.wait(), stop, serving)
+                    await _before(asyncio.create_task(host.gave_up.wait()), stop, serving)
                     _say_what_runs(host, host.settings.workers.shutdown_grace)
             finally:
                 jobs.stopping = True
@@ -194,11 +206,9 @@ class App:
         await closing
 
 
-async def _before(
-    work: Coroutine[Any, Any, object], stop: asyncio.Event, serving: asyncio.Task[None]
-) -> bool:
-    """Do `work` unless a stop comes first or the API ends; True when it was done."""
-    working, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+async def _before(working: asyncio.Task[Any], stop: asyncio.Event, serving: asyncio.Task[None]) -> bool:
+    """Let it work unless a stop comes first or the API ends; True when it was done."""
+    stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({working, stopped, serving}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     if not working.done():
@@ -206,42 +216,6 @@ async def _before(
         await asyncio.wait({working})
         return False
     working.result()
-    return True
-
-
-@contextlib.contextmanager
-def _signals(reload: Callable[[], None]) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
-    """Two events: one for the first SIGTERM or SIGINT, one for the second. SIGHUP calls `reload`.
-
-    A SIGHUP because the terminal has gone is one of the former.
-    """
-    loop, stop, hurry = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-    had_terminal = _has_terminal()
-
-    def received() -> None:
-        (hurry if stop.is_set() else stop).set()
-
-    def hung_up() -> None:
-        if had_terminal and not _has_terminal():
-            received()
-        elif not stop.is_set():
-            reload()
-
-    handlers = {signal.SIGTERM: received, signal.SIGINT: received, signal.SIGHUP: hung_up}
-    for number, handler in handlers.items():
-        loop.add_signal_handler(number, handler)
-    try:
-        yield stop, hurry
-    finally:
-        for number in handlers:
-            loop.remove_signal_handler(number)
-
-
-def _has_terminal() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
     return True
 
 

@@ -8,23 +8,17 @@ from urllib.parse import urlsplit
 
 from workerkit.errors import QueueError, QueueOwned
 from workerkit.hooks import Hooks
+from workerkit.location import file_of, location_of
 from workerkit.queue import Store
-from workerkit.queue.file import Location, sqlite_path
 from workerkit.queue.owner import find_owner
 from workerkit.queue.reading import Reader
 from workerkit.queue.sqlite import SQLiteStore
 from workerkit.settings import QueueSettings, Settings
 
 
-def file_of(queue: QueueSettings) -> Path | None:
-    """The queue's own file, or None when the queue is a plugin's."""
-    location = _sqlite(queue)
-    return None if location is None else location.path.absolute()
-
-
 def identity(queue: QueueSettings) -> str:
     """What tells this queue from others on this machine, now and after a restart; no password is in it."""
-    path = file_of(queue)
+    path = file_of(queue.url)
     if path is not None:
         return str(path.resolve())
     parts = urlsplit(queue.url)
@@ -38,7 +32,7 @@ def store_of(
 
     `on_commit` hears how many operations were in each transaction of a store of our own.
     """
-    queue, location = settings.queue, _sqlite(settings.queue)
+    queue, location = settings.queue, location_of(settings.queue.url)
     if location is not None:
         return SQLiteStore(
             location.path,
@@ -94,7 +88,7 @@ def process_of(queue: QueueSettings) -> int:
 
 def rival_on(queue: QueueSettings, port: int) -> QueueOwned | None:
     """The error that says that the server of this very queue has `port`, when it is so."""
-    path = file_of(queue)
+    path = file_of(queue.url)
     owner = None if path is None else find_owner(path)
     url = "" if owner is None else owner.get("url", "")
     if owner is None or not url.endswith(f":{port}"):
@@ -110,18 +104,13 @@ def reader_of(queue: QueueSettings) -> Reader:
     return Reader.open(_required_file(queue))
 
 
-def _sqlite(queue: QueueSettings) -> Location | None:
-    scheme, mark, _ = queue.url.partition("://")
-    return None if mark and scheme != "sqlite" else sqlite_path(queue.url)
-
-
 def _shown(queue: QueueSettings) -> str:
     """A plugin's url without what may be a password."""
     return f"{queue.url.partition('://')[0]}://…"
 
 
 def _required_file(queue: QueueSettings) -> Path:
-    path = file_of(queue)
+    path = file_of(queue.url)
     if path is None:
         raise QueueError(
             f"the queue {_shown(queue)} is a plugin's, and this command knows only queues in SQLite files; "

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from workerkit import InputFile, InputFiles, Job, Output, hookimpl
 from workerkit.guard import Guard
-from workerkit_plugins.files.outgoing import Outgoing, outgoing
 from workerkit_plugins.files.places import Places
 from workerkit_plugins.files.settings import FilesSettings
-from workerkit_plugins.files.storing import stored
 from workerkit_plugins.files.walking import File, files_in, replaced
 
 if TYPE_CHECKING:
+    from workerkit_plugins.files.outgoing import Outgoing
     from workerkit_plugins.files.web import Web
 
 
@@ -46,13 +45,16 @@ class Files:
 
     def _urls(self, job: Job, files: Sequence[File]) -> dict[int, str]:
         """The URL of each file, by its `id`. One that is there several times is stored once."""
+        from workerkit_plugins.files.outgoing import outgoing  # here, as below: few jobs have files
+        from workerkit_plugins.files.storing import stored
+
         found = {id(file): outgoing(file, job, self._places) for file in files}
         once: dict[object, Outgoing] = {file.identity: file for file in found.values()}
         urls = dict(zip(once, stored(list(once.values()), job, self._settings), strict=True))
         return {number: urls[file.identity] for number, file in found.items()}
 
     def _fetch(self, job: Job, files: Sequence[InputFile]) -> None:
-        from workerkit_plugins.files.fetching import fetch  # here, as below: few jobs have files to fetch
+        from workerkit_plugins.files.fetching import fetch
 
         fetch(files, job, self._settings, self._web)
 

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from workerkit import Field, Job, Refused, Request, hookimpl
 from workerkit.guard import Blocked, Guard
-from workerkit_plugins.s3.bucket import S3Bucket
 from workerkit_plugins.s3.client import Clients
 from workerkit_plugins.s3.config import S3Config
 from workerkit_plugins.s3.settings import S3Settings
@@ -42,12 +41,13 @@ class S3:
     @hookimpl
     def pre_job(self, job: Job) -> None:
         """Provide the bucket; its client is made when it is first used, or to tidy up after an earlier run."""
-        if FIELD in job.fields:
-            bucket = S3Bucket(job, job.fields[FIELD], self._clients, self._guard)
-        elif self._default is not None:
-            bucket = S3Bucket(job, self._default, self._clients, self._anywhere, of_request=False)
-        else:
+        of_request = FIELD in job.fields
+        config, guard = (job.fields[FIELD], self._guard) if of_request else (self._default, self._anywhere)
+        if config is None:
             return
+        from workerkit_plugins.s3.bucket import S3Bucket  # here: most jobs have none
+
+        bucket = S3Bucket(job, config, self._clients, guard, of_request=of_request)
         if job.attempt > 1:
             bucket.tidy()
         job.provide(bucket)

@@ -12,7 +12,7 @@ Style = Literal["path", "virtual"]
 #: In place of a region: the one that stands in the host.
 _SAID = "…"
 _AWS = r"s3[.-](?:fips[.-])?(?:dualstack\.)?(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d+)\.amazonaws\.com(?:\.cn)?"
-#: Hosts as regular expressions, each with its region and the style that it wants; the first that fits counts.
+#: Hosts as regular expressions, compiled when one is looked for, each with its region and the style that it wants; the first that fits counts.
 _NAMED: tuple[tuple[str, str, Style], ...] = (
     (r"s3(?:-external-1|-accelerate(?:\.dualstack)?)?\.amazonaws\.com", "us-east-1", "virtual"),
     (_AWS, _SAID, "virtual"),
@@ -37,7 +37,6 @@ _NAMED: tuple[tuple[str, str, Style], ...] = (
 )
 #: Of anybody: s3.eu-central-1.example.com, s3.example.com.
 _LIKELY = re.compile(r"s3(?:[.-](?P<region>[a-z]{2}-[a-z]+-\d+))?\..+")
-_KNOWN = tuple((re.compile(host), region, style) for host, region, style in _NAMED)
 #: What boto3 finds better by itself, because it can follow a bucket into its region.
 _FOUND_BY_BOTO3 = re.compile(
     r"s3(?:[.-](?P<dualstack>dualstack\.)?[a-z]{2,}(?:-[a-z]+)+-\d+)?\.amazonaws\.com(?:\.cn)?"
@@ -62,8 +61,8 @@ class Service:
 
 def named(host: str) -> Service | None:
     """A service that is known; None for another host."""
-    for pattern, said, style in _KNOWN:
-        if found := pattern.fullmatch(host):
+    for pattern, said, style in _NAMED:
+        if found := re.fullmatch(pattern, host):
             region = found["region"] if said == _SAID else said
             by_boto3 = _FOUND_BY_BOTO3.fullmatch(host)
             return Service(

@@ -68,11 +68,11 @@ async def retry(settings: Settings, id: str) -> dict[str, Any]:
     """Put a FAILED or TIMED_OUT job back in the queue, for the next server to run."""
     from workerkit.host.sealing import Sealer
     from workerkit.host.vault import Vault
-    from workerkit.opening import file_of
+    from workerkit.location import file_of
 
     async with owning(settings) as (store, hooks):
         record = await _record(store, id)
-        Vault(Sealer.from_settings(settings.queue, file_of(settings.queue)), hooks).can_open(record)
+        Vault(Sealer.from_settings(settings.queue, file_of(settings.queue.url)), hooks).can_open(record)
         if not await store.retry(id):
             raise WorkerkitError(
                 f"the job is {record.status.value}; only FAILED and TIMED_OUT jobs can be retried"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import shlex
@@ -70,17 +71,22 @@ def command(
         logs__format=log_format,
         queue__url=queue,
     )
+    gc.disable()  # what a start makes stays; `App` enables it again
     settings = read()
     # Imported here, so that `workerkit serve --help` and a wrong flag answer at once.
-    import uvloop
+    from workerkit.host.launch import ahead
 
-    from workerkit.app import App
-    from workerkit.cli.logs_aside import logs_aside
+    with ahead(settings.queue.url) as launch:  # it gets on while the rest is imported
+        import uvloop
 
-    with logs_aside(settings.logs.format):
-        target = target_of(handlers, installed, settings)
-        warn_of_unread(target, settings)
-        uvloop.run(App(settings, target, partial(announce, target, settings.logs.format), read).run())
+        from workerkit.app import App
+        from workerkit.cli.logs_aside import logs_aside
+
+        with logs_aside(settings.logs.format):
+            target = target_of(handlers, installed, settings)
+            warn_of_unread(target, settings)
+            told = partial(announce, target, settings.logs.format)
+            uvloop.run(App(settings, target, told, read, launch).run())
 
 
 def announce(target: str, format: str, started: Started) -> None:

@@ -75,6 +75,8 @@ class Hooks:
         self._on_output = compiler.calls("on_output")
         self._job_event = compiler.calls("job_event")
         self._post_job = compiler.calls("post_job")
+        #: Whether `post_job` answers at once, whoever is asked.
+        self.post_job_is_inline = all(call.inline for call in self._post_job)
         self._deliver = {call.plugin: call for call in compiler.calls("deliver")}
         self._worker_start = compiler.calls("worker_start")
         self._worker_stop = compiler.calls("worker_stop")
@@ -261,12 +263,9 @@ def _tried(call: Call, delivery: Delivery) -> Receipt:
     receipt = call(delivery)
     if not isinstance(receipt, Receipt):
         raise call.failed(TypeError(f"it returned {type(receipt).__name__} instead of a Receipt"))
-    return attrs.evolve(
-        receipt,
-        detail=call.told(receipt.detail),
-        address=call.told(receipt.address),
-        answer=call.told(receipt.answer),
-    )
+    said = (receipt.detail, receipt.address, receipt.answer)
+    detail, address, answer = told = tuple(map(call.told, said))
+    return receipt if told == said else attrs.evolve(receipt, detail=detail, address=address, answer=answer)
 
 
 def _without(failure: PluginFailed, secrets: Sequence[str]) -> PluginFailed:

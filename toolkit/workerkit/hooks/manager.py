@@ -19,12 +19,23 @@ RETIRED, RETIRED_ARGUMENTS = "warn_on_impl", "warn_on_impl_args"
 
 
 class Manager(pluggy.PluginManager):
-    """A manager that leaves the warnings of retirement to `retired`, which says whose plugin it is."""
+    """A manager that leaves the warnings of retirement to `retired`, which says whose plugin it is.
+
+    It does not look at names such as `__init__`, of which there are many: none is a hook's, and a look takes long.
+    """
 
     def parse_hookspec_opts(self, module_or_class: Any, name: str) -> Any:
         """pluggy's options of a specification, without those warnings."""
-        options = super().parse_hookspec_opts(module_or_class, name)
+        options = None if _is_special(name) else super().parse_hookspec_opts(module_or_class, name)
         return options and {**options, RETIRED: None, RETIRED_ARGUMENTS: None}
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        """pluggy's options of an implementation."""
+        return None if _is_special(name) else super().parse_hookimpl_opts(plugin, name)
+
+
+def _is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
 
 
 def manager_of(plugins: Sequence[LoadedPlugin], specifications: ModuleType) -> pluggy.PluginManager:

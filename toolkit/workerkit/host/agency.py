@@ -14,6 +14,7 @@ import attrs
 import msgspec
 
 from workerkit.host.gpus import VISIBLE
+from workerkit.host.launch import Launch
 from workerkit.host.owner import Owner
 from workerkit.host.printed import Logbook
 from workerkit.host.starts import Starts
@@ -23,8 +24,9 @@ from workerkit.wire import Descriptor, Start
 
 log = logging.getLogger(__name__)
 
-#: A standby is made once the worker that took the last one is ready, or after so many seconds.
-REFILL_AFTER = 2.0
+#: A standby is made once the worker that took the last one is ready, or after so many seconds. Then its first
+#: job, which may have waited for it, has so many to itself: to start a process takes a while.
+REFILL_AFTER, FIRST_JOB = 2.0, 0.05
 
 
 @attrs.frozen(kw_only=True)
@@ -72,10 +74,14 @@ class Agency:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
 
-    async def begin(self) -> None:
-        """Start the process that `discover` will take first: it gets on while the rest of the host comes up."""
+    async def begin(self, launch: Launch | None = None) -> None:
+        """Start the process that `discover` will take first: it loads while the rest of the host comes up.
+
+        `launch` is one that has been started, and is taken if it has the plan's environment.
+        """
         with suppress(OSError):  # `discover` tries again, and says what is wrong
-            self.first = await self._launch(self._bench, self.plan)
+            self.first = await self._launch(self._bench, self.plan, launch)
+            self._tell(self.first, self.plan)
 
     async def hire(self, owner: Owner, device: str | None = None) -> Worker:
         """A worker process that loads the target, a standby if there is one; `owner` hears of it.
@@ -94,10 +100,12 @@ class Agency:
     async def discover(self, owner: Owner, plan: Plan) -> Worker:
         """A new worker process that loads the target by a plan which may not be that of the others."""
         worker, self.first = self.first, None
-        if worker is None or worker.process.ended.done():
+        if worker is None:
             worker = await self._launch(owner, plan)
+            self._tell(worker, plan)
         worker.owner = owner
-        self._tell(worker, plan)
+        if worker.gone:  # it was heard of by nobody who minds
+            owner.on_death(worker)
         return worker
 
     def outdated(self, worker: Worker) -> bool:
@@ -121,11 +129,16 @@ class Agency:
         self._standbys.clear()
         self._refill_after(REFILL_AFTER)
 
-    def refill(self) -> None:
-        """Nobody waits for a worker: make standbys, as many as are missing."""
+    def is_ready(self) -> None:
+        """A worker that somebody waited for is there."""
         if self._refilling is not None:
             self._refilling.cancel()
             self._refilling = None
+        self._refill_after(FIRST_JOB)
+
+    def _refill(self) -> None:
+        """Make standbys, as many as are missing."""
+        self._refilling = None
         if self._closing:
             return
         for _ in range(self.plan.standbys - len(self._standbys) - self._launching):
@@ -172,9 +185,10 @@ class Agency:
             self._tell(worker, plan)
         self._standbys.append(worker)
 
-    async def _launch(self, owner: Owner, plan: Plan) -> Worker:
+    async def _launch(self, owner: Owner, plan: Plan, launch: Launch | None = None) -> Worker:
         worker = Worker(f"worker-{uuid.uuid4().hex[:8]}", owner, self._book)
-        launching = asyncio.ensure_future(worker.launch(plan.environment))
+        there = launch if launch is not None and launch.environment == plan.environment else None
+        launching = asyncio.ensure_future(worker.launch(plan.environment, there))
         try:
             await asyncio.shield(launching)
         except asyncio.CancelledError:  # a process that is being started must not be left behind
@@ -198,7 +212,7 @@ class Agency:
 
     def _refill_after(self, seconds: float) -> None:
         if self._refilling is None and not self._closing and self.plan.standbys:
-            self._refilling = asyncio.get_running_loop().call_later(seconds, self.refill)
+            self._refilling = asyncio.get_running_loop().call_later(seconds, self._refill)
 
     def lost(self, worker: Worker) -> None:
         """A standby has died, of itself: the target does not load, or somebody killed it."""

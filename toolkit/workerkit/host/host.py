@@ -21,6 +21,7 @@ from workerkit.host.gpus import gpus
 from workerkit.host.housekeeping import Housekeeping
 from workerkit.host.interrupt import number_of
 from workerkit.host.journal import Journal
+from workerkit.host.launch import Launch
 from workerkit.host.meter import Meter
 from workerkit.host.misnamed import misnamed
 from workerkit.host.pool import Pool
@@ -29,8 +30,8 @@ from workerkit.host.runs import Runs
 from workerkit.host.scratch import Scratch
 from workerkit.host.sealing import Sealer
 from workerkit.host.sizes import Size, sizes
+from workerkit.host.strays import reap_forever
 from workerkit.host.tasks import background
-from workerkit.host.tree import reap_forever
 from workerkit.host.vault import Vault
 from workerkit.host.worker import Worker
 from workerkit.job import Result
@@ -120,10 +121,11 @@ class Host:
             warm=workers.warm,
         )
 
-    async def open(self) -> None:
+    async def open(self, launch: Launch | None = None) -> None:
         """Take over the queue: what an earlier run left goes on, and known endpoints accept jobs.
 
-        The first worker's process is started, for whatever it may be told by `start`.
+        The first worker's process is started, for whatever it may be told by `start`, unless it is there
+        already: `launch`.
         """
         returned = await self.store.recover(self._holder)
         if returned:
@@ -135,7 +137,7 @@ class Host:
             background(self._housekeeping.run(), "housekeeping"),
             background(reap_forever(), "waiting for zombies"),
         ]
-        await self._agency.begin()
+        await self._agency.begin(launch)
 
     async def start(self) -> None:
         """Find the functions and hire the workers. Raises `CannotServe` when the target does not load."""

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from itertools import islice
 
-import attrs
+import msgspec
 
 from workerkit.delivery import Delivery, shown
 from workerkit.queue import DeliveryState, Tried
@@ -15,8 +15,7 @@ from workerkit.queue import DeliveryState, Tried
 KEPT, MOST_ENTRIES = 1_000, 500
 
 
-@attrs.frozen(kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One try of a delivery, and how the delivery stands after it. `id` is the delivery's."""
 
     id: str
@@ -37,8 +36,7 @@ class Entry:
     next_at: int | None
 
 
-@attrs.frozen
-class Entries:
+class Entries(msgspec.Struct, frozen=True):
     """Some of the journal. `after` is the place behind them, `missed` how many are forgotten before them."""
 
     attempts: list[Entry]

@@ -6,7 +6,6 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import attrs
 import msgspec
 
 from workerkit.errors import ApiError
@@ -172,7 +171,7 @@ async def redeliver_all(store: Store, hooks: Hooks, wanted: DeliveryFilter) -> i
     states = UNSENT if wanted.state is None else (wanted.state,)
     sent = 0
     for state in states:
-        sent += await store.redeliver_many(attrs.evolve(wanted, state=state), ALL)
+        sent += await store.redeliver_many(msgspec.structs.replace(wanted, state=state), ALL)
     return sent
 
 

@@ -163,7 +163,7 @@ class Pool(Owner):
         self._open(worker)
         self._fill()
         self._refreshing.next_turn()
-        self._agency.refill()
+        self._agency.is_ready()
 
     def _open(self, worker: Worker) -> None:
         for number in to_open(worker):

@@ -6,65 +6,44 @@ import asyncio
 import contextlib
 import logging
 import os
-import secrets
 import signal
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 
-from workerkit import deathpipe
-from workerkit.host.tree import MARK, Tree
+from workerkit.host.launch import Launch
 
 log = logging.getLogger(__name__)
 
 #: Seconds to wait for a dead worker's last words; a stray grandchild may hold the pipe open.
 LAST_WORDS_WAIT = 0.5
-#: `-m workerkit.worker` where no `queue.py` in the working directory shadows what the worker itself imports.
-MODULE = (
-    ("-P", "-m", "workerkit.worker")
-    if sys.version_info >= (3, 11)
-    else ("-c", "import sys; del sys.path[0]; from workerkit.worker.__main__ import main; main()")
-)
 
 
 class WorkerProcess:
-    """A started `python -m workerkit.worker` in a session of its own.
+    """A worker's process that is watched."""
 
-    The worker holds one end of `wire` and the reading end of a pipe whose writing end is ours: when
-    this process is gone, the pipe closes and the worker is ended.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes], tree: Tree, wire: socket.socket, death: int) -> None:
-        self.pid = process.pid
-        self.wire = wire
+    def __init__(self, launch: Launch) -> None:
+        self.pid = launch.process.pid
+        self.wire = launch.wire
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[int] = loop.create_future()
         self._drained: asyncio.Future[None] = loop.create_future()
-        self._process = process
-        self._tree = tree
-        self._death = death
+        self._process = launch.process
+        self._tree = launch.tree
+        self._death = launch.death
 
     @classmethod
     async def start(cls, environment: Mapping[str, str], on_output: Callable[[bytes], None]) -> WorkerProcess:
         """Start a worker and watch it; what it prints goes to `on_output`, and nothing when no more comes."""
+        return await cls.watch(await asyncio.to_thread(Launch, environment), on_output)
+
+    @classmethod
+    async def watch(cls, launch: Launch, on_output: Callable[[bytes], None]) -> WorkerProcess:
+        """Watch a worker that has been started."""
+        launch.watched = True
         with contextlib.ExitStack() as undo:
-            ours, theirs = socket.socketpair()
-            undo.callback(ours.close)
-            with theirs:
-                reading, writing = os.pipe()
-                undo.callback(os.close, writing)
-                command = [sys.executable, *MODULE, "--wire", str(theirs.fileno()), "--death", str(reading)]
-                try:
-                    process, tree = await asyncio.to_thread(
-                        _start, command, environment, theirs.fileno(), reading
-                    )
-                finally:
-                    os.close(reading)
-            undo.callback(_beside, _abandon, process, tree)
-            ours.setblocking(False)
-            self = cls(process, tree, ours, writing)
+            undo.callback(_beside, launch.abandon)
+            launch.wire.setblocking(False)
+            self = cls(launch)
             await self._watch(on_output)
             undo.pop_all()
         return self
@@ -136,36 +115,6 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # a real-time signal
         return f"signal {number}"
-
-
-def _start(
-    command: list[str], environment: Mapping[str, str], wire: int, death: int
-) -> tuple[subprocess.Popen[bytes], Tree]:
-    """Start the process; arm its death pipe, and mark it before it can have started anything itself."""
-    mark = secrets.token_hex(8)
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        pass_fds=(wire, death),
-        env={**environment, MARK: mark},
-        start_new_session=True,
-    )
-    try:
-        deathpipe.arm(death, process.pid)
-    except BaseException:  # nobody would end it
-        with process:
-            process.kill()
-        raise
-    return process, Tree(process.pid, mark)
-
-
-def _abandon(process: subprocess.Popen[bytes], tree: Tree) -> None:
-    """End a process that cannot be watched."""
-    with process:  # closes its output, and waits for its end
-        tree.end(last=True)
-        process.kill()
 
 
 def _beside(work: Callable[..., object], *arguments: object) -> None:

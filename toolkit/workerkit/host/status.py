@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -30,13 +28,13 @@ def ended_body(record: Record, result: Result) -> bytes:
     """The frozen bytes of a job that has ended."""
     return msgspec.json.encode(
         StatusObject(
-            delay_time=_or_unset(result.delay_time),
-            execution_time=_or_unset(result.execution_time),
+            delay_time=UNSET if result.delay_time is None else result.delay_time,
+            execution_time=UNSET if result.execution_time is None else result.execution_time,
             id=record.id,
             status=result.status,
-            worker_id=_or_unset(result.worker_id),
+            worker_id=UNSET if result.worker_id is None else result.worker_id,
             output=UNSET if result.output is None else msgspec.Raw(result.output),
-            error=_or_unset(result.error),
+            error=UNSET if result.error is None else result.error,
             retries=record.restarts or UNSET,
         )
     )
@@ -91,7 +89,3 @@ def lasting(seconds: float) -> str:
         if seconds and seconds % length == 0:
             return f"{seconds / length:g} {unit}"
     return f"{seconds:g} s"
-
-
-def _or_unset(value: Any) -> Any | Literal[UnsetType.UNSET]:
-    return UNSET if value is None else value

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -18,7 +19,6 @@ from workerkit import deathpipe
 from workerkit.worker import termination
 from workerkit.worker.connection import Connection
 from workerkit.worker.printing import LOGGERS
-from workerkit.worker.process import serve
 
 
 def main() -> NoReturn:
@@ -43,6 +43,9 @@ def _serve() -> int:
         sys.path.append(os.getcwd())
     deathpipe.watch(death)
     _prepare_process()
+    gc.disable()  # what is imported and made now stays; it is enabled before the target is imported
+    from workerkit.worker.process import serve
+
     return serve(Connection(socket.socket(fileno=wire)))
 
 

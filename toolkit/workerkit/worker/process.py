@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from contextlib import suppress
@@ -113,6 +114,7 @@ def _load(start: Start, bridge: Bridge, printing: Printing) -> dict[str, Runner]
     hooks = Hooks(load_refs(start.plugins, start.guard), bridge)
     limits = Limits(output=start.output_limit, chunk=start.chunk_limit, depth=start.depth)
     scratch = Path(start.scratch) if start.scratch else None
+    gc.enable()
     return {
         name: Runner(
             function,
