@@ -4,7 +4,7 @@ One host process with raw ASGI on uvicorn (uvloop, httptools), one SQLite writer
 whatever has gathered (`synchronous=FULL`, three tables), one worker process behind a socketpair with
 msgpack frames, three pluggy hooks with three plugins each. A job is inserted as already claimed while
 its handler runs, and the answer is sent after the commit that ends it. It checks, seals, authenticates
-and accounts for nothing: its figures are the ceiling of the design, not anybody's result.
+and accounts for nothing: its figures are there to compare with, not anybody's result.
 
     python benchmarks/floor.py serve --db FILE --port PORT     answers POST /v2/noop/runsync
     python benchmarks/floor.py drain --db FILE --jobs 10000    prints {"jobs": …, "seconds": …}

@@ -19,6 +19,7 @@ import shutil
 import signal
 import sqlite3
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,9 +27,10 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from served import fill, place, serving
+from served import place, serving
 from suite import http, usage
-from suite.environments import KEPT
+from suite.environments import KEPT, PEERS
+from suite.filling import fill, numbered
 from suite.processes import Failed, tail
 from suite.queues import Marked
 from suite.report import growth
@@ -61,7 +63,7 @@ def queued(sizes: Sizes) -> Iterator[dict[str, Any]]:
     with place() as kept:
         found: dict[int, list[dict[str, float]]] = {jobs: [] for jobs in sizes.queued}
         for jobs in sizes.queued:
-            fill(kept / f"{jobs}.db", jobs)
+            fill(kept / f"{jobs}.db", numbered(0, jobs))
         for _ in range(sizes.rounds):
             for jobs, rounds in found.items():
                 figures: dict[str, float] = {}
@@ -121,12 +123,25 @@ def memory(sizes: Sizes) -> Iterator[dict[str, Any]]:
                 break
             load = http.offer(OURS_HTTP, server.url + "/runsync", LOADED, 0, seconds=1)
             done.append(done[-1] + int(load["answers"]))
+    own, what = handlers_own(), f"{done[-1]:,} jobs"
+    yield row(what, "worker over the handler's own, MiB", [each - own for each in seen["worker"]])
     half = len(done) // 2
     for process, sizes_seen in seen.items():
-        what = f"{done[-1]:,} jobs"
         yield row(what, f"{process}, MiB", sizes_seen)
         slope = statistics.linear_regression(done[half:], sizes_seen[half:]).slope
         yield row(what, f"{process}, bytes more with each job", [slope * (1 << 20)])
+
+
+def handlers_own() -> float:
+    """MiB of a Python process that has imported what the handler does, and nothing of workerkit."""
+    command = [sys.executable, "-c", "import job, sys; print(flush=True); sys.stdin.read()"]
+    with subprocess.Popen(command, cwd=PEERS, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        own = usage.memory(process.pid)
+        process.stdin.close()
+    return own
 
 
 def waiters(sizes: Sizes) -> Iterator[dict[str, Any]]:

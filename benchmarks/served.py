@@ -1,4 +1,4 @@
-"""A server to measure, and a queue for it to find."""
+"""A server to measure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
-import uvloop
 from suite import services, usage
 from suite.environments import PEERS
 from suite.processes import Failed, free_port, running, until
-
-from workerkit.queue import Submission
-from workerkit.queue.sqlite import SQLiteStore
-
-AT_ONCE = 1_000  # jobs to a commit
 
 
 class Server:
@@ -66,19 +60,3 @@ def place() -> Iterator[Path]:
     """A folder for a server."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         yield Path(name)
-
-
-def fill(path: Path, jobs: int) -> None:
-    """A queue of so many waiting jobs, as a host leaves it."""
-
-    async def main() -> None:
-        store = SQLiteStore(path, lease_ms=30_000, keep_ms=86_400_000, queue_length=10 * jobs, holder="bench")
-        await store.open()
-        for first in range(0, jobs, AT_ONCE):
-            numbers = range(first, min(first + AT_ONCE, jobs))
-            await store.submit(
-                [Submission(id=f"q{n:09}", endpoint="noop", input=b'{"n":%d,"ms":0}' % n) for n in numbers]
-            )
-        await store.close()
-
-    uvloop.run(main())

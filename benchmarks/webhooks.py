@@ -154,8 +154,8 @@ class Outbox:
             self._made += len(ids)
             await self._store.submit([Submission(id=id, endpoint="e", input=b"{}") for id in ids])
             claims = await self._store.claim("e", len(ids), "bench", 1)
-            ends = (self._end(claim.record.id, urls[n % len(urls)]) for n, claim in enumerate(claims))
-            assert all(await asyncio.gather(*(self._store.finish(end) for end in ends)))
+            ends = [self._end(claim.record.id, urls[n % len(urls)]) for n, claim in enumerate(claims)]
+            assert all(await self._store.finish(ends))
 
     def _end(self, id: str, url: str) -> End:
         headers = {"webhook-id": f"msg_{id}_1", "workerkit-event": "completed"}

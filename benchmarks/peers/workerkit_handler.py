@@ -9,7 +9,11 @@ from workerkit import worker_function
 
 @worker_function
 def noop(job):
-    """What all run; or, given the path of a FIFO as `gate`, wait until somebody opens it to write."""
+    """What all run; then, with `refresh`, have the worker refreshed.
+
+    Or, given the path of a FIFO as `gate`, wait until somebody opens it to write.
+    """
     if gate := job["input"].get("gate"):
         return Path(gate).open().close()
-    return shared.run(job["input"])
+    output = shared.run(job["input"])
+    return output | {"refresh_worker": True} if job["input"].get("refresh") else output

@@ -18,13 +18,13 @@ from functools import partial
 
 import attrs
 
-from suite import ceilings, http, queues, start
+from suite import accepting, http, parts, queues, start
 from suite.environments import KEPT, Missing, make, require
 from suite.plan import PLANS, Plan
 from suite.processes import Failed
 from suite.results import Figures, Results, machine, plot, publish
 from suite.services import NEEDS
-from suite.sides import HTTP, OURS_HTTP, OURS_START, STARTS, Side, ours
+from suite.sides import ACCEPTING, HTTP, OURS_ACCEPTING, OURS_HTTP, OURS_START, STARTS, Side, ours
 from suite.sides import queues as every_queue
 
 PAGES = KEPT.parent / "docs" / "performance"
@@ -57,9 +57,11 @@ def every(plan: Plan) -> Iterator[Comparison]:
     for server in HTTP:
         alike = attrs.evolve(OURS_HTTP, connections=server.connections)
         yield Comparison("http", [server], servers, partial(servers, alike))
-    parts = partial(ceilings.measured, plan=plan)
+    takes = partial(accepting.measured, plan=plan)
+    yield Comparison("accepting", ACCEPTING, takes, partial(takes, OURS_ACCEPTING))
+    alone = partial(parts.measured, plan=plan)
     echo = attrs.evolve(plan, drained=(0,))
-    yield Comparison("queues", ceilings.CEILINGS, parts, partial(queues.measured, ours(1), echo))
+    yield Comparison("queues", parts.PARTS, alone, partial(queues.measured, ours(1), echo))
     drains = partial(queues.measured, plan=plan)
     for processes in plan.processes:
         for queue in every_queue(processes):

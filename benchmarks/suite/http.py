@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import urllib3
@@ -19,6 +20,7 @@ from suite.services import serve
 from suite.sides import HttpSide
 
 SCRIPT = Path(__file__).parent / "post.lua"
+MEBIBYTE = 1_048_576
 
 
 def measured(side: HttpSide, plan: Plan) -> Figures:
@@ -32,14 +34,17 @@ def measured(side: HttpSide, plan: Plan) -> Figures:
             figures: Figures = {}
             for ms, work in plan.work.items():
                 for connections in sorted({*side.connections} & {*plan.connections[ms]}):
-                    load = offer(side, url, connections, ms, plan.seconds)
                     variant = f"{connections} connection{'s' * (connections > 1)}"
-                    good = load["answers"] - load["refused"]
-                    figures[work, variant, "answers/s"] = good / load["seconds"]
-                    if not load["refused"]:  # a refusal is quick, and would pass for a good answer
-                        figures[work, variant, "p50 ms"] = load["p50"]
-                        figures[work, variant, "p99 ms"] = load["p99"]
-            return figures
+                    figures |= seen(work, variant, offer(side, url, connections, ms, plan.seconds))
+            large = offer(side, url, 1, 0, plan.seconds, more=MEBIBYTE)
+            return figures | seen(plan.work[0], "1 connection, 1 MiB each", large)
+
+
+def seen(work: str, variant: str, load: Mapping[str, float]) -> Figures:
+    figures = {(work, variant, "answers/s"): (load["answers"] - load["refused"]) / load["seconds"]}
+    if not load["refused"]:  # a refusal is quick, and would pass for a good answer
+        figures |= {(work, variant, f"{each} ms"): load[each] for each in ("p50", "p99")}
+    return figures
 
 
 def command(side: HttpSide, folder: Path, port: int) -> list[str]:
@@ -59,8 +64,8 @@ def environment(side: HttpSide, port: int) -> dict[str, str]:
     return {**own, "PYTHONPATH": str(PEERS), "PATH": path}
 
 
-def body(ms: int) -> str:
-    return json.dumps({"input": {"n": 1, "ms": ms}})
+def body(ms: int, more: int = 0) -> str:
+    return json.dumps({"input": {"n": 1, "ms": ms} | ({"more": "x" * more} if more else {})})
 
 
 def echoes(url: str) -> bool:
@@ -73,16 +78,24 @@ def echoes(url: str) -> bool:
     return answer.status == 200 and answer.json()["output"] in ({"n": 1}, 1)
 
 
-def offer(side: HttpSide, url: str, connections: int, ms: int, seconds: int) -> dict[str, float]:
-    """What `wrk` saw; every answer must be good, but of a server that refuses by design."""
+def offer(
+    side: HttpSide, url: str, connections: int, ms: int, seconds: int, more: int = 0
+) -> dict[str, float]:
+    """What `wrk` saw; every answer must be good, but of a server that refuses by design.
+
+    `more` bytes of the input are nothing that the handler looks at.
+    """
     line = [program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
-    done = subprocess.run(
-        [*line, "-s", str(SCRIPT), "--latency", url],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "BENCH_BODY": body(ms)},
-    )
+    with tempfile.NamedTemporaryFile("w", prefix="bench-") as sent:
+        sent.write(body(ms, more))
+        sent.flush()
+        done = subprocess.run(
+            [*line, "-s", str(SCRIPT), "--latency", url],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "BENCH_BODY": sent.name},
+        )
     load: dict[str, float] = json.loads(done.stdout.rpartition("RESULT")[2])
     if load["broken"] or (load["refused"] and not side.may_refuse):
         raise Failed(f"{side.name}: not every request was answered well: {load}")

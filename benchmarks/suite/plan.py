@@ -27,7 +27,7 @@ class Plan:
 QUICK = Plan(
     name="quick",
     rounds=3,
-    minutes=9,
+    minutes=9.5,
     seconds=1,
     connections={0: (1, 8, 64), 1: (8,)},
     drained=(0,),

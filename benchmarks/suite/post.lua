@@ -1,5 +1,5 @@
--- POST the body that BENCH_BODY holds, and print what came back as one line of JSON.
-wrk.method, wrk.body = "POST", os.getenv("BENCH_BODY")
+-- POST what is in the file BENCH_BODY, and print what came back as one line of JSON.
+wrk.method, wrk.body = "POST", assert(io.open(os.getenv("BENCH_BODY"), "rb")):read("*a")
 wrk.headers["Content-Type"] = "application/json"
 
 done = function(summary, latency)

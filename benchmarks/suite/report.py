@@ -12,6 +12,7 @@ from typing import Any
 HEAD = ("beside", "with", "fsync", "result", "handler runs in", "theirs", "workerkit", "ratio")
 INTRODUCED = {
     "http": "A server that answers when the handler has ended",
+    "accepting": "A server that answers when it has the job, while others wait",
     "queues": "A queue that is filled, then drained",
     "start": "Starting",
 }

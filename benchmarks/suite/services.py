@@ -77,7 +77,7 @@ def workerkit(folder: Path, processes: int) -> Iterator[dict[str, str]]:
     command = [*serve(folder, port), "--workers", str(processes)]
     with running(command, log, environ, folder) as process:
         until(lambda: ready(port), process, log, "workerkit")
-        yield {"BENCH_PORT": str(port), "BENCH_WORKERS": str(processes)}
+        yield {"BENCH_PORT": str(port)}
 
 
 def ready(port: int) -> bool:

@@ -44,10 +44,11 @@ class QueueSide(Side):
     adapter: str
     service: str
     worker: tuple[str, ...]
-    jobs: int  # that are drained; fewer of a slow one
+    jobs: int  # that one producer fills it with, and that are drained; fewer of a slow one
     processes: int = 1
     environ: dict[str, str] = attrs.field(factory=dict)
     copies: int = 1  # of the worker's command, where it has no option for processes
+    beforehand: int = 0  # more that are drained, of one that is too fast to be timed otherwise
 
 
 @attrs.frozen
@@ -130,6 +131,22 @@ HTTP = (
 )
 
 
+#: Servers whose `/run` answers when they have the job, and how they keep what waits.
+ACCEPTING = tuple(
+    attrs.evolve(
+        server,
+        path="/run",
+        fsync="no",
+        result="none kept",
+        handler="none runs",
+        note="its /run keeps a job in memory until somebody asks for its status, and runs it then",
+    )
+    for server in HTTP
+    if server.environment == "runpod"
+)
+OURS_ACCEPTING = attrs.evolve(OURS_HTTP, path="/v2/noop/run")
+
+
 ONE_JOB = '{{"input": {{"n": 1, "ms": 0}}}}'
 OURS_START = StartSide(
     name="workerkit",
@@ -168,6 +185,7 @@ def ours(processes: int) -> QueueSide:
         service="workerkit",
         worker=("{python}", "{peers}/workerkit_peer.py", "open"),
         jobs=5000,
+        beforehand=50_000,
         processes=processes,
         fsync="yes",
         result="stored",

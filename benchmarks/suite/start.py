@@ -6,6 +6,7 @@ pass, and CPU times are of the process with its children: when others use the ma
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import statistics
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import urllib3
@@ -22,13 +23,20 @@ from suite import http, usage
 from suite.environments import KEPT, PEERS, make
 from suite.plan import Plan
 from suite.processes import Failed, answers, free_port, running, tail, until
+from suite.queues import Marked
 from suite.results import Figures
 from suite.services import ready, serve
 from suite.sides import OURS_START, HttpSide, StartSide
 
 BETWEEN_LOOKS = 0.004  # seconds
 STANDBY_LOADS_WITHIN = 1.0  # seconds; it does not tell when it has
-FRESH = "a fresh worker's first job, ms"
+FRESH, GAP = "a fresh worker's first job, ms", "refresh gap, ms"
+#: Standbys by their number, and what they have done ahead.
+PREWARMED = (("0 standbys", "off"), ("1 standby", "toolkit"), ("1 standby, handler imported", "module"))
+#: Milliseconds that a job takes which has its worker refreshed, so that the next one waits already.
+LAST_JOB = 50
+#: That such a server runs at most.
+JOBS = 100
 #: Of one start: how long it took, and how much CPU time, in milliseconds.
 Spent = tuple[float, float]
 
@@ -46,12 +54,15 @@ def measured(side: StartSide, plan: Plan) -> Figures:
         if side is not OURS_START:  # a worker of a peer is fresh when its process is
             fresh = statistics.median(wall for wall, _ in jobs)
             figures["", "0 standbys", FRESH] = figures["", "1 standby", FRESH] = fresh
+            figures |= {("", variant, GAP): fresh for variant, _ in PREWARMED}
     if side.server:
         starts = [first_answer(side.server) for _ in range(times)]
         figures |= spent("server to its first answer", starts)
     if side is OURS_START:
-        for standbys, prewarm in (("0 standbys", "off"), ("1 standby", "toolkit")):
-            figures["", standbys, FRESH] = statistics.median(fresh_workers(times, prewarm))
+        for variant, prewarm in PREWARMED[:2]:
+            figures["", variant, FRESH] = statistics.median(fresh_workers(times, prewarm))
+        for variant, prewarm in PREWARMED:
+            figures["", variant, GAP] = statistics.median(refresh_gaps(times, prewarm))
     return figures
 
 
@@ -114,25 +125,51 @@ def first_answer(side: HttpSide) -> Spent:
             return (time.perf_counter() - began) * 1e3, usage.cpu(usage.tree(process.pid)) * 1e3
 
 
-def fresh_workers(times: int, prewarm: str) -> Iterator[float]:
-    """From a request that finds no worker to its answer."""
+@contextlib.contextmanager
+def prewarming(prewarm: str, *more: str) -> Iterator[tuple[Marked, Callable[[int], str]]]:
+    """Our server with such standbys. `settled` waits until so many workers and the standby are there, and
+    gives its url."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder, port, log = Path(name), free_port(), Path(name) / "log"
-        settings = ("--workers", "0..1", "--set", f"workers.prewarm={prewarm}")
-        command = [*serve(folder, port), *settings, "--set", "workers.idle_timeout=0.2"]
-        with running(command, log, environment(), folder) as process:
+        marked = Marked(folder / "marks", JOBS)
+        command = [*serve(folder, port), "--set", f"workers.prewarm={prewarm}", *more]
+        environ = {**environment(), "BENCH_MARKS": str(folder / "marks")}
+        with running(command, log, environ, folder) as process:
             until(lambda: ready(port), process, log, "workerkit")
-            for _ in range(times):
-                until(lambda: idles(port, standbys=prewarm != "off"), process, log, "workerkit")
+
+            def settled(workers: int) -> str:
+                until(lambda: staff(port) == (workers, int(prewarm != "off")), process, log, "workerkit")
                 time.sleep(STANDBY_LOADS_WITHIN)
-                began = time.perf_counter()
-                if not http.echoes(f"http://127.0.0.1:{port}/v2/noop/runsync"):
-                    raise Failed(f"workerkit: a bad answer:\n{tail(log)}")
-                yield (time.perf_counter() - began) * 1e3
+                return f"http://127.0.0.1:{port}/v2/noop"
+
+            yield marked, settled
 
 
-def idles(port: int, standbys: bool) -> bool:
-    """Whether no worker is left, and as many standbys wait as should."""
+def fresh_workers(times: int, prewarm: str) -> Iterator[float]:
+    """From a request that finds no worker to its answer."""
+    with prewarming(prewarm, "--workers", "0..1", "--set", "workers.idle_timeout=0.2") as (_, settled):
+        for _ in range(times):
+            url = settled(0)
+            began = time.perf_counter()
+            if not http.echoes(f"{url}/runsync"):
+                raise Failed("workerkit: a bad answer")
+            yield (time.perf_counter() - began) * 1e3
+
+
+def refresh_gaps(times: int, prewarm: str) -> Iterator[float]:
+    """From the end of a job that has its worker refreshed to the next one in another, which waits already."""
+    with prewarming(prewarm, "--workers", "1") as (marked, settled), urllib3.PoolManager() as pool:
+        for number in range(0, 2 * times, 2):
+            url = settled(1)
+            for job in ({"n": number, "ms": LAST_JOB, "refresh": True}, {"n": number + 1, "ms": 0}):
+                pool.request("POST", f"{url}/run", json={"input": job})
+            while not marked.ran(number + 1):
+                time.sleep(BETWEEN_LOOKS)
+            yield (marked.ran(number + 1) - marked.ran(number)) / 1e6
+
+
+def staff(port: int) -> tuple[int, int]:
+    """How many workers and standbys there are."""
     with urllib3.PoolManager(retries=False, timeout=5) as pool:
         text = pool.request("GET", f"http://127.0.0.1:{port}/metrics").data.decode()
     numbers: Mapping[str, float] = {
@@ -140,4 +177,4 @@ def idles(port: int, standbys: bool) -> bool:
         for name, _, value in (line.rpartition(" ") for line in text.splitlines() if line[:1] != "#")
     }
     workers = sum(value for name, value in numbers.items() if name.startswith("workerkit_workers{"))
-    return not workers and numbers["workerkit_standbys"] == standbys
+    return int(workers), int(numbers["workerkit_standbys"])

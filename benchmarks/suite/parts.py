@@ -1,4 +1,4 @@
-"""What this machine can do at most: the parts of a queue's work, each with nothing around it."""
+"""The parts of a queue's work, each with nothing around it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ FRAME = bytes(64)
 
 
 @attrs.frozen
-class Ceiling(Side):
+class Part(Side):
     """`measure` takes a number of jobs and gives jobs a second by figure."""
 
     measure: Callable[[int], dict[str, float]]
 
 
-def measured(side: Ceiling, plan: Plan) -> Figures:
+def measured(side: Part, plan: Plan) -> Figures:
     found = side.measure(int(JOBS * plan.share))
     return {("echo", "1 worker process", figure): value for figure, value in found.items()}
 
@@ -75,11 +75,9 @@ def socketpair(jobs: int) -> dict[str, float]:
 
 
 STORED = {"fsync": "yes", "result": "stored"}
-CEILINGS = (
-    Ceiling("floor program", "", handler="own process", measure=floor_program, **STORED),
-    Ceiling("raw SQLite, 1 to a commit", "", handler="none", measure=lambda n: sqlite(n, 1), **STORED),
-    Ceiling("raw SQLite, 100 to a commit", "", handler="none", measure=lambda n: sqlite(n, 100), **STORED),
-    Ceiling(
-        "raw socketpair", "", "stores nothing", "only answered", handler="own process", measure=socketpair
-    ),
+PARTS = (
+    Part("floor program", "", handler="own process", measure=floor_program, **STORED),
+    Part("raw SQLite, 1 to a commit", "", handler="none", measure=lambda n: sqlite(n, 1), **STORED),
+    Part("raw SQLite, 100 to a commit", "", handler="none", measure=lambda n: sqlite(n, 100), **STORED),
+    Part("raw socketpair", "", "stores nothing", "only answered", handler="own process", measure=socketpair),
 )
