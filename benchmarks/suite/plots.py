@@ -21,7 +21,9 @@ OURS, THEIRS = "#00897b", "#546e7a"
 PLOTS = {
     "http": ("http", "answers/s"),
     "queues": ("queues", "drained jobs/s"),
+    "filled": ("queues", "enqueued jobs/s"),
     "latency": ("queues", "lone job starts after, p50 ms"),
+    "start": ("start", "server to its first answer, ms"),
 }
 
 
