@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from workerkit.host.leftovers import end_leftovers, marks
+from workerkit.host.leftovers import QUEUE_MARK, end_leftovers, marks
 
 
 def test_a_queue_has_one_mark_however_one_comes_to_it(
@@ -34,19 +37,21 @@ def test_what_has_no_file_has_no_mark() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
-def test_all_with_the_mark_are_ended_but_the_first_worker_and_what_it_has_started(tmp_path: Path) -> None:
+def test_what_a_host_that_is_gone_has_left_is_ended_and_nothing_of_one_that_lives(tmp_path: Path) -> None:
     queue = tmp_path / "queue.db"
-    environ = {**os.environ, **marks(queue)}
+    program = f"from pathlib import Path; from workerkit.host.leftovers import marks; print(marks(Path({str(queue)!r})))"
+    gone = ast.literal_eval(subprocess.check_output([sys.executable, "-c", program], text=True))
     script = "import subprocess, sys; subprocess.run(['sleep', '600'])"
-    mine = subprocess.Popen([sys.executable, "-c", script], env=environ, start_new_session=True)
-    left = subprocess.Popen(["sleep", "600"], env=environ, start_new_session=True)
+    living, left, unsaid = (
+        subprocess.Popen([sys.executable, "-c", script], env={**os.environ, **mark}, start_new_session=True)
+        for mark in (marks(queue), gone, {QUEUE_MARK: gone[QUEUE_MARK]})
+    )
     try:
-        assert end_leftovers(queue, mine.pid) == 1
-        assert left.wait(10) == -9
-        assert mine.poll() is None
-        assert end_leftovers(queue) >= 1
-        assert mine.wait(10) == -9
+        assert end_leftovers(queue) >= 2
+        assert [process.wait(10) for process in (left, unsaid)] == [-9, -9]
+        assert living.poll() is None
     finally:
-        for process in (mine, left):
-            process.kill()
+        for process in (living, left, unsaid):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()

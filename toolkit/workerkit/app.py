@@ -142,8 +142,7 @@ class App:
     async def _end_leftovers(self) -> None:
         """The queue is ours; before its jobs run again, what an earlier host could not end any more is ended."""
         queue = file_of(self._settings.queue.url)
-        mine = None if self._launch is None else self._launch.process.pid
-        if queue is not None and (left := await asyncio.to_thread(end_leftovers, queue, mine)):
+        if queue is not None and (left := await asyncio.to_thread(end_leftovers, queue)):
             log.warning("processes that jobs of an earlier run had left, and that were killed: %d", left)
 
     async def _serve(self, host: Host, intake: Intake, listening: socket.socket) -> None:
