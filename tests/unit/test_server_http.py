@@ -171,6 +171,21 @@ def test_a_chunked_body_is_cut_off_at_the_limit_and_its_sender_reads_why(site: S
     assert site.jobs.bodies == []
 
 
+@pytest.mark.parametrize("length", ["Content-Length: 5000000", "Transfer-Encoding: chunked"])
+def test_who_sends_on_and_wants_the_connection_closed_reads_why_its_body_is_refused(
+    site: Site, length: str
+) -> None:
+    """As Python's urllib does: a connection that is closed while more comes is reset, and its answer is lost."""
+    head = f"POST /v2/render/run HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{length}\r\n\r\n"
+    body = b"x" * 5_000_000 if "Content" in length else b"4c4b40\r\n" + b"x" * 5_000_000 + b"\r\n0\r\n\r\n"
+    with site.connect() as connection:
+        connection.sendall(head.encode() + body)
+        assert until(connection, b"too_large").startswith(b"HTTP/1.1 413 ")
+        while more := connection.recv(65536):
+            assert more == b'"}'
+    assert site.jobs.bodies == []
+
+
 def test_a_compressed_body_is_refused(site: Site) -> None:
     answer = site.ask("POST", "/v2/render/run", b"x", Content_Encoding="gzip")
     assert (answer.status, answer.json()["code"]) == (400, "bad_encoding")

@@ -123,6 +123,8 @@ class Connection(HttpToolsProtocol):
         #: Of the header on its way: its bytes as they came, and those of its parsed fields.
         self._header_bytes = self._field_bytes = 0
         self._message_ended = False
+        #: It closes when the body is here that was answered before.
+        self._closes = False
         #: The body that is on its way, when somebody waits for all of it.
         self._gathered: Gathered | None = None
 
@@ -177,6 +179,8 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and self.cycle.scope is self.scope:
             known = cast("dict[str, Any]", self.scope)
             known[WHOLE], known[GATHER] = partial(self._answer, self.cycle), self._gather
+        if self.cycle is not None and not self.cycle.keep_alive:
+            self.cycle.transport = cast("asyncio.Transport", ClosedLater(self))
 
     def _gather(self, first: bytes, limit: int) -> asyncio.Future[bytes]:
         """Keep the pieces of the body on its way as they come, and read on."""
@@ -211,6 +215,15 @@ class Connection(HttpToolsProtocol):
             self._gathered.end()
             self._gathered = None
         super().on_message_complete()
+        if self._closes:
+            self.transport.close()
+
+    def close_later(self) -> None:
+        """Close once the body is here. Closed before, it would be reset, and its sender not see the answer."""
+        if self._awaited is BODY:
+            self._closes = True
+        else:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """Let a body that was refused drain for a moment, so that its sender sees the answer."""
@@ -255,3 +268,17 @@ class Connection(HttpToolsProtocol):
             b"connection: close\r\n\r\n%s" % (status, reason, len(body), body)
         )
         self.transport.close()
+
+
+class ClosedLater:
+    """The transport of a request that is the last one of its connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection.transport, name)
+
+    def close(self) -> None:
+        """The answer is written."""
+        self._connection.close_later()
