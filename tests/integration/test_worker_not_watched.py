@@ -14,7 +14,10 @@ import pytest
 
 from waiting import until
 from workerkit.host.launch import _start
-from workerkit.host.process import WorkerProcess
+from workerkit.host.owner import Owner
+from workerkit.host.printed import Logbook
+from workerkit.host.worker import Worker
+from workerkit.settings import LogsSettings
 
 
 class Crowded(asyncio.SelectorEventLoop):
@@ -43,7 +46,7 @@ def test_it_is_ended_and_nothing_of_it_stays_open() -> None:
     loop = Crowded()
     try:
         with pytest.raises(OSError, match="Too many open files"):
-            loop.run_until_complete(WorkerProcess.start(os.environ, print))
+            loop.run_until_complete(Worker("w", Owner(), Logbook(LogsSettings())).launch(os.environ))
     finally:
         limit_descriptors(limit)
         loop.run_until_complete(loop.shutdown_default_executor())

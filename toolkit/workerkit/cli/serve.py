@@ -6,7 +6,7 @@ import gc
 import json
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from workerkit.cli.samples import fitting, request_body, sample_of
 
 if TYPE_CHECKING:
     from workerkit.app import Started
+    from workerkit.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,15 @@ def command(
         logs__format=log_format,
         queue__url=queue,
     )
-    gc.disable()  # what a start makes stays; `App` enables it again
+    gc.disable()  # what a start makes stays; `App` enables it once it serves
+    try:
+        run(read, handlers, installed)
+    finally:
+        gc.enable()
+
+
+def run(read: Callable[[], Settings], handlers: Sequence[str], installed: bool) -> None:
+    """Serve by the settings that are read now."""
     settings = read()
     # Imported here, so that `workerkit serve --help` and a wrong flag answer at once.
     from workerkit.host.launch import ahead

@@ -80,9 +80,11 @@ class Ends:
         try:
             return await self._finish(ends)
         except Exception:  # perhaps of one of them, for which the others need not wait
-            alone = [asyncio.ensure_future(self._keep([one])) for one in ends]
-            await asyncio.gather(*alone, return_exceptions=True)
-            return [stored for [stored] in [one.result() for one in alone]]
+            alone = await asyncio.gather(*(self._keep([one]) for one in ends), return_exceptions=True)
+        for (_, end), answer in zip(ends, alone, strict=True):
+            if isinstance(answer, BaseException):
+                log.critical("the end of job %s has failed", end.id, exc_info=answer)
+        return [answer == [True] for answer in alone]
 
     async def _decided(self, one: Ended) -> End:
         """The end with what follows it: `post_job` is asked once, however often it must be stored."""

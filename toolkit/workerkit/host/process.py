@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from workerkit.host.launch import Launch
 
@@ -30,11 +30,6 @@ class WorkerProcess:
         self._process = launch.process
         self._tree = launch.tree
         self._death = launch.death
-
-    @classmethod
-    async def start(cls, environment: Mapping[str, str], on_output: Callable[[bytes], None]) -> WorkerProcess:
-        """Start a worker and watch it; what it prints goes to `on_output`, and nothing when no more comes."""
-        return await cls.watch(await asyncio.to_thread(Launch, environment), on_output)
 
     @classmethod
     async def watch(cls, launch: Launch, on_output: Callable[[bytes], None]) -> WorkerProcess:

@@ -70,11 +70,8 @@ class Worker(Standing, asyncio.Protocol):
 
         Death is reported to the owner, once.
         """
-        heard = self.output.read
-        if there is None:
-            await self.watch(await WorkerProcess.start(environment, heard))
-        else:
-            await self.watch(await WorkerProcess.watch(there, heard))
+        launch = await asyncio.to_thread(Launch, environment) if there is None else there
+        await self.watch(await WorkerProcess.watch(launch, self.output.read))
 
     async def watch(self, process: WorkerProcess) -> None:
         """Hear what a process says, and of its end."""
